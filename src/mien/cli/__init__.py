@@ -1,0 +1,1 @@
+"""The command line: thin, and it imports either chain inside its commands."""

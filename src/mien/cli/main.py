@@ -1,0 +1,35 @@
+"""The ``mien`` command: its groups, and how errors end it."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from mien.core.errors import MienError
+
+app = typer.Typer(
+    name="mien",
+    help="Recognise facial expressions, fast and offline, and say how sure.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def run() -> None:
+    """Run the command line; a mien error prints one line on stderr and exits with 1, a wrong usage with 2."""
+    from mien.cli import data, evaluate, models, read, train
+
+    for group in (read, evaluate, train, data, models):
+        group.register(app)
+    try:
+        app()
+    except MienError as error:
+        print(f"mien: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,264 @@
+"""The results: boxes, faces, readings and frames. Frozen, and checked when they are made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.expression import Expression, Labels, Polarity
+
+LANDMARK_NAMES = ("right eye", "left eye", "nose tip", "right mouth corner", "left mouth corner")
+"""Order of a face's five landmarks; right and left are the person's own (YuNet's order)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels of its picture: ``x``, ``y`` of the top left corner, ``width``, ``height``.
+
+    It may reach beyond the picture.
+
+    Raises:
+        ValueError: a value is not finite, or a side is not positive.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if not all(math.isfinite(value) for value in (self.x, self.y, self.width, self.height)):
+            raise ValueError(f"a box needs finite numbers: {self}")
+        if self.width <= 0 or self.height <= 0:
+            raise ValueError(f"a box needs a positive width and height: {self}")
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Middle of the box, ``(x, y)``."""
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    @property
+    def area(self) -> float:
+        """Pixels inside."""
+        return self.width * self.height
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union with another box, 0 to 1."""
+        across = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        down = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        shared = max(across, 0.0) * max(down, 0.0)
+        return shared / (self.area + other.area - shared)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One model's answer for one face.
+
+    Attributes:
+        model: name of the model that gave it.
+        labels: the K expressions it knows, in FER2013's order.
+        probabilities: ``(K,)`` float32, calibrated; they sum to 1.
+        candidates: the smallest set of expressions that holds the truth with probability ``coverage`` (split
+            conformal prediction), most probable first, never empty.
+        coverage: share of faces, among faces like those of the calibration split, whose candidate set holds the
+            truth.
+        energy: log-sum-exp of the calibrated logits; low where the crop looks unlike a face.
+
+    Raises:
+        ValueError: shapes disagree, or the probabilities are none.
+    """
+
+    model: str
+    labels: Labels
+    probabilities: NDArray[np.float32]
+    candidates: Labels
+    coverage: float
+    energy: float
+
+    def __post_init__(self) -> None:
+        """Check the probabilities and freeze a copy of them."""
+        values = np.array(self.probabilities, dtype=np.float32)
+        if values.shape != (len(self.labels),):
+            raise ValueError(f"{len(self.labels)} labels need as many probabilities, got shape {values.shape}")
+        if not (np.isfinite(values).all() and (values >= 0).all() and abs(float(values.sum()) - 1) < 1e-3):
+            raise ValueError(f"probabilities must be 0 or more and sum to 1: {values}")
+        if not self.candidates or not set(self.candidates) <= set(self.labels):
+            raise ValueError(f"candidates {self.candidates} must be one or more of {self.labels}")
+        values.setflags(write=False)
+        object.__setattr__(self, "probabilities", values)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal in every field, to the last bit."""
+        if not isinstance(other, Reading):
+            return NotImplemented
+        return self.to_dict() == other.to_dict() and self.labels == other.labels
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @cached_property
+    def ranked(self) -> Labels:
+        """All labels, most probable first."""
+        return tuple(self.labels[i] for i in np.argsort(-self.probabilities, kind="stable"))
+
+    @property
+    def expression(self) -> Expression:
+        """The most probable expression."""
+        return self.ranked[0]
+
+    @property
+    def confidence(self) -> float:
+        """Calibrated probability of :attr:`expression`."""
+        return self.probability(self.expression)
+
+    def probability(self, expression: str) -> float:
+        """Probability of one expression; 0 for one that the model does not know."""
+        known = expression in self.labels
+        return float(self.probabilities[self.labels.index(Expression(expression))]) if known else 0.0
+
+    @cached_property
+    def polarities(self) -> dict[Polarity, float]:
+        """Probability of each polarity: the sums over its expressions."""
+        return {
+            polarity: float(sum(self.probability(e) for e in self.labels if e.polarity is polarity))
+            for polarity in Polarity
+        }
+
+    @property
+    def polarity(self) -> Polarity:
+        """The most probable polarity; it can differ from that of the most probable expression."""
+        return max(self.polarities, key=self.polarities.__getitem__)
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether the candidate set holds more than one expression."""
+        return len(self.candidates) > 1
+
+    def describe(self) -> str:
+        """The candidates in words: ``"happy"`` or ``"neutral, sad or angry"``."""
+        *most, last = self.candidates
+        return f"{', '.join(most)} or {last}" if most else str(last)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "model": self.model,
+            "expression": str(self.expression),
+            "confidence": self.confidence,
+            "probabilities": {str(e): float(p) for e, p in zip(self.labels, self.probabilities, strict=True)},
+            "candidates": [str(e) for e in self.candidates],
+            "coverage": self.coverage,
+            "polarity": str(self.polarity),
+            "polarities": {str(k): v for k, v in self.polarities.items()},
+            "energy": self.energy,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A face found in a picture, with one reading per model that read it.
+
+    Attributes:
+        box: square around the face, framed as FER2013 frames its faces, whatever detector found it.
+        score: the detector's own confidence, 0 to 1 (Haar: see :class:`mien.runtime.detect.HaarDetector`).
+        landmarks: ``(5, 2)`` float32 pixel positions (x, y) in the order of :data:`LANDMARK_NAMES`, or None.
+        readings: one per model, in the order in which the models were given; empty before classification.
+    """
+
+    box: Box
+    score: float
+    landmarks: NDArray[np.float32] | None = None
+    readings: tuple[Reading, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check and freeze the landmarks."""
+        if not math.isfinite(self.score):
+            raise ValueError(f"a face needs a finite score, got {self.score}")
+        if self.landmarks is not None:
+            points = np.array(self.landmarks, dtype=np.float32)
+            if points.shape != (len(LANDMARK_NAMES), 2) or not np.isfinite(points).all():
+                raise ValueError(f"landmarks must be five finite (x, y) pairs, got shape {points.shape}")
+            points.setflags(write=False)
+            object.__setattr__(self, "landmarks", points)
+
+    @property
+    def reading(self) -> Reading:
+        """The first model's reading.
+
+        Raises:
+            ValueError: the face was only detected, not read.
+        """
+        if not self.readings:
+            raise ValueError("this face was detected but not read")
+        return self.readings[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        box = self.box
+        return {
+            "box": [box.x, box.y, box.width, box.height],
+            "score": self.score,
+            "landmarks": None if self.landmarks is None else self.landmarks.tolist(),
+            "readings": [reading.to_dict() for reading in self.readings],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture and its faces.
+
+    Attributes:
+        width: pixels across.
+        height: pixels down.
+        faces: the faces found, largest first; empty where there is none.
+        detector: name of the detector.
+        models: names of the models, in the order of each face's readings.
+        source: the file or stream it came from, where there is one.
+        time: seconds from the start of its stream; None for a single picture.
+        rejected: finds of the detector that were dropped because they did not look like a face to the model.
+    """
+
+    width: int
+    height: int
+    faces: tuple[Face, ...]
+    detector: str
+    models: tuple[str, ...]
+    source: str | None = None
+    time: float | None = None
+    rejected: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the sizes, and that every face carries every model's reading."""
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"a frame needs a positive size, got {self.width} x {self.height}")
+        for face in self.faces:
+            if tuple(reading.model for reading in face.readings) != self.models:
+                raise ValueError(f"each face of a frame needs one reading of each of {self.models}")
+
+    def __len__(self) -> int:
+        """Number of faces."""
+        return len(self.faces)
+
+    @property
+    def readings(self) -> Sequence[Reading]:
+        """The first model's reading of each face."""
+        return [face.reading for face in self.faces]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form, the schema of ``mien read --json``."""
+        return {
+            "source": self.source,
+            "time": self.time,
+            "width": self.width,
+            "height": self.height,
+            "detector": self.detector,
+            "models": list(self.models),
+            "rejected": self.rejected,
+            "faces": [face.to_dict() for face in self.faces],
+        }

@@ -1,0 +1,156 @@
+"""What a model is: the JSON file beside every ONNX file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.core.errors import ChecksumError, ConfigError, LabelError, ModelError
+from mien.core.expression import Expression, check_labels
+from mien.core.preprocess import InputSpec
+from mien.core.schema import from_mapping, to_mapping
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One measurement of a model, with the protocol that makes it comparable.
+
+    Attributes:
+        dataset: what it was measured on, such as ``"fer2013"``.
+        split: which part, such as ``"private"``.
+        protocol: in words: what was fitted, chosen and averaged.
+        n: rows measured.
+        accuracy: share correct, 0 to 1.
+        accuracy_interval: 95 % bootstrap interval of it.
+        accuracy_without_leaks: the same without rows that stand in the training or selection data.
+        macro_f1: mean F1 over the classes.
+        log_loss: mean negative log probability of the truth, nats.
+        expected_calibration_error: 15 equal-mass bins.
+    """
+
+    dataset: str
+    split: str
+    protocol: str
+    n: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    accuracy_without_leaks: float | None = None
+    macro_f1: float | None = None
+    log_loss: float | None = None
+    expected_calibration_error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a model is, where it came from and how far it can be trusted.
+
+    Attributes:
+        name: what users call it.
+        summary: one sentence.
+        network: its name in the registry.
+        file: the ONNX file's name, in the manifest's own folder.
+        sha256: of that file.
+        bytes: size of that file.
+        input: what its crops are.
+        labels: its outputs, in FER2013's order.
+        parameters: trained plus running values.
+        trained_on: datasets and splits that fitted it and chose it.
+        data_licence: what the training data allows.
+        weights_licence: what may be done with the weights.
+        temperature: divides the logits.
+        conformal_threshold: probability that puts an expression into the candidate set.
+        coverage: share of faces whose candidate set holds the truth.
+        energy_threshold: a crop below it does not look like a face.
+        metrics: measurements.
+        recipe: name of the recipe that trained it.
+        seed: of the training run.
+        paper: source of the architecture.
+        commit: of mien when it was exported.
+        schema: version of this format.
+    """
+
+    name: str
+    summary: str
+    network: str
+    file: str
+    sha256: str
+    bytes: int
+    input: InputSpec
+    labels: tuple[Expression, ...]
+    parameters: int
+    trained_on: str
+    data_licence: str
+    weights_licence: str
+    temperature: float
+    conformal_threshold: float
+    coverage: float
+    energy_threshold: float
+    metrics: tuple[Metric, ...] = ()
+    recipe: str | None = None
+    seed: int | None = None
+    paper: str | None = None
+    commit: str | None = None
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        """Check what a hand could have got wrong."""
+        if self.schema != SCHEMA:
+            raise ValueError(f"manifest schema {self.schema} is not {SCHEMA}: upgrade mien to read it")
+        if Path(self.file).name != self.file:
+            raise ValueError(f"file must be a bare name in the manifest's own folder, got '{self.file}'")
+        if not self.temperature > 0 or not 0 < self.coverage < 1 or not 0 <= self.conformal_threshold <= 1:
+            raise ValueError("temperature must be above 0, coverage and conformal_threshold within 0 to 1")
+        try:
+            check_labels(self.labels, "labels")
+        except LabelError as error:
+            raise ValueError(str(error)) from None
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """Read a manifest file.
+
+        Raises:
+            ModelError: there is no such file.
+            ConfigError: it is not JSON, or a key or value is wrong.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ModelError(f"no manifest at {path}: a model is NAME.onnx with NAME.json beside it") from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not JSON ({error}): export or pull the model again") from None
+        return from_mapping(cls, content, str(path))
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all."""
+        part = path.with_name(path.name + ".part")
+        part.write_text(json.dumps(to_mapping(self), indent=2) + "\n", encoding="utf-8")
+        part.replace(path)
+
+    def verify(self, folder: Path) -> Path:
+        """Path of the model file in ``folder``, once its sha256 has been checked.
+
+        Raises:
+            ModelError: the file is missing.
+            ChecksumError: its size or sha256 is another.
+        """
+        path = folder / self.file
+        if not path.is_file():
+            raise ModelError(f"{path} is missing: its manifest is there, the model is not; export or pull it again")
+        size = path.stat().st_size
+        if size != self.bytes:
+            raise ChecksumError(f"{path} has {size} bytes, its manifest says {self.bytes}: export or pull it again")
+        found = sha256(path)
+        if found != self.sha256:
+            raise ChecksumError(f"{path} has sha256 {found}, its manifest says {self.sha256}: export or pull it again")
+        return path
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal sha256 of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

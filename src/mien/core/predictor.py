@@ -1,0 +1,91 @@
+"""What every model is to the rest of mien, and what follows from its logits. Pure numpy."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.expression import Expression, Labels
+from mien.core.preprocess import Image, InputSpec
+
+Floats = NDArray[np.float32]
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """Anything that turns crops into logits: a torch network, an ONNX file, an ensemble.
+
+    Attributes:
+        name: what results call it.
+        identity: sha256 of its weights, so that a result can be tied to them.
+        labels: its K outputs in order.
+        input: what its crops must be.
+        temperature: the logits are divided by it before the softmax.
+        parameters: trained and running values, counted as Keras counts.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def identity(self) -> str: ...  # noqa: D102
+    @property
+    def labels(self) -> Labels: ...  # noqa: D102
+    @property
+    def input(self) -> InputSpec: ...  # noqa: D102
+    @property
+    def temperature(self) -> float: ...  # noqa: D102
+    @property
+    def parameters(self) -> int: ...  # noqa: D102
+
+    def logits(self, crops: Image) -> Floats:
+        """Uncalibrated logits ``(n, K)`` of uint8 crops ``(n, *input.shape)``; n may be 0."""
+        ...
+
+
+class Mirrored:
+    """A predictor that averages the probabilities of each crop and its mirror image (test-time augmentation)."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        """Wrap ``predictor``; its temperature is applied before averaging."""
+        self._predictor = predictor
+        self.name = f"{predictor.name}+mirror"
+        self.identity = predictor.identity
+        self.labels = predictor.labels
+        self.input = predictor.input
+        self.temperature = 1.0
+        self.parameters = predictor.parameters
+
+    def logits(self, crops: Image) -> Floats:
+        """Logarithms ``(n, K)`` of the averaged probabilities."""
+        temperature = self._predictor.temperature
+        plain = softmax(self._predictor.logits(crops), temperature)
+        mirrored = softmax(self._predictor.logits(np.ascontiguousarray(crops[:, :, ::-1])), temperature)
+        return np.log(np.maximum((plain + mirrored) / 2, np.finfo(np.float32).tiny))
+
+
+def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
+    """Probabilities ``(n, K)`` float32 of logits ``(n, K)`` divided by ``temperature``."""
+    scaled = logits.astype(np.float64) / temperature
+    exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True, initial=-np.inf))
+    probabilities: Floats = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    return probabilities
+
+
+def energy(logits: Floats, temperature: float = 1.0) -> Floats:
+    """Log-sum-exp ``(n,)`` of calibrated logits: high on what looks like the training faces (Liu et al. 2020)."""
+    scaled = logits.astype(np.float64) / temperature
+    top = scaled.max(axis=1, initial=-np.inf)
+    values: Floats = (top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))).astype(np.float32)
+    return values
+
+
+def candidate_set(probabilities: Floats, labels: Labels, threshold: float) -> tuple[Expression, ...]:
+    """The expressions whose probability ``(K,)`` reaches ``threshold``, most probable first; the top one always.
+
+    With a threshold from split conformal prediction these sets hold the truth with the wanted coverage, and are the
+    smallest on average (Sadinle, Lei & Wasserman 2019, least ambiguous set-valued classifiers).
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    return tuple(labels[i] for rank, i in enumerate(order) if rank == 0 or probabilities[i] >= threshold)

@@ -1,0 +1,1 @@
+"""Measuring any predictor on any dataset, honestly. numpy only, never torch."""

@@ -1,0 +1,1 @@
+"""Networks, their registry, and the way from torch to ONNX."""

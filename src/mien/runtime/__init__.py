@@ -1,0 +1,1 @@
+"""From pixels to readings with ONNX Runtime. Never torch."""
