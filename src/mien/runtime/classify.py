@@ -1,0 +1,180 @@
+"""A trained network as an ONNX file, run by ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from mien.core.errors import ModelError
+from mien.core.expression import Labels
+from mien.core.face import Reading
+from mien.core.manifest import Manifest
+from mien.core.predictor import Floats, candidate_set, energy, softmax
+from mien.core.preprocess import Image, InputSpec
+
+_CHUNK = 256
+"""Crops per network call: beyond it nothing gets faster, and the activations would fill the memory."""
+
+_SUFFIX = "ExecutionProvider"
+
+
+class OnnxClassifier:
+    """A :class:`~mien.core.predictor.Predictor` made of a manifest and its ONNX file.
+
+    The graph takes uint8 ``crops`` ``(n, *input.shape)`` and gives float32 ``logits`` ``(n, K)``. Safe to call from
+    several threads at once.
+
+    Args:
+        manifest: what the model is.
+        folder: where its file is.
+        provider: ONNX Runtime's execution provider, such as ``"cpu"``, ``"cuda"`` or ``"CoreMLExecutionProvider"``.
+        threads: threads within one network call; small networks gain nothing from more than one.
+
+    Raises:
+        ChecksumError: the file is not the one that the manifest names, or is cut short.
+        ModelError: the file is missing, is no network that fits its manifest, or the provider is not available.
+    """
+
+    def __init__(self, manifest: Manifest, folder: Path, *, provider: str = "cpu", threads: int = 1) -> None:  # noqa: D107
+        if threads < 1:
+            raise ModelError(f"threads must be 1 or more, got {threads}")
+        path = manifest.verify(folder)
+        chosen = _provider(provider)
+        self.manifest = manifest
+        self._session = _open(path, chosen, threads)
+        _check_graph(self._session, manifest, path)
+
+    @property
+    def name(self) -> str:
+        """The manifest's name."""
+        return self.manifest.name
+
+    @property
+    def identity(self) -> str:
+        """Sha256 of the ONNX file."""
+        return self.manifest.sha256
+
+    @property
+    def labels(self) -> Labels:
+        """The K outputs in order."""
+        return self.manifest.labels
+
+    @property
+    def input(self) -> InputSpec:
+        """What its crops must be."""
+        return self.manifest.input
+
+    @property
+    def temperature(self) -> float:
+        """Divides the logits."""
+        return self.manifest.temperature
+
+    @property
+    def parameters(self) -> int:
+        """Trained and running values."""
+        return self.manifest.parameters
+
+    def logits(self, crops: Image) -> Floats:
+        """Uncalibrated logits ``(n, K)`` of uint8 crops ``(n, *input.shape)``; n may be 0.
+
+        Raises:
+            ValueError: the crops have another shape or type.
+        """
+        if crops.dtype != np.uint8 or crops.shape[1:] != self.input.shape:
+            raise ValueError(f"{self.name} takes uint8 crops (n, *{self.input.shape}), got {crops.dtype} {crops.shape}")
+        logits = np.empty((len(crops), len(self.labels)), dtype=np.float32)
+        for start in range(0, len(crops), _CHUNK):
+            chunk = np.ascontiguousarray(crops[start : start + _CHUNK])
+            logits[start : start + _CHUNK] = self._session.run(["logits"], {"crops": chunk})[0]
+        return logits
+
+    def read(self, crops: Image) -> list[Reading]:
+        """One reading for each of n crops, uint8 ``(n, *input.shape)``."""
+        logits = self.logits(crops)
+        probabilities = softmax(logits, self.temperature)
+        energies = energy(logits, self.temperature)
+        return [
+            Reading(
+                model=self.name,
+                labels=self.labels,
+                probabilities=row,
+                candidates=candidate_set(row, self.labels, self.manifest.conformal_threshold),
+                coverage=self.manifest.coverage,
+                energy=float(value),
+            )
+            for row, value in zip(probabilities, energies, strict=True)
+        ]
+
+
+def providers() -> tuple[str, ...]:
+    """Short names of the execution providers that this ONNX Runtime brings, such as ``("cuda", "cpu")``."""
+    return tuple(name.removesuffix(_SUFFIX).lower() for name in ort.get_available_providers())
+
+
+def _provider(name: str) -> str:
+    wanted = name.removesuffix(_SUFFIX).lower()
+    for full, short in zip(ort.get_available_providers(), providers(), strict=True):
+        if short == wanted:
+            return str(full)
+    raise ModelError(
+        f"the execution provider '{name}' is not available; available here: {', '.join(providers())}. "
+        "Others come with other builds of ONNX Runtime, such as onnxruntime-gpu"
+    )
+
+
+def _open(path: Path, provider: str, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.log_severity_level = 4  # what fails is raised; the log would say it a second time
+    try:
+        session = ort.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:  # ONNX Runtime's errors share no base of their own
+        raise ModelError(f"{path}: ONNX Runtime cannot load it ({_first_line(error)}); export it again") from None
+    if session.get_providers()[0] != provider:
+        raise ModelError(f"{path}: {provider} was asked for and failed to start: check its driver, or use 'cpu'")
+    return session
+
+
+def _check_graph(session: ort.InferenceSession, manifest: Manifest, path: Path) -> None:
+    inputs = {value.name: value for value in session.get_inputs()}
+    outputs = {value.name: value for value in session.get_outputs()}
+    if set(inputs) != {"crops"} or "logits" not in outputs:
+        raise ModelError(
+            f"{path}: a mien model has the input 'crops' and the output 'logits', "
+            f"this one has ({', '.join(inputs)}) and ({', '.join(outputs)}); export it with mien"
+        )
+    crops, logits = inputs["crops"], outputs["logits"]
+    if crops.type != "tensor(uint8)" or logits.type != "tensor(float)":
+        raise ModelError(f"{path}: crops must be uint8 and logits float32, found {crops.type} and {logits.type}")
+    if not _fits(crops.shape, manifest.input.shape):
+        raise ModelError(
+            f"{path}: its manifest says crops of (n, {', '.join(map(str, manifest.input.shape))}), "
+            f"the network takes {_text(crops.shape)}: the two do not belong together"
+        )
+    if not _fits(logits.shape, (len(manifest.labels),)):
+        raise ModelError(
+            f"{path}: its manifest names {len(manifest.labels)} labels, the network gives {_text(logits.shape)}: "
+            "the two do not belong together"
+        )
+
+
+def _fits(found: Sequence[int | str | None], one: tuple[int, ...]) -> bool:
+    """Whether a graph's shape is that of a batch of any size; an axis without a number may have any."""
+    if len(found) != len(one) + 1 or isinstance(found[0], int):
+        return False
+    return all(not isinstance(a, int) or a == b for a, b in zip(found[1:], one, strict=True))
+
+
+def _text(shape: Sequence[int | str | None]) -> str:
+    return f"({', '.join('n' if axis is None else str(axis) for axis in shape)})"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

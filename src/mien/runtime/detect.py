@@ -1,0 +1,195 @@
+"""Where the faces are. Every detector frames a face in one way: as FER2013 frames its faces.
+
+A network sees in use what it saw in training only if the crop is the same. How far each detector's own box is from
+FER2013's crop was measured on FER2013 itself by ``benchmarks/framing.py``; the constants below are its medians.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
+
+import cv2
+import numpy as np
+
+from mien.core.errors import ModelError
+from mien.core.face import Box, Face
+from mien.core.preprocess import Image
+
+DetectorName = Literal["auto", "haar", "yunet"]
+
+SMALLEST_LONG_SIDE = 192
+"""Smaller pictures are enlarged to it: YuNet finds 84 % of FER2013's 48-pixel faces as they are, 99 % enlarged."""
+
+_HAAR_SCALE = 1 / 0.965
+_YUNET_AREA = 0.804 * 1.074
+_YUNET_SHIFT = (0.003, -0.013)
+
+Native = TypeVar("Native")
+
+
+class Detector(Protocol):
+    """Finds faces. Safe to call from several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        ...
+
+    def detect(self, picture: Image) -> list[Face]:
+        """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first; boxes in its pixels."""
+        ...
+
+
+class HaarDetector:
+    """OpenCV's embedded frontal-face cascade (Viola & Jones 2001): needs no download, finds no landmarks.
+
+    It gives no probability. ``score`` squashes the weight w of the cascade's last stage with 1 / (1 + exp(3 - w)):
+    half of FER2013's faces reach 0.97, 98 % reach 0.2, and false finds in textures mostly stay below 0.6.
+
+    Args:
+        min_score: finds below it are dropped.
+        min_size: smallest face side that is looked for, pixels of the picture.
+        long_side: larger pictures are searched on a copy reduced to it.
+    """
+
+    name = "haar"
+
+    def __init__(self, *, min_score: float = 0.2, min_size: int = 24, long_side: int = 640) -> None:  # noqa: D107
+        self._min_score = min_score
+        self._min_size = min_size
+        self._long_side = long_side
+        self._cascade = _PerThread(_load_cascade)
+
+    def detect(self, picture: Image) -> list[Face]:
+        """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first."""
+        reduced, scale = _resized(picture, self._long_side)
+        grey = cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY)
+        least = max(round(self._min_size * scale), 20)
+        boxes, _, weights = self._cascade.get().detectMultiScale3(
+            grey, scaleFactor=1.1, minNeighbors=5, minSize=(least, least), outputRejectLevels=True
+        )
+        faces = []
+        for (x, y, w, h), weight in zip(boxes, np.ravel(weights), strict=True):
+            score = 1 / (1 + math.exp(min(3 - float(weight), 50.0)))
+            side = math.sqrt(float(w) * float(h)) * _HAAR_SCALE / scale
+            if score >= self._min_score:
+                faces.append(Face(_square((x + w / 2) / scale, (y + h / 2) / scale, side), score))
+        return _largest_first(faces)
+
+
+class YuNetDetector:
+    """YuNet (Wu, Peng & Yu 2023) through ``cv2.FaceDetectorYN``, with five landmarks.
+
+    Args:
+        path: the ONNX file; ``mien models pull yunet`` fetches it.
+        min_score: finds below it are dropped.
+        min_size: finds whose side is below it are dropped, pixels of the picture.
+        long_side: larger pictures are searched on a copy reduced to it.
+
+    Raises:
+        ModelError: OpenCV cannot load the file.
+    """
+
+    name = "yunet"
+
+    def __init__(  # noqa: D107
+        self, path: str | Path, *, min_score: float = 0.6, min_size: int = 12, long_side: int = 640
+    ) -> None:
+        self._path = Path(path)
+        self._min_score = min_score
+        self._min_size = min_size
+        self._long_side = long_side
+        self._network = _PerThread(self._load)
+        self._network.get()
+
+    def detect(self, picture: Image) -> list[Face]:
+        """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first, with landmarks."""
+        reduced, scale = _resized(picture, self._long_side)
+        network = self._network.get()
+        network.setInputSize((reduced.shape[1], reduced.shape[0]))
+        _, rows = network.detect(cv2.cvtColor(reduced, cv2.COLOR_RGB2BGR))
+        if rows is None:
+            return []
+        limit = 4 * self._long_side  # on a few pixels the network can answer with boundless boxes
+        rows = rows[np.isfinite(rows).all(axis=1) & (np.abs(rows[:, :14]).max(axis=1) < limit)].astype(np.float64)
+        faces = []
+        for row in rows[(rows[:, 2:4] > 0).all(axis=1)]:
+            x, y, w, h = row[:4] / scale
+            side = math.sqrt(w * h / _YUNET_AREA)
+            if side >= self._min_size:
+                box = _square(x + w / 2 + _YUNET_SHIFT[0] * side, y + h / 2 + _YUNET_SHIFT[1] * side, side)
+                landmarks = (row[4:14].reshape(5, 2) / scale).astype(np.float32)
+                faces.append(Face(box, min(float(row[14]), 1.0), landmarks))
+        return _largest_first(faces)
+
+    def _load(self) -> Any:
+        try:
+            return cv2.FaceDetectorYN.create(str(self._path), "", (320, 320), self._min_score, 0.3, 5000)
+        except cv2.error as error:
+            raise ModelError(
+                f"{self._path}: OpenCV cannot load this face detector ({error.err}); mien models pull yunet"
+            ) from None
+
+
+def make_detector(
+    name: DetectorName = "auto", *, min_score: float | None = None, min_size: int | None = None
+) -> Detector:
+    """The detector of that name; ``"auto"`` is YuNet once it has been pulled, and the embedded Haar cascade until then.
+
+    Args:
+        name: which.
+        min_score: finds below it are dropped; each detector has its own default, as their scores differ.
+        min_size: smallest face side, pixels of the picture; likewise.
+
+    Raises:
+        ModelError: YuNet is asked for and has not been pulled, or its file is damaged, or the name is unknown.
+    """
+    from mien.runtime.library import detector_path, is_pulled
+
+    given = {"min_score": min_score, "min_size": min_size}
+    options = cast(dict[str, Any], {key: value for key, value in given.items() if value is not None})
+    if name == "haar" or (name == "auto" and not is_pulled("yunet")):
+        return HaarDetector(**options)
+    if name in ("auto", "yunet"):
+        return YuNetDetector(detector_path("yunet"), **options)
+    raise ModelError(f"unknown detector '{name}': it is auto, haar or yunet")
+
+
+class _PerThread(Generic[Native]):
+    """One native object for each thread that asks: OpenCV's detectors keep the picture at hand in themselves."""
+
+    def __init__(self, make: Callable[[], Native]) -> None:
+        self._make = make
+        self._local = threading.local()
+
+    def get(self) -> Native:
+        if not hasattr(self._local, "native"):
+            self._local.native = self._make()
+        return cast(Native, self._local.native)
+
+
+def _load_cascade() -> Any:
+    return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"))
+
+
+def _resized(picture: Image, long_side: int) -> tuple[Image, float]:
+    """The picture at a size that can be searched fast, and its scale; never less than 8 pixels across."""
+    height, width = picture.shape[:2]
+    scale = min(max(1.0, SMALLEST_LONG_SIDE / max(height, width)), long_side / max(height, width))
+    if scale == 1:
+        return picture, 1.0
+    size = (max(round(width * scale), 8), max(round(height * scale), 8))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cast(Image, cv2.resize(picture, size, interpolation=interpolation)), scale
+
+
+def _square(x: float, y: float, side: float) -> Box:
+    return Box(float(x - side / 2), float(y - side / 2), side, side)
+
+
+def _largest_first(faces: list[Face]) -> list[Face]:
+    return sorted(faces, key=lambda face: -face.box.area)

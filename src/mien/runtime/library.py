@@ -1,0 +1,263 @@
+"""The models that are at hand: bundled with mien, pulled by the user, or anywhere on disk."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from mien.core.errors import ChecksumError, MienError, ModelError, UnknownModelError, nearest
+from mien.core.manifest import Manifest, sha256
+
+if TYPE_CHECKING:
+    from mien.runtime.classify import OnnxClassifier
+
+DEFAULT_MODEL = "tiny"
+"""The bundled network that reads where none is named."""
+
+BUNDLED = Path(__file__).resolve().parents[1] / "weights"
+"""Where the models are that come with mien."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pullable:
+    """A file that ``mien models pull`` can fetch.
+
+    Attributes:
+        name: what users call it.
+        kind: what it is for.
+        file: its name on disk.
+        url: where it is.
+        sha256: of the file.
+        bytes: its size.
+        licence: what may be done with it.
+        summary: one sentence.
+    """
+
+    name: str
+    kind: Literal["detector"]
+    file: str
+    url: str
+    sha256: str
+    bytes: int
+    licence: str
+    summary: str
+
+    @property
+    def path(self) -> Path:
+        """Where it is, or would be, on this machine."""
+        return pulled_folder() / self.file
+
+
+PULLABLE = {
+    record.name: record
+    for record in (
+        Pullable(
+            name="yunet",
+            kind="detector",
+            file="face_detection_yunet_2026may.onnx",
+            url="https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/"
+            "face_detection_yunet_2026may.onnx",
+            sha256="ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0",
+            bytes=229_738,
+            licence="MIT (OpenCV Zoo)",
+            summary="YuNet face detector with five landmarks; faster and steadier than the embedded Haar cascade.",
+        ),
+    )
+}
+"""Everything that can be pulled, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of ``mien models list``.
+
+    Attributes:
+        name: what users call it.
+        kind: what it is for.
+        state: whether it came with mien, has been pulled, or can be.
+        path: its file on this machine, there or not yet.
+        licence: of the weights.
+        bytes: size of the file.
+        summary: one sentence.
+        manifest: of an expression model.
+    """
+
+    name: str
+    kind: Literal["expression", "detector"]
+    state: Literal["bundled", "pulled", "not pulled"]
+    path: Path
+    licence: str
+    bytes: int
+    summary: str
+    manifest: Manifest | None = None
+
+
+def pulled_folder() -> Path:
+    """Where pulled models live: ``$MIEN_HOME/models``, or ``mien/models`` in the platform's folder for user data."""
+    home = os.environ.get("MIEN_HOME")
+    return (Path(home) if home else _user_data() / "mien") / "models"
+
+
+def entries() -> Iterator[Entry]:
+    """Every model that mien knows by name: bundled, then pulled, then what can be pulled.
+
+    Raises:
+        ConfigError: a manifest among them is damaged.
+    """
+    for name, manifest_path in _manifests().items():
+        manifest = Manifest.read(manifest_path)
+        yield Entry(
+            name=name,
+            kind="expression",
+            state="bundled" if manifest_path.parent == BUNDLED else "pulled",
+            path=manifest_path.parent / manifest.file,
+            licence=manifest.weights_licence,
+            bytes=manifest.bytes,
+            summary=manifest.summary,
+            manifest=manifest,
+        )
+    for record in PULLABLE.values():
+        yield Entry(
+            name=record.name,
+            kind=record.kind,
+            state="pulled" if record.path.is_file() else "not pulled",
+            path=record.path,
+            licence=record.licence,
+            bytes=record.bytes,
+            summary=record.summary,
+        )
+
+
+def entry(name: str) -> Entry:
+    """The one of that name.
+
+    Raises:
+        UnknownModelError: there is none; the message holds the nearest.
+    """
+    known = {found.name: found for found in entries()}
+    if name not in known:
+        raise UnknownModelError(f"unknown model '{name}': {nearest(name, known)}")
+    return known[name]
+
+
+def verify() -> Iterator[tuple[str, MienError | None]]:
+    """Hash every model at hand again: its name, and what is wrong with it or None."""
+    for name, path in _manifests().items():
+        try:
+            Manifest.read(path).verify(path.parent)
+        except MienError as error:
+            yield name, error
+        else:
+            yield name, None
+    for record in PULLABLE.values():
+        if record.path.is_file():
+            try:
+                check_file(record, record.path)
+            except ChecksumError as error:
+                yield record.name, error
+            else:
+                yield record.name, None
+
+
+def is_pulled(name: str) -> bool:
+    """Whether a pullable file is on this machine."""
+    return PULLABLE[name].path.is_file()
+
+
+def detector_path(name: str) -> Path:
+    """Path of a pulled detector, once its sha256 has been checked.
+
+    Raises:
+        ModelError: it has not been pulled.
+        ChecksumError: it is not the file that was published.
+    """
+    record = PULLABLE[name]
+    if not record.path.is_file():
+        raise ModelError(f"the detector '{name}' is not on this machine yet: mien models pull {name}")
+    check_file(record, record.path)
+    return record.path
+
+
+def check_file(record: Pullable, path: Path) -> None:
+    """Refuse a file that is not the one the record describes.
+
+    Raises:
+        ChecksumError: its sha256 is another.
+    """
+    found = sha256(path)
+    if found != record.sha256:
+        raise ChecksumError(
+            f"{path} ({path.stat().st_size:,} bytes) has sha256 {found}, expected {record.sha256} "
+            f"({record.bytes:,} bytes): mien models pull {record.name}"
+        )
+
+
+def open_model(model: str | Path, *, provider: str = "cpu", threads: int = 1) -> OnnxClassifier:
+    """Open an expression model, verified.
+
+    Args:
+        model: the name of a bundled or pulled model, or a path: an ONNX file with its manifest beside it, a manifest,
+            or a folder with exactly one of them.
+        provider: ONNX Runtime's execution provider.
+        threads: threads within one network call.
+
+    Raises:
+        UnknownModelError: neither a known name nor a path that exists; the message holds the nearest name.
+        ChecksumError: the file is not the one that its manifest names, or is cut short.
+        ConfigError: the manifest is damaged.
+        ModelError: the model cannot be used; see :class:`~mien.runtime.classify.OnnxClassifier`.
+    """
+    from mien.runtime.classify import OnnxClassifier
+
+    path = find_manifest(model)
+    return OnnxClassifier(Manifest.read(path), path.parent, provider=provider, threads=threads)
+
+
+def find_manifest(model: str | Path) -> Path:
+    """Path of the manifest of a named model or of one on disk; see :func:`open_model`.
+
+    Raises:
+        UnknownModelError: neither a known name nor a path that exists; the message holds the nearest name.
+        ModelError: an ONNX file without a manifest, or a folder with none or several.
+    """
+    known = _manifests()
+    if str(model) in known:
+        return known[str(model)]
+    path = Path(model)
+    if path.is_dir():
+        return _only_manifest(path)
+    if path.is_file():
+        return path.with_suffix(".json")
+    if path.suffix in (".onnx", ".json") or len(path.parts) > 1:
+        raise UnknownModelError(f"{path}: no such model file or folder")
+    names = nearest(str(model), known) if known else "no model is bundled or pulled; give the path of an ONNX file"
+    raise UnknownModelError(f"unknown model '{model}': {names}")
+
+
+def _manifests() -> dict[str, Path]:
+    """Manifests of the bundled and the pulled models by name; a bundled one goes first."""
+    found = [p for folder in (pulled_folder(), BUNDLED) if folder.is_dir() for p in sorted(folder.glob("*.json"))]
+    return dict(sorted({path.stem: path for path in found}.items()))
+
+
+def _only_manifest(folder: Path) -> Path:
+    """The one JSON file of a folder that has an ONNX file of its name beside it."""
+    found = sorted(p for p in folder.glob("*.json") if p.with_suffix(".onnx").is_file())
+    if len(found) != 1:
+        names = ", ".join(p.stem for p in found) or "none"
+        raise ModelError(
+            f"{folder} must hold one model (NAME.onnx with NAME.json), found {names}: name the file itself"
+        )
+    return found[0]
+
+
+def _user_data() -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")

@@ -1,0 +1,175 @@
+"""Pictures from files: found in folders, checked before they are decoded, and always RGB uint8 afterwards."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import cv2
+import imagesize
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import PictureError, PictureTooLargeError, UnreadablePictureError
+from mien.core.preprocess import Image
+from mien.runtime.integrity import damage, without_profile
+
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".pgm", ".ppm", ".pbm", ".pnm"}
+)
+"""Endings by which pictures are found in a folder; a file that is named itself may have any."""
+
+MAX_PIXELS = 100_000_000
+"""Largest picture that is decoded unless the user allows more: 300 MB of memory."""
+
+_FORMATS = "JPEG, PNG, WebP, TIFF, BMP, GIF, JPEG 2000 or PNM"
+
+
+def iter_pictures(paths: Iterable[str | Path]) -> Iterator[Path]:
+    """The picture files among ``paths``: files as they are, folders searched recursively in sorted order.
+
+    A path that does not exist is passed on, so that it fails when it is read, as every other broken picture does.
+
+    Raises:
+        PictureError: a folder holds no picture.
+    """
+    for path in map(Path, paths):
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        if not found:
+            raise PictureError(f"{path}: no picture in this folder or below it; looked for {', '.join(_endings())}")
+        yield from found
+
+
+def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
+    """Read a picture file as RGB uint8 ``(height, width, 3)``.
+
+    It stands upright (EXIF orientation applied); transparent parts are white; grey becomes RGB; 16 bits are scaled to
+    8; of an animation the first picture is read.
+
+    Args:
+        path: any file in one of the usual formats.
+        max_pixels: refuse larger ones from their header alone, before any memory is taken.
+
+    Raises:
+        UnreadablePictureError: missing, empty, cut short, damaged, or not a picture.
+        PictureTooLargeError: more than ``max_pixels``.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            orientation = _check_header(file, path, max_pixels)
+            file.seek(0)
+            data = file.read()
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
+        raise UnreadablePictureError(f"{path}: {reason}") from None
+    problem = damage(data)
+    if problem:
+        raise UnreadablePictureError(f"{path}: the file is damaged or cut short, {problem}; copy it again")
+    return _upright(_to_rgb(_decode(without_profile(data), path), path), orientation)
+
+
+def as_picture(array: NDArray[np.generic]) -> Image:
+    """An array as a picture: RGB uint8 ``(height, width, 3)``; grey ``(height, width)`` is repeated.
+
+    Raises:
+        PictureError: any other shape or type.
+    """
+    if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
+        found = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+        raise PictureError(f"a picture must be a uint8 array with values 0 to 255, got {found}")
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or 0 in array.shape:
+        raise PictureError(f"a picture must be RGB (height, width, 3) or grey (height, width), got shape {array.shape}")
+    if array.ndim == 2:
+        return cast(Image, cv2.cvtColor(array, cv2.COLOR_GRAY2RGB))
+    return np.ascontiguousarray(array)
+
+
+def _endings() -> list[str]:
+    return sorted(EXTENSIONS)
+
+
+def _check_header(file: BinaryIO, path: Path, max_pixels: int) -> int:
+    """EXIF orientation, 1 to 8, once the size that the header announces has been found to be in bounds."""
+    if not file.read(1):
+        raise UnreadablePictureError(f"{path}: the file is empty (0 bytes)")
+    file.seek(0)
+    try:
+        info = imagesize.get_info(file, dpi=False, colors=False, channels=False)
+    except Exception as error:  # a damaged header fails in many ways, one for each format
+        raise UnreadablePictureError(f"{path}: its header is damaged ({error}); copy it again") from None
+    if info.width <= 0 or info.height <= 0:
+        raise UnreadablePictureError(f"{path}: not a picture that mien knows; it reads {_FORMATS}")
+    pixels = info.width * info.height
+    if pixels > max_pixels:
+        raise PictureTooLargeError(
+            f"{path}: {info.width} x {info.height} is {pixels / 1e6:,.1f} megapixels and the limit is "
+            f"{max_pixels / 1e6:,.1f}; raise it with max_pixels={pixels} (--max-pixels {pixels})"
+        )
+    return info.rotation if 1 <= info.rotation <= 8 else 1
+
+
+def _decode(data: bytes, path: Path) -> NDArray[np.generic]:
+    try:
+        with _quiet:
+            decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise UnreadablePictureError(f"{path}: cannot be decoded ({error.err})") from None
+    if decoded is None:
+        raise UnreadablePictureError(f"{path}: cannot be decoded; save it again as JPEG or PNG")
+    return cast(NDArray[np.generic], decoded)
+
+
+def _to_rgb(decoded: NDArray[np.generic], path: Path) -> Image:
+    """RGB uint8 of what OpenCV decodes: grey, BGR or BGRA of 8 or 16 bits."""
+    if decoded.dtype == np.uint16:
+        decoded = cv2.convertScaleAbs(decoded, alpha=255 / 65535)
+    if decoded.dtype != np.uint8:
+        raise UnreadablePictureError(f"{path}: {decoded.dtype} pixels are not read; save it with 8 or 16 bits")
+    channels = 1 if decoded.ndim == 2 else decoded.shape[2]
+    if channels == 4:
+        decoded = _over_white(cast(Image, decoded))
+    return cast(Image, cv2.cvtColor(decoded, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_BGR2RGB))
+
+
+def _over_white(bgra: Image) -> Image:
+    alpha = cv2.cvtColor(bgra[..., 3], cv2.COLOR_GRAY2BGR)
+    white = cv2.bitwise_not(alpha)
+    return cast(Image, cv2.add(cv2.multiply(bgra[..., :3], alpha, scale=1 / 255), white))
+
+
+def _upright(picture: Image, orientation: int) -> Image:
+    """Undo an EXIF orientation: 2 to 4 mirror or turn by half, 5 to 8 also swap the axes."""
+    if orientation >= 5:
+        picture = cast(Image, cv2.transpose(picture))
+    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
+    return picture if flip is None else cast(Image, cv2.flip(picture, flip))
+
+
+class _Quiet:
+    """OpenCV's log switched off while any thread is inside: a broken file is reported once, by us."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._level = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                cv2.utils.logging.setLogLevel(self._level)
+
+
+_quiet = _Quiet()

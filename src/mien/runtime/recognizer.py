@@ -1,0 +1,181 @@
+"""From pictures to readings: find the faces, crop them, and ask the networks once for all of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from mien.core.errors import ModelError, PictureError
+from mien.core.face import Face, Frame, Reading
+from mien.core.preprocess import Image, InputSpec, crop_face
+from mien.runtime.classify import OnnxClassifier
+from mien.runtime.detect import Detector, DetectorName, make_detector
+from mien.runtime.library import DEFAULT_MODEL, open_model
+from mien.runtime.media import MAX_PIXELS, as_picture, read_picture
+
+Picture = str | Path | Image
+"""A picture file, or RGB ``(height, width, 3)`` or grey ``(height, width)`` uint8."""
+
+Model = str | Path | OnnxClassifier
+"""A model's name, its path, or an open one."""
+
+OnError = Callable[[str, PictureError], None]
+"""Told the source and the error of a picture that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is left of a picture once its faces have been cut out: small, whatever the picture's size."""
+
+    source: str | None
+    width: int
+    height: int
+    faces: tuple[Face, ...]
+    crops: dict[InputSpec, Image]
+
+
+class Recognizer:
+    """Reads the expressions of all faces in pictures.
+
+    Safe to call from several threads at once.
+
+    Args:
+        model: one model or several; every face then carries one reading for each, in this order.
+        detector: ``"auto"`` (YuNet once pulled, else Haar), ``"haar"``, ``"yunet"``, or a detector of one's own.
+        provider: ONNX Runtime's execution provider.
+        threads: pictures that :meth:`read_many` decodes and searches at a time, and threads within a network call.
+        min_score: finds of the detector below it are no faces; None for the detector's own default.
+        reject_non_faces: drop a find that looks unlike a face to every model, its energy being below the threshold in
+            the model's manifest. It is counted in :attr:`Frame.rejected <mien.core.face.Frame.rejected>`.
+        max_pixels: picture files with more are refused from their header.
+
+    Raises:
+        ModelError: a model, detector or provider cannot be used, or two models have the same name.
+    """
+
+    def __init__(  # noqa: D107
+        self,
+        model: Model | Sequence[Model] = DEFAULT_MODEL,
+        *,
+        detector: DetectorName | Detector = "auto",
+        provider: str = "cpu",
+        threads: int = 1,
+        min_score: float | None = None,
+        reject_non_faces: bool = True,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        chosen = [model] if isinstance(model, str | Path | OnnxClassifier) else list(model)
+        self.models = tuple(
+            m if isinstance(m, OnnxClassifier) else open_model(m, provider=provider, threads=threads) for m in chosen
+        )
+        names = [m.name for m in self.models]
+        if not names or len(set(names)) < len(names):
+            raise ModelError(f"give one model or several of different names, got ({', '.join(names)})")
+        if not isinstance(detector, str) and min_score is not None:
+            raise ModelError("min_score is for a detector that is given by name: set it on the detector itself")
+        self.detector = make_detector(detector, min_score=min_score) if isinstance(detector, str) else detector
+        self._threads = threads
+        self._reject_non_faces = reject_non_faces
+        self._max_pixels = max_pixels
+
+    def read(self, picture: Picture) -> Frame:
+        """Read one picture. Without a face in it the frame has no faces.
+
+        Raises:
+            PictureError: the file is missing, damaged, too large or no picture, or the array is none.
+        """
+        return self._classify([self._find(picture)])[0]
+
+    def read_many(
+        self, pictures: Iterable[Picture], *, batch: int = 32, on_error: OnError | None = None
+    ) -> Iterator[Frame]:
+        """Read many pictures, in their order and in memory that does not grow with their number.
+
+        Pictures are decoded and searched ahead in ``threads`` threads, while each network is called once for all faces
+        of ``batch`` pictures.
+
+        Args:
+            pictures: files or arrays; any iterable, even an endless one.
+            batch: pictures whose faces go through the networks together.
+            on_error: called with the source and the error of each picture that cannot be read, in its turn, after
+                which reading goes on. Without it the error is raised.
+
+        Raises:
+            PictureError: a picture cannot be read and there is no ``on_error``.
+        """
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="mien") as pool:
+            ahead = self._ahead(pool, pictures, 2 * batch, on_error)
+            try:
+                while chunk := list(islice(ahead, batch)):
+                    yield from self._classify(chunk)
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _ahead(
+        self, pool: ThreadPoolExecutor, pictures: Iterable[Picture], limit: int, on_error: OnError | None
+    ) -> Iterator[_Found]:
+        """What is found in each picture, in order, with at most ``limit`` of them under way or waiting."""
+        waiting: deque[tuple[Picture, Future[_Found]]] = deque()
+        rest = iter(pictures)
+        while True:
+            waiting.extend((p, pool.submit(self._find, p)) for p in islice(rest, limit - len(waiting)))
+            if not waiting:
+                return
+            picture, future = waiting.popleft()
+            try:
+                yield future.result()
+            except PictureError as error:
+                if on_error is None:
+                    raise
+                on_error(_source(picture) or "array", error)
+
+    def _find(self, picture: Picture) -> _Found:
+        source = _source(picture)
+        image = as_picture(picture) if isinstance(picture, np.ndarray) else self._read_file(picture)
+        faces = tuple(self.detector.detect(image))
+        crops = {}
+        for spec in {model.input for model in self.models}:
+            crops[spec] = np.empty((len(faces), *spec.shape), dtype=np.uint8)
+            for index, face in enumerate(faces):
+                crops[spec][index] = crop_face(image, face, spec)
+        return _Found(source, image.shape[1], image.shape[0], faces, crops)
+
+    def _read_file(self, path: str | Path) -> Image:
+        if not isinstance(path, str | Path):
+            raise PictureError(f"a picture is a path or a uint8 array, got {type(path).__name__}")
+        return read_picture(path, max_pixels=self._max_pixels)
+
+    def _classify(self, found: Sequence[_Found]) -> list[Frame]:
+        """Frames of pictures, with one call of each network for all their faces."""
+        by_model = [m.read(np.concatenate([f.crops[m.input] for f in found])) for m in self.models]
+        readings = iter(zip(*by_model, strict=True))
+        return [self._frame(one, list(islice(readings, len(one.faces)))) for one in found]
+
+    def _frame(self, found: _Found, readings: Sequence[tuple[Reading, ...]]) -> Frame:
+        faces = tuple(
+            replace(face, readings=of_face)
+            for face, of_face in zip(found.faces, readings, strict=True)
+            if not self._reject_non_faces or self._looks_like_a_face(of_face)
+        )
+        return Frame(
+            width=found.width,
+            height=found.height,
+            faces=faces,
+            detector=self.detector.name,
+            models=tuple(model.name for model in self.models),
+            source=found.source,
+            rejected=len(found.faces) - len(faces),
+        )
+
+    def _looks_like_a_face(self, readings: Sequence[Reading]) -> bool:
+        return any(r.energy >= m.manifest.energy_threshold for r, m in zip(readings, self.models, strict=True))
+
+
+def _source(picture: Picture) -> str | None:
+    return str(picture) if isinstance(picture, str | Path) else None
