@@ -21,7 +21,7 @@ def run() -> None:
     """Run the command line; a mien error prints one line on stderr and exits with 1, a wrong usage with 2."""
     from mien.cli import data, evaluate, models, read, train
 
-    for group in (read, evaluate, train, data, models):
+    for group in (read, train, evaluate, data, models):
         group.register(app)
     try:
         app()

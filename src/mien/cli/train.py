@@ -1,0 +1,123 @@
+"""``mien train``, ``mien export`` and ``mien networks``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.core.errors import ConfigError, MissingExtraError
+
+DataRoot = Annotated[Path | None, typer.Option("--data", help="Folder that holds the datasets.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command()(train)
+    app.command()(export)
+    app.command()(networks)
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, YAML.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder; runs/NAME-SEED if not given.", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Replace the recipe's seed.", show_default=False)] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, such as optimiser.rate=0.01.")
+    ] = None,
+    data: DataRoot = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default=False)] = None,
+) -> None:
+    """Train a network by a recipe. The same command again goes on with a run that was interrupted."""
+    _need_torch("training")
+    import yaml
+
+    from mien.training.fit import train as fit
+    from mien.training.recipe import Recipe
+
+    chosen = Recipe.read(recipe)
+    settings = {}
+    for item in change or []:
+        key, separator, value = item.partition("=")
+        if not separator:
+            raise ConfigError(f"--set {item}: expected KEY=VALUE")
+        settings[key] = yaml.safe_load(value)
+    if seed is not None:
+        settings["seed"] = seed
+    chosen = chosen.override(settings) if settings else chosen
+    folder = out or Path("runs") / f"{chosen.name}-{chosen.seed}"
+    try:
+        run = fit(chosen, folder, root=data, threads=threads)
+    except KeyboardInterrupt:
+        print(f"interrupted: the same command goes on from the last whole epoch in {folder}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    best = run.best
+    print(
+        f"{folder}: kept epoch {best.epoch} of {len(run.history)}, "
+        f"{best.validation_accuracy:.2%} of {run.validation_rows:,} validation rows correct; next: mien export {folder}"
+    )
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to; the run's folder if not given.", show_default=False)
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The model's name; the recipe's if not given.")] = None,
+    data: DataRoot = None,
+) -> None:
+    """Export a run to ONNX with its manifest, calibrated on the validation split and checked against torch."""
+    _need_torch("exporting")
+    from mien.training.publish import export_run
+
+    folder = out or run
+    manifest = export_run(run, folder, name=name, root=data)
+    print(f"{folder / manifest.file}: {manifest.bytes:,} bytes, {manifest.parameters:,} values; next: mien read")
+
+
+def networks(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List the networks that recipes can name."""
+    _need_torch("listing networks")
+    from rich.console import Console
+    from rich.table import Table
+
+    from mien.models.registry import count_multiplications, networks
+
+    rows = [
+        {
+            "name": record.name,
+            "trained": record.trained,
+            "running": record.running,
+            "multiplications": count_multiplications(record.build(), record.input),
+            "input": list(record.input.shape),
+            "summary": record.summary,
+            "paper": record.paper,
+        }
+        for record in networks().values()
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    table = Table("network", "trained", "running", "multiplications", "summary")
+    for row in rows:
+        table.add_row(
+            str(row["name"]), *(f"{row[k]:,}" for k in ("trained", "running", "multiplications")), str(row["summary"])
+        )
+    Console().print(table)
+
+
+def _need_torch(purpose: str) -> None:
+    try:
+        import lightning
+        import torch
+        import yaml  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(error.name or "torch", "train", purpose) from None
+    _ = (lightning, torch)

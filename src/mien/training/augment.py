@@ -1,0 +1,59 @@
+"""Augmentation of a whole batch in a few tensor operations, each picture with its own draw."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mien.training.recipe import Augmentation
+
+GREY = 128.0
+
+
+def augment(planes: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+    """Changed copies of planes ``(n, channels, h, w)`` float on the 0 to 255 scale.
+
+    Mirroring, rotation, zoom and shift are one affine sampling (bilinear; the edge repeats outside); erasing greys
+    out a rectangle. ``generator`` lives on the CPU, so that draws are the same on every device.
+    """
+    if settings.flip or settings.rotation or settings.zoom or settings.shift:
+        matrices = _matrices(len(planes), settings, generator).to(planes.device)
+        grid = functional.affine_grid(matrices, list(planes.shape), align_corners=False)
+        planes = functional.grid_sample(planes, grid, padding_mode="border", align_corners=False)
+    if settings.erase:
+        planes = _erase(planes, settings.erase, generator)
+    return planes
+
+
+def _matrices(n: int, settings: Augmentation, generator: torch.Generator) -> Tensor:
+    def within(limit: float, *shape: int) -> Tensor:
+        return (torch.rand(*shape, generator=generator) * 2 - 1) * limit
+
+    angle = within(math.radians(settings.rotation), n)
+    scale = 1 + within(settings.zoom, n)
+    shift = within(2 * settings.shift, n, 2)  # the side is 2 in grid_sample's coordinates
+    mirrored = torch.rand(n, generator=generator) < (0.5 if settings.flip else 0.0)
+    sign = 1.0 - 2.0 * mirrored.float()
+    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
+    return torch.stack(
+        [torch.stack([cos * sign, -sin, shift[:, 0]], 1), torch.stack([sin * sign, cos, shift[:, 1]], 1)], 1
+    )
+
+
+def _erase(planes: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    n, _, height, width = planes.shape
+    draw = torch.rand(5, n, generator=generator)
+    area = 0.02 + 0.18 * draw[0]
+    aspect = torch.exp((draw[1] * 2 - 1) * math.log(3.0))
+    tall = torch.sqrt(area * aspect).clamp(max=1.0)
+    wide = torch.sqrt(area / aspect).clamp(max=1.0)
+    top, left = draw[2] * (1 - tall), draw[3] * (1 - wide)
+    y = (torch.arange(height) + 0.5) / height
+    x = (torch.arange(width) + 0.5) / width
+    rows = (y >= top[:, None]) & (y < (top + tall)[:, None])
+    columns = (x >= left[:, None]) & (x < (left + wide)[:, None])
+    inside = rows[:, :, None] & columns[:, None, :] & (draw[4] < probability)[:, None, None]
+    return planes.masked_fill(inside[:, None].to(planes.device), GREY)

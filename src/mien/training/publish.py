@@ -1,0 +1,63 @@
+"""From a run's folder to a predictor, and to the ONNX file and manifest that ship."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from mien.core.errors import TrainingError
+from mien.core.manifest import Manifest
+from mien.models.export import Provenance, export
+from mien.models.network import TorchPredictor
+from mien.models.registry import build, network
+from mien.training.fit import load_splits
+from mien.training.run import WEIGHTS, Run
+
+
+def open_run(folder: Path, *, name: str | None = None) -> TorchPredictor:
+    """The kept weights of a run as a predictor, called ``name`` or as its recipe.
+
+    Raises:
+        TrainingError: there is no run, it has not completed an epoch, or its weights do not fit its network.
+    """
+    run = Run.read(folder)
+    _ = run.best
+    body = build(run.recipe.network, len(run.labels), **run.recipe.options)
+    path = folder / WEIGHTS
+    try:
+        body.load_state_dict(load_file(path))
+    except FileNotFoundError:
+        raise TrainingError(f"{path} is missing: train the recipe again into another folder") from None
+    except Exception as error:  # safetensors and torch raise their own kinds for a damaged or foreign file
+        raise TrainingError(f"{path} does not hold weights of '{run.recipe.network}': {error}") from error
+    return TorchPredictor(body, run.input, run.labels, name=name or run.recipe.name)
+
+
+def export_run(folder: Path, out: Path, *, name: str | None = None, root: Path | None = None) -> Manifest:
+    """Export a run's kept weights to ``out/NAME.onnx`` and ``out/NAME.json``, calibrated on its validation split.
+
+    Raises:
+        TrainingError: see :func:`open_run`.
+        DatasetError: the validation split is missing.
+        ModelError: the graph does not compute what torch computes.
+    """
+    run = Run.read(folder)
+    predictor = open_run(folder, name=name)
+    recipe = replace(run.recipe, data=replace(run.recipe.data, limit=None))
+    fitted, validation = load_splits(recipe, run.input, root)
+    data = recipe.data
+    provenance = Provenance(
+        network=recipe.network,
+        summary=recipe.summary or network(recipe.network).summary,
+        trained_on=f"{fitted.name}: fitted on {run.rows:,} rows of {data.train}, "
+        f"chosen on {len(validation):,} of {data.validation}",
+        data_licence=run.data_licence,
+        weights_licence=recipe.licence or "as the training data allows",
+        paper=network(recipe.network).paper,
+        recipe=recipe.name,
+        seed=recipe.seed,
+        commit=run.commit,
+    )
+    return export(predictor, validation, out, provenance)

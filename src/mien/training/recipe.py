@@ -1,0 +1,189 @@
+"""Recipes: typed training configurations, read from YAML."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from mien.core.errors import ConfigError
+from mien.core.schema import from_mapping, to_mapping
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """What a run is fitted on and chosen on.
+
+    Attributes:
+        dataset: ``fer2013``, ``ferplus``, or a path to a folder or CSV.
+        train: split that fits the weights.
+        validation: split that chooses epochs; never one that is reported.
+        labels: name of a label set (``fer2013``, ``ferplus``, ``six``, ``three``), or None for the dataset's own.
+        limit: use only this many training rows, evenly spread; for quick tries.
+    """
+
+    dataset: str = "fer2013"
+    train: str = "train"
+    validation: str = "public"
+    labels: Literal["fer2013", "ferplus", "six", "three"] | None = None
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        """Keep what is fitted and what is chosen apart."""
+        if self.train == self.validation:
+            raise ValueError(f"train and validation are both '{self.train}': choose on rows that were not fitted")
+        if self.limit is not None and self.limit < 2:
+            raise ValueError(f"limit must be 2 or more, got {self.limit}")
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """Random changes to every training batch, each drawn anew for each picture.
+
+    Attributes:
+        flip: mirror half of the pictures.
+        rotation: up to this many degrees either way.
+        zoom: scale by up to this share either way.
+        shift: move by up to this share of the side, each axis.
+        erase: probability of greying out one random rectangle of 2 to 20 % of the picture.
+    """
+
+    flip: bool = True
+    rotation: float = 0.0
+    zoom: float = 0.0
+    shift: float = 0.0
+    erase: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 <= self.rotation <= 180:
+            raise ValueError(f"rotation must be 0 to 180 degrees, got {self.rotation}")
+        for name in ("zoom", "shift", "erase"):
+            value = getattr(self, name)
+            if not 0 <= value <= (1 if name == "erase" else 0.9):
+                raise ValueError(f"{name} is out of range: {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Optimiser:
+    """How weights are updated.
+
+    Attributes:
+        name: ``adamw`` or ``sgd`` (Nesterov momentum 0.9).
+        rate: peak learning rate.
+        schedule: ``onecycle`` (linear up, cosine down to 1/1000 of the peak), ``cosine`` or ``constant``.
+        warmup: share of all steps in which the rate rises, for ``onecycle``.
+        decay: weight decay of matrices and kernels; biases and norms have none.
+        clip: largest norm of the gradient; None for no limit.
+    """
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    rate: float = 4e-3
+    schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
+    warmup: float = 0.2
+    decay: float = 0.01
+    clip: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.rate <= 0 or self.decay < 0 or not 0 < self.warmup < 1 or (self.clip is not None and self.clip <= 0):
+            raise ValueError(f"rate and clip must be above 0, decay 0 or more, warmup within 0 to 1: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides what a run computes.
+
+    Attributes:
+        name: of the model that comes out.
+        network: its name in the registry.
+        options: passed to the network's builder.
+        data: see :class:`DataConfig`.
+        augment: see :class:`Augmentation`.
+        optimiser: see :class:`Optimiser`.
+        epochs: passes over the training split.
+        batch: pictures a step.
+        smoothing: label smoothing.
+        class_weights: ``inverse`` weighs each class by the inverse of its frequency.
+        averaging: decay of the exponential average of the weights, taken every fourth step; None for none.
+        patience: stop after this many epochs without a better validation loss; None to run all epochs.
+        precision: ``fp32``, or ``bf16`` for mixed precision.
+        seed: of weights, order and augmentation.
+        summary: one sentence for the manifest.
+        licence: of the weights; empty for "as the training data allows".
+    """
+
+    name: str
+    network: str
+    options: dict[str, Any] = field(default_factory=dict)
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: Augmentation = field(default_factory=Augmentation)
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    epochs: int = 50
+    batch: int = 128
+    smoothing: float = 0.0
+    class_weights: Literal["none", "inverse"] = "none"
+    averaging: float | None = None
+    patience: int | None = None
+    precision: Literal["fp32", "bf16"] = "fp32"
+    seed: int = 0
+    summary: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.epochs < 1 or self.batch < 2 or (self.patience is not None and self.patience < 1):
+            raise ValueError("epochs and patience must be 1 or more, batch 2 or more")
+        if not 0 <= self.smoothing < 1 or not (self.averaging is None or 0 < self.averaging < 1):
+            raise ValueError("smoothing must be 0 to 1, averaging within 0 to 1")
+        if not self.name or Path(self.name).name != self.name:
+            raise ValueError(f"name must be a bare file name, got '{self.name}'")
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Read a recipe file.
+
+        Raises:
+            ConfigError: it is missing, not YAML, or has a wrong key or value; a misspelt key names the nearest.
+        """
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(f"no recipe at {path}") from None
+        except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+            raise ConfigError(f"{path} is not a YAML file: {error}") from None
+        return from_mapping(cls, content, str(path))
+
+    def write(self, path: Path) -> None:
+        """Write it as YAML with every value, defaults too."""
+        path.write_text(yaml.safe_dump(to_mapping(self), sort_keys=False), encoding="utf-8")
+
+    def override(self, settings: dict[str, Any]) -> Recipe:
+        """The recipe with some dotted keys changed, such as ``{"optimiser.rate": 0.01}``.
+
+        Raises:
+            ConfigError: a key or value is wrong.
+        """
+        content = to_mapping(self)
+        for dotted, value in settings.items():
+            *path, last = dotted.split(".")
+            place = content
+            for key in path:
+                place = place.setdefault(key, {})
+                if not isinstance(place, dict):
+                    raise ConfigError(f"--set {dotted}: '{key}' has no keys below it")
+            place[last] = value
+        return from_mapping(Recipe, content, "--set")
+
+    def with_seed(self, seed: int) -> Recipe:
+        """The same recipe under another seed."""
+        return replace(self, seed=seed)
+
+    @property
+    def digest(self) -> str:
+        """First 12 digits of the sha256 of its content: equal for equal recipes."""
+        return hashlib.sha256(json.dumps(to_mapping(self), sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,161 @@
+"""A run's folder: ``run.json`` with everything about it, its weights, and the checkpoint it resumes from."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from mien.core.errors import MissingExtraError, TrainingError
+from mien.core.expression import Expression
+from mien.core.preprocess import InputSpec
+from mien.core.schema import from_mapping, to_mapping
+from mien.training.recipe import Recipe
+
+RECORD, WEIGHTS, CHECKPOINT, CURVES = "run.json", "best.safetensors", "last.ckpt", "curves.png"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One epoch's numbers.
+
+    Attributes:
+        epoch: counted from 1.
+        rate: learning rate at its end.
+        train_loss: mean over its steps, on augmented pictures, smoothing and class weights included.
+        train_accuracy: likewise, of the weights as they were at each step.
+        validation_loss: plain cross entropy of the averaged weights, nats.
+        validation_accuracy: of the averaged weights.
+        seconds: wall time, validation included.
+    """
+
+    epoch: int
+    rate: float
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What ``run.json`` holds.
+
+    Attributes:
+        recipe: what was asked for.
+        status: ``running`` until the last epoch is done, or early stopping ended it.
+        input: what the network's crops are.
+        labels: its outputs.
+        trained: trained values.
+        running: running means and variances.
+        rows: rows fitted.
+        validation_rows: rows chosen on.
+        data_licence: of the dataset.
+        device: what it ran on.
+        versions: of Python and the libraries that matter.
+        commit: of the working folder's repository, where there is one.
+        history: one entry an epoch.
+    """
+
+    recipe: Recipe
+    status: Literal["running", "finished"]
+    input: InputSpec
+    labels: tuple[Expression, ...]
+    trained: int
+    running: int
+    rows: int
+    validation_rows: int
+    data_licence: str
+    device: str
+    versions: dict[str, str]
+    commit: str | None = None
+    history: tuple[Epoch, ...] = ()
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose weights are kept: the first with the highest validation accuracy.
+
+        Raises:
+            TrainingError: no epoch was completed.
+        """
+        if not self.history:
+            raise TrainingError(f"run '{self.recipe.name}' has not completed an epoch: train it further")
+        return max(self.history, key=lambda epoch: epoch.validation_accuracy)
+
+    @classmethod
+    def read(cls, folder: Path) -> Run:
+        """Read the record of a run's folder.
+
+        Raises:
+            TrainingError: there is no run, or its record is damaged.
+            ConfigError: a key or value of it is wrong.
+        """
+        path = folder / RECORD
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise TrainingError(f"no run in {folder}: there is no {RECORD}; 'mien train RECIPE' makes one") from None
+        except ValueError as error:
+            raise TrainingError(f"{path} is damaged ({error}): train again into another folder") from None
+        return from_mapping(cls, content, str(path))
+
+    def write(self, folder: Path) -> None:
+        """Write the record, whole or not at all."""
+        part = folder / f"{RECORD}.part"
+        part.write_text(json.dumps(to_mapping(self), indent=1) + "\n", encoding="utf-8")
+        part.replace(folder / RECORD)
+
+    def with_history(self, history: tuple[Epoch, ...], *, finished: bool) -> Run:
+        """The record after further epochs."""
+        return replace(self, history=history, status="finished" if finished else "running")
+
+
+def describe_machine() -> str:
+    """Processor and core count in words."""
+    return f"{platform.machine()} CPU, {os.cpu_count()} cores"
+
+
+def describe_versions() -> dict[str, str]:
+    """Versions of what decides a run's numbers."""
+    names = ("mien", "torch", "lightning", "numpy", "opencv-python-headless")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+def describe_commit() -> str | None:
+    """Commit of the working folder's repository, ``-dirty`` where files differ from it; None outside of one."""
+    try:
+        run = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return run.stdout.strip()
+
+
+def draw_curves(run: Run, path: Path) -> None:
+    """Draw loss and accuracy against the epoch, train beside validation, as PNG.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise MissingExtraError("matplotlib", "report", "drawing curves") from None
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    epochs = [e.epoch for e in run.history]
+    for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for split, colour in (("train", "#0072B2"), ("validation", "#D55E00")):
+            axes.plot(epochs, [getattr(e, f"{split}_{what}") for e in run.history], color=colour, label=split)
+        axes.axvline(run.best.epoch, color="#999999", linewidth=0.8, linestyle=":")
+        axes.set(xlabel="epoch", ylabel=what)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].legend(frameon=False)
+    figure.suptitle(f"{run.recipe.name}, seed {run.recipe.seed}: kept epoch {run.best.epoch}", fontsize=10)
+    figure.savefig(path, dpi=120)
