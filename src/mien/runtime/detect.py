@@ -173,7 +173,8 @@ class _PerThread(Generic[Native]):
 
 
 def _load_cascade() -> Any:
-    return cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"))
+    folder = Path(cv2.data.haarcascades)  # type: ignore[attr-defined]
+    return cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_default.xml"))
 
 
 def _resized(picture: Image, long_side: int) -> tuple[Image, float]:

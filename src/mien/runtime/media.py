@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import cv2
 import imagesize
@@ -74,7 +74,7 @@ def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
     return _upright(_to_rgb(_decode(without_profile(data), path), path), orientation)
 
 
-def as_picture(array: NDArray[np.generic]) -> Image:
+def as_picture(array: NDArray[Any]) -> Image:
     """An array as a picture: RGB uint8 ``(height, width, 3)``; grey ``(height, width)`` is repeated.
 
     Raises:
@@ -114,7 +114,7 @@ def _check_header(file: BinaryIO, path: Path, max_pixels: int) -> int:
     return info.rotation if 1 <= info.rotation <= 8 else 1
 
 
-def _decode(data: bytes, path: Path) -> NDArray[np.generic]:
+def _decode(data: bytes, path: Path) -> NDArray[Any]:
     try:
         with _quiet:
             decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
@@ -122,10 +122,10 @@ def _decode(data: bytes, path: Path) -> NDArray[np.generic]:
         raise UnreadablePictureError(f"{path}: cannot be decoded ({error.err})") from None
     if decoded is None:
         raise UnreadablePictureError(f"{path}: cannot be decoded; save it again as JPEG or PNG")
-    return cast(NDArray[np.generic], decoded)
+    return cast(NDArray[Any], decoded)
 
 
-def _to_rgb(decoded: NDArray[np.generic], path: Path) -> Image:
+def _to_rgb(decoded: NDArray[Any], path: Path) -> Image:
     """RGB uint8 of what OpenCV decodes: grey, BGR or BGRA of 8 or 16 bits."""
     if decoded.dtype == np.uint16:
         decoded = cv2.convertScaleAbs(decoded, alpha=255 / 65535)

@@ -40,6 +40,12 @@ class _Found:
     crops: dict[InputSpec, Image]
 
 
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    source: str
+    error: PictureError
+
+
 class Recognizer:
     """Reads the expressions of all faces in pictures.
 
@@ -110,30 +116,35 @@ class Recognizer:
             PictureError: a picture cannot be read and there is no ``on_error``.
         """
         with ThreadPoolExecutor(self._threads, thread_name_prefix="mien") as pool:
-            ahead = self._ahead(pool, pictures, 2 * batch, on_error)
+            ahead = self._ahead(pool, pictures, 2 * batch)
             try:
                 while chunk := list(islice(ahead, batch)):
-                    yield from self._classify(chunk)
+                    frames = iter(self._classify([one for one in chunk if isinstance(one, _Found)]))
+                    for one in chunk:
+                        if isinstance(one, _Found):
+                            yield next(frames)
+                        elif on_error is None:
+                            raise one.error
+                        else:
+                            on_error(one.source, one.error)
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _ahead(
-        self, pool: ThreadPoolExecutor, pictures: Iterable[Picture], limit: int, on_error: OnError | None
-    ) -> Iterator[_Found]:
+    def _ahead(self, pool: ThreadPoolExecutor, pictures: Iterable[Picture], limit: int) -> Iterator[_Found | _Failed]:
         """What is found in each picture, in order, with at most ``limit`` of them under way or waiting."""
-        waiting: deque[tuple[Picture, Future[_Found]]] = deque()
+        waiting: deque[Future[_Found | _Failed]] = deque()
         rest = iter(pictures)
         while True:
-            waiting.extend((p, pool.submit(self._find, p)) for p in islice(rest, limit - len(waiting)))
+            waiting.extend(pool.submit(self._try, picture) for picture in islice(rest, limit - len(waiting)))
             if not waiting:
                 return
-            picture, future = waiting.popleft()
-            try:
-                yield future.result()
-            except PictureError as error:
-                if on_error is None:
-                    raise
-                on_error(_source(picture) or "array", error)
+            yield waiting.popleft().result()
+
+    def _try(self, picture: Picture) -> _Found | _Failed:
+        try:
+            return self._find(picture)
+        except PictureError as error:
+            return _Failed(_source(picture) or "array", error)
 
     def _find(self, picture: Picture) -> _Found:
         source = _source(picture)

@@ -1,0 +1,131 @@
+"""``mien read``: expressions in pictures and folders of pictures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.core.errors import PictureError
+
+if TYPE_CHECKING:
+    from mien.runtime.recognizer import Recognizer
+    from mien.runtime.sinks import Sink
+
+
+class DetectorChoice(StrEnum):
+    """Face detectors by name."""
+
+    auto = "auto"
+    haar = "haar"
+    yunet = "yunet"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command()(read)
+
+
+def read(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Pictures, or folders that are searched.")],
+    model: Annotated[
+        list[str] | None, typer.Option(help="Name or path of a model; give it again to compare several.")
+    ] = None,
+    detector: Annotated[
+        DetectorChoice, typer.Option(help="Face detector; auto is YuNet once pulled, else Haar.")
+    ] = DetectorChoice.auto,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write a row for each face and model.", metavar="FILE")] = None,
+    annotate: Annotated[Path | None, typer.Option(help="Write annotated pictures here.", metavar="DIR")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report.", metavar="FILE")] = None,
+    provider: Annotated[str, typer.Option(help="ONNX Runtime execution provider.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="Threads for decoding, searching and reading.")] = 1,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Refuse larger pictures before they are decoded.")
+    ] = 100_000_000,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first picture that cannot be read.")] = False,
+) -> None:
+    """Read the expressions of all faces in pictures.
+
+    Ends with 1 if a picture could not be read; the others are read all the same, unless --strict.
+    """
+    import cv2
+
+    from mien.runtime.library import DEFAULT_MODEL
+    from mien.runtime.recognizer import Recognizer
+
+    cv2.setNumThreads(threads)
+    recognizer = Recognizer(
+        model or DEFAULT_MODEL,
+        detector=detector.value,
+        provider=provider,
+        threads=threads,
+        max_pixels=max_pixels,
+    )
+    sinks = _sinks(recognizer, json_=json_, csv=csv, annotate=annotate, report=report, max_pixels=max_pixels)
+    failed = False
+
+    def fail(source: str, error: PictureError) -> None:
+        nonlocal failed
+        failed = True
+        for sink in sinks:
+            sink.fail(source, error)
+        if strict:
+            raise error
+        print(f"mien: {error}", file=sys.stderr)
+
+    try:
+        for frame in recognizer.read_many(_pictures(paths, fail), on_error=fail):
+            for sink in sinks:
+                sink.write(frame)
+    finally:
+        for sink in sinks:
+            sink.close()
+    if failed:
+        raise typer.Exit(1)
+
+
+def _pictures(paths: list[Path], fail: Callable[[str, PictureError], None]) -> Iterator[Path]:
+    """The pictures of all paths; a folder without one fails in its turn."""
+    from mien.runtime.media import iter_pictures
+
+    for path in paths:
+        try:
+            yield from iter_pictures([path])
+        except PictureError as error:
+            fail(str(path), error)
+
+
+def _sinks(
+    recognizer: Recognizer,
+    *,
+    json_: bool,
+    csv: Path | None,
+    annotate: Path | None,
+    report: Path | None,
+    max_pixels: int,
+) -> list[Sink]:
+    from mien.runtime.sinks import AnnotateSink, CsvSink, Drawings, JsonSink, TableSink
+
+    drawings = Drawings(max_pixels=max_pixels)
+    detector, models = recognizer.detector.name, [model.manifest for model in recognizer.models]
+    sinks: list[Sink] = []
+    if csv:
+        sinks.append(CsvSink(csv))
+    if annotate:
+        sinks.append(AnnotateSink(annotate, drawings))
+    if report:
+        from mien.runtime.report import ReportSink
+
+        sinks.append(ReportSink(report, drawings, detector=detector, models=models))
+    if json_:
+        sinks.append(JsonSink(sys.stdout))
+    else:
+        from rich.console import Console
+
+        sinks.append(TableSink(Console(), detector=detector, models=[model.name for model in models]))
+    return sinks
