@@ -1,0 +1,159 @@
+"""``mien evaluate`` and ``mien compare``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mien.core.predictor import Predictor
+    from mien.data.base import Dataset
+
+Split = Annotated[str, typer.Option(help="Part to measure on.", metavar="NAME")]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Folder that holds the datasets, if not MIEN_DATA.", metavar="ROOT")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Mirror = Annotated[bool, typer.Option("--mirror", help="Average each face with its mirror image.")]
+DropUnknown = Annotated[
+    bool, typer.Option("--drop-unknown", help="Leave out rows whose expression a model cannot give.")
+]
+DATASET_HELP = "A dataset's name, a folder of pictures by class, or a CSV manifest."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command("evaluate")(evaluate)
+    app.command("compare")(compare)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A bundled or pulled name, an ONNX file, or a run.", metavar="MODEL")],
+    dataset: Annotated[str, typer.Argument(help=DATASET_HELP, metavar="DATASET")],
+    *,
+    split: Split = "private",
+    as_json: AsJson = False,
+    png: Annotated[Path | None, typer.Option(help="Write the figure here.", metavar="FILE")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with everything here.", metavar="FILE")] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--slice", help="A metadata column to slice by; may be repeated.", metavar="COLUMN"),
+    ] = None,
+    mirror: Mirror = False,
+    drop_unknown: DropUnknown = False,
+    ledger: Annotated[Path | None, typer.Option(help="Append the result to this file.", metavar="FILE")] = None,
+    data: Data = None,
+) -> None:
+    """Measure a model on one split of a dataset: accuracy with its interval, per expression, calibration, slices."""
+    from mien.evaluation import figure, report
+    from mien.evaluation import ledger as book
+    from mien.evaluation.protocol import evaluate as measure
+
+    if ledger is not None and ledger.exists():
+        book.read(ledger)  # a broken ledger is refused before minutes are spent
+    predictor = _open(model)
+    result = measure(
+        predictor,
+        _load(dataset, predictor, data),
+        split=split,
+        mirror=mirror,
+        columns=columns or (),
+        unknown="drop" if drop_unknown else "refuse",
+    )
+    if png is not None:
+        png.parent.mkdir(parents=True, exist_ok=True)
+        png.write_bytes(figure.render(result))
+    if html is not None:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(report.html(result), encoding="utf-8")
+    if ledger is not None:
+        book.append(ledger, result)
+    if as_json:
+        print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+
+    report.print_evaluation(result, Console())
+    for path in (png, html, ledger):
+        if path is not None:
+            print(f"wrote {path}")
+
+
+def compare(
+    models: Annotated[list[str], typer.Argument(help="Two or more models.", metavar="MODEL")],
+    dataset: Annotated[str, typer.Argument(help=DATASET_HELP, metavar="DATASET")],
+    *,
+    split: Split = "private",
+    as_json: AsJson = False,
+    mirror: Mirror = False,
+    drop_unknown: DropUnknown = False,
+    data: Data = None,
+) -> None:
+    """Say whether models differ on the same rows: paired bootstrap and McNemar's exact test for every pair."""
+    from dataclasses import asdict
+
+    from mien.core.errors import DatasetError
+    from mien.evaluation import compare as statistics
+    from mien.evaluation import report
+    from mien.evaluation.protocol import predict
+
+    if len(set(models)) < max(2, len(models)):
+        raise typer.BadParameter("name two or more different models, then the dataset", param_hint="MODEL")
+    hits, rows = {}, {}
+    for model in models:
+        predictor = _open(model)
+        name = predictor.name if predictor.name not in hits else model
+        answers = predict(
+            predictor,
+            _load(dataset, predictor, data),
+            split=split,
+            mirror=mirror,
+            unknown="drop" if drop_unknown else "refuse",
+        )
+        hits[name], rows[name] = answers.hits, answers.dataset.rows.tolist()
+    first = next(iter(rows))
+    for name, theirs in rows.items():
+        if theirs != rows[first]:
+            raise DatasetError(
+                f"{first} was measured on {len(rows[first])} rows, {name} on {len(theirs)} others: "
+                "compare models that give the same expressions"
+            )
+    pairs = statistics.compare(hits)
+    accuracies = {name: float(values.mean()) for name, values in hits.items()}
+    if as_json:
+        content = {
+            "dataset": dataset,
+            "split": split,
+            "mirror": mirror,
+            "accuracies": accuracies,
+            "pairs": [asdict(p) for p in pairs],
+        }
+        print(json.dumps(content, indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+
+    report.print_comparison(pairs, accuracies, Console())
+
+
+def _open(model: str) -> Predictor:
+    path = Path(model)
+    if (path / "run.json").is_file():
+        try:
+            from mien.training.publish import open_run
+        except ModuleNotFoundError as error:
+            from mien.core.errors import MissingExtraError
+
+            raise MissingExtraError(error.name or "torch", "train", "measuring a run") from None
+        return open_run(path)
+    from mien.runtime.library import open_model
+
+    return open_model(model)
+
+
+def _load(dataset: str, predictor: Predictor, root: Path | None) -> Dataset:
+    from mien.data.load import load_dataset
+
+    return load_dataset(dataset, predictor.input, root=root)

@@ -1,0 +1,153 @@
+"""The ledger: every measurement that is quoted, one JSON line each, appended and never rewritten."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from mien.core.errors import ConfigError
+from mien.core.schema import from_mapping, to_mapping
+from mien.evaluation.result import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a ledger.
+
+    Attributes:
+        time: when it was measured, UTC, ISO 8601.
+        mien: version of this package.
+        model: name of the model.
+        identity: sha256 of its weights.
+        parameters: trained plus running values.
+        dataset: what it was measured on.
+        split: which part.
+        protocol: in words.
+        mirror: whether probabilities were averaged with those of the mirrored face.
+        n: rows measured.
+        accuracy: share correct, 0 to 1.
+        accuracy_interval: 95 % bootstrap interval of it.
+        macro_f1: mean F1 over the classes.
+        log_loss: nats.
+        expected_calibration_error: 15 equal-mass bins.
+        bootstrap_seed: of the interval.
+        accuracy_without_leaks: without the rows that stand in an earlier split, where there is one.
+        recipe: that trained the model, where known.
+        training_seed: of the model, where known.
+        commit: of the repository it was measured in, with ``-dirty`` where tracked files had changed.
+    """
+
+    time: str
+    mien: str
+    model: str
+    identity: str
+    parameters: int
+    dataset: str
+    split: str
+    protocol: str
+    mirror: bool
+    n: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    macro_f1: float
+    log_loss: float
+    expected_calibration_error: float
+    bootstrap_seed: int
+    accuracy_without_leaks: float | None = None
+    recipe: str | None = None
+    training_seed: int | None = None
+    commit: str | None = None
+
+
+def append(path: Path, evaluation: Evaluation) -> Entry:
+    """Append one evaluation to the ledger at ``path``, made where there is none.
+
+    The line goes out in one write behind the file's end and is on the disk when this returns.
+
+    Raises:
+        ConfigError: the file holds a line that is no ledger entry; nothing is written.
+    """
+    if path.exists():
+        read(path)
+    entry = Entry(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        mien=version("mien"),
+        commit=commit(apart_from=path),
+        model=evaluation.model,
+        identity=evaluation.identity,
+        parameters=evaluation.parameters,
+        dataset=evaluation.dataset,
+        split=evaluation.split,
+        protocol=evaluation.protocol,
+        mirror=evaluation.mirror,
+        n=evaluation.n,
+        accuracy=evaluation.accuracy,
+        accuracy_interval=evaluation.accuracy_interval,
+        macro_f1=evaluation.macro_f1,
+        log_loss=evaluation.log_loss,
+        expected_calibration_error=evaluation.expected_calibration_error,
+        bootstrap_seed=evaluation.bootstrap_seed,
+        recipe=evaluation.recipe,
+        training_seed=evaluation.training_seed,
+        accuracy_without_leaks=evaluation.accuracy_without_leaks,
+    )
+    line = json.dumps(to_mapping(entry), allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab", buffering=0) as file:
+        file.write(line.encode("utf-8"))
+        os.fsync(file.fileno())
+    return entry
+
+
+def read(path: Path) -> list[Entry]:
+    """The ledger's entries, oldest first.
+
+    Raises:
+        ConfigError: no such file, or a line that is no entry; the message holds its number.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"no ledger at {path}: `mien evaluate --ledger {path}` starts one") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no ledger ({error}): name another file") from None
+    if text and not text.endswith("\n"):
+        raise ConfigError(f"{path}: the last line is cut short: mend or remove it before more is appended")
+    entries = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            content = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{path}:{number} is not JSON ({error}): mend or remove the line") from None
+        entries.append(from_mapping(Entry, content, f"{path}:{number}"))
+    return entries
+
+
+def commit(*, apart_from: Path | None = None) -> str | None:
+    """Commit of the git repository around the working directory; None without one, or without git.
+
+    It ends in ``-dirty`` where a tracked file has changed. The file ``apart_from`` does not count: a ledger that is
+    itself tracked changes with every line.
+    """
+    head = _git("rev-parse", "HEAD")
+    top = _git("rev-parse", "--show-toplevel")
+    changes = _git("status", "--porcelain", "--untracked-files=no", "--no-renames", "-z")
+    if head is None or top is None or changes is None:
+        return None
+    changed = {(Path(top.strip()) / change[3:]).resolve() for change in changes.split("\0") if change}
+    if apart_from is not None:
+        changed.discard(apart_from.resolve())
+    return f"{head.strip()}-dirty" if changed else head.strip()
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, check=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout

@@ -1,0 +1,231 @@
+"""One way to measure any predictor on any dataset, with the protocol in the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import DatasetError, LabelError, ModelError
+from mien.core.manifest import Manifest
+from mien.core.predictor import Floats, Mirrored, Predictor, softmax
+from mien.data.base import Dataset
+from mien.data.leaks import leaked_rows
+from mien.evaluation import metrics
+from mien.evaluation.calibration import set_quality
+from mien.evaluation.result import ClassResult, Evaluation, ReliabilityBin
+from mien.evaluation.slices import require_columns, slice_accuracy
+
+STAGES = (("train", "training"), ("public", "val", "valid", "validation"), ("private", "test"))
+"""Names of splits in the order of their use: fitting, choosing, reporting. A row leaks from an earlier stage."""
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A predictor with a manifest, which knows its conformal threshold and how it was trained."""
+
+    @property
+    def manifest(self) -> Manifest: ...  # noqa: D102
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """A predictor's answers on one split.
+
+    Attributes:
+        dataset: the n rows that were answered, labelled as the predictor's outputs.
+        probabilities: ``(n, K)`` float32, calibrated by the predictor's temperature.
+        leaked: ``(n,)`` whether a row's pixels stand in an earlier split; None where there is no earlier split.
+        against: the earlier splits.
+        dropped: rows left out because the predictor cannot give their class.
+    """
+
+    dataset: Dataset
+    probabilities: Floats
+    leaked: NDArray[np.bool_] | None
+    against: tuple[str, ...]
+    dropped: int
+
+    @property
+    def hits(self) -> NDArray[np.bool_]:
+        """Whether each row was answered correctly, ``(n,)``."""
+        return metrics.correct(self.probabilities, self.dataset.indices)
+
+
+def evaluate(
+    predictor: Predictor,
+    dataset: Dataset,
+    *,
+    split: str,
+    mirror: bool = False,
+    columns: Sequence[str] = (),
+    unknown: Literal["refuse", "drop"] = "refuse",
+    batch: int = 512,
+    seed: int = 0,
+) -> Evaluation:
+    """Measure a predictor on one split.
+
+    Args:
+        predictor: a torch network, an ONNX file, an ensemble.
+        dataset: all its splits, cropped to ``predictor.input``; earlier splits are looked at for leaks only.
+        split: which part to measure on.
+        mirror: average the probabilities of each face and its mirror image.
+        columns: metadata columns to slice by, beside brightness and contrast.
+        unknown: what becomes of rows whose class the predictor cannot give.
+        batch: faces a call.
+        seed: of the bootstrap.
+
+    Raises:
+        DatasetError: no such split or column, or crops of another shape.
+        LabelError: the labels do not fit.
+        ModelError: the predictor's answer has another shape or is not finite.
+    """
+    require_columns(dataset, columns)
+    answers = predict(predictor, dataset, split=split, mirror=mirror, unknown=unknown, batch=batch)
+    probabilities, indices, hits = answers.probabilities, answers.dataset.indices, answers.hits
+    scores = metrics.class_scores(probabilities, indices)
+    curve = metrics.reliability(probabilities, indices)
+    manifest = predictor.manifest if isinstance(predictor, Described) else None
+    sets = None
+    if manifest is not None and not mirror:  # a threshold fitted on single crops promises nothing for averaged ones
+        sets = set_quality(probabilities, indices, threshold=manifest.conformal_threshold)
+    kept = None if answers.leaked is None else hits[~answers.leaked]
+    return Evaluation(
+        model=predictor.name,
+        identity=predictor.identity,
+        parameters=predictor.parameters,
+        dataset=dataset.name,
+        split=split,
+        labels=predictor.labels,
+        protocol=_protocol(answers, manifest, mirror=mirror),
+        mirror=mirror,
+        recipe=None if manifest is None else manifest.recipe,
+        training_seed=None if manifest is None else manifest.seed,
+        bootstrap_seed=seed,
+        n=len(indices),
+        dropped=answers.dropped,
+        accuracy=float(hits.mean()),
+        accuracy_interval=metrics.accuracy_interval(hits, seed=seed),
+        accuracy_without_leaks=float(kept.mean()) if kept is not None and len(kept) else None,
+        n_without_leaks=None if kept is None else len(kept),
+        top_2_accuracy=metrics.top_k_accuracy(probabilities, indices, k=2),
+        macro_f1=scores.macro_f1,
+        balanced_accuracy=scores.balanced_accuracy,
+        log_loss=metrics.log_loss(probabilities, indices),
+        expected_calibration_error=curve.error,
+        temperature=predictor.temperature,
+        coverage=None if sets is None else sets.coverage,
+        mean_candidates=None if sets is None else sets.mean_size,
+        classes=tuple(
+            ClassResult(
+                label=str(label),
+                support=int(scores.support[i]),
+                precision=_defined(scores.precision[i]),
+                recall=_defined(scores.recall[i]),
+                f1=_defined(scores.f1[i]),
+                coverage=None if sets is None else _defined(sets.class_coverage[i]),
+                mean_candidates=None if sets is None else _defined(sets.class_size[i]),
+            )
+            for i, label in enumerate(predictor.labels)
+        ),
+        confusion_matrix=tuple(
+            tuple(int(cell) for cell in row) for row in metrics.confusion_matrix(probabilities, indices)
+        ),
+        confusion_vector=tuple(_defined(value) for value in scores.recall.tolist()),
+        reliability=tuple(
+            ReliabilityBin(float(confidence), float(right), int(count))
+            for confidence, right, count in zip(curve.confidence, curve.accuracy, curve.count, strict=True)
+        ),
+        slices=slice_accuracy(hits, answers.dataset, columns=columns, seed=seed),
+    )
+
+
+def predict(
+    predictor: Predictor,
+    dataset: Dataset,
+    *,
+    split: str,
+    mirror: bool = False,
+    unknown: Literal["refuse", "drop"] = "refuse",
+    batch: int = 512,
+) -> Predictions:
+    """A predictor's probabilities on one split, with the rows that leak; options and errors as for :func:`evaluate`."""
+    rows = dataset.split(split)
+    rows, fits = _fit_labels(predictor, rows, unknown)
+    against = _earlier(split, set(dataset.splits.tolist()))
+    leaked = leaked_rows(dataset, split, against=against)[fits] if against else None
+    shape = rows.images.shape[1:]
+    if shape != predictor.input.shape:
+        raise DatasetError(
+            f"{dataset.name} holds crops of shape {shape}, {predictor.name} takes {predictor.input.shape}: "
+            "load the dataset with the model's own input spec"
+        )
+    shown = Mirrored(predictor) if mirror else predictor
+    blocks = [_logits(shown, rows.images[start : start + batch]) for start in range(0, len(rows), batch)]
+    return Predictions(
+        dataset=rows,
+        probabilities=softmax(np.concatenate(blocks), shown.temperature),
+        leaked=leaked,
+        against=against,
+        dropped=int((~fits).sum()),
+    )
+
+
+def _fit_labels(predictor: Predictor, rows: Dataset, unknown: str) -> tuple[Dataset, NDArray[np.bool_]]:
+    foreign = [label for label, count in rows.counts.items() if count and label not in predictor.labels]
+    fits = ~np.isin(np.array(rows.labels)[rows.indices], foreign)
+    ours, theirs = ", ".join(predictor.labels), ", ".join(rows.labels)
+    if not fits.any():
+        raise LabelError(
+            f"{predictor.name} and {rows.name} share no expression: the model gives {ours}; the dataset's rows are "
+            f"{theirs}. Choose a model trained on the dataset's labels"
+        )
+    if foreign and unknown == "refuse":
+        raise LabelError(
+            f"{rows.name} has {int((~fits).sum())} of {len(rows)} rows of {', '.join(foreign)}, which "
+            f"{predictor.name} cannot give (it gives {ours}): choose a model that knows them, or leave these rows "
+            "out with --drop-unknown (unknown='drop')"
+        )
+    return rows.take(fits).relabel(predictor.labels), fits
+
+
+def _earlier(split: str, splits: set[str]) -> tuple[str, ...]:
+    stage = next((number for number, names in enumerate(STAGES) if split in names), None)
+    if stage is None:
+        return tuple(sorted(splits - {split}))
+    return tuple(name for names in STAGES[:stage] for name in names if name in splits)
+
+
+def _logits(predictor: Predictor | Mirrored, crops: NDArray[np.uint8]) -> Floats:
+    logits = predictor.logits(crops)
+    expected = (len(crops), len(predictor.labels))
+    if logits.shape != expected or not np.isfinite(logits).all():
+        raise ModelError(
+            f"{predictor.name} gave logits of shape {logits.shape} for {len(crops)} crops, expected finite ones of "
+            f"shape {expected}: its file does not fit its manifest; export or pull it again"
+        )
+    return logits
+
+
+def _protocol(answers: Predictions, manifest: Manifest | None, *, mirror: bool) -> str:
+    parts = ["averaged with the mirrored face" if mirror else "single crop"]
+    if manifest is not None:
+        parts.append(f"trained on {manifest.trained_on}")
+    if answers.leaked is not None:
+        parts.append(
+            f"the figure without leaks leaves out {int(answers.leaked.sum())} rows whose pixels stand in "
+            f"{' or '.join(answers.against)}"
+        )
+    if answers.dropped:
+        parts.append(f"{answers.dropped} rows left out whose class the model cannot give")
+    empty = [str(label) for label, count in answers.dataset.counts.items() if count == 0]
+    if empty:
+        parts.append(f"no rows of {', '.join(empty)}, left out of means over classes")
+    return "; ".join(parts)
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

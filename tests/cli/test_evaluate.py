@@ -1,0 +1,123 @@
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from evaluation.fakes import LinearPredictor, faces
+from mien.cli import evaluate as commands
+from mien.core.errors import ConfigError, DatasetError, LabelError, MissingExtraError
+from mien.core.expression import THREE
+from mien.evaluation import ledger
+
+PREDICTORS = {
+    "linear": LinearPredictor(),
+    "other": LinearPredictor(name="other", seed=1),
+    "copy.onnx": LinearPredictor(seed=2),
+    "three": LinearPredictor(name="three", labels=THREE),
+}
+
+
+@pytest.fixture
+def run(monkeypatch):
+    app = typer.Typer()
+    commands.register(app)
+    monkeypatch.setattr(commands, "_open", PREDICTORS.__getitem__)
+    monkeypatch.setattr(commands, "_load", lambda name, predictor, root: faces(name=name))
+    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_json_holds_the_promised_keys_and_nothing_else_is_printed(run):
+    result = run("evaluate", "linear", "faces", "--json", "--slice", "subject", "--slice", "age")
+    assert result.exit_code == 0
+    content = json.loads(result.stdout)
+    assert content["split"] == "private"
+    assert content["accuracy_interval"][0] <= content["accuracy"] <= content["accuracy_interval"][1]
+    assert content["accuracy_without_leaks"] is not None
+    assert 0 <= content["expected_calibration_error"] <= 1
+    assert {"subject", "age"} <= {part["column"] for part in content["slices"]}
+
+
+def test_table_and_files(run, tmp_path):
+    png, page, book = tmp_path / "new" / "a.png", tmp_path / "a.html", tmp_path / "a.jsonl"
+    result = run("evaluate", "linear", "faces", "--split", "public", "--png", png, "--html", page, "--ledger", book)
+    assert result.exit_code == 0
+    assert "linear on faces/public" in result.stdout
+    assert f"wrote {png}".replace("\n", "") in result.stdout
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert [entry.split for entry in ledger.read(book)] == ["public"]
+
+
+def test_the_mirror_is_told(run):
+    content = json.loads(run("evaluate", "linear", "faces", "--mirror", "--json").stdout)
+    assert content["protocol"].startswith("averaged with the mirrored face")
+
+
+def test_a_broken_ledger_is_refused_before_measuring(run, tmp_path):
+    book = tmp_path / "a.jsonl"
+    book.write_text("{}\n")
+    result = run("evaluate", "no such model", "faces", "--ledger", book)
+    assert isinstance(result.exception, ConfigError)
+
+
+def test_a_model_whose_labels_do_not_fit_is_refused_until_told_to_drop(run):
+    result = run("evaluate", "three", "faces")
+    assert isinstance(result.exception, LabelError)
+    assert "--drop-unknown" in str(result.exception)
+    content = json.loads(run("evaluate", "three", "faces", "--drop-unknown", "--json").stdout)
+    assert content["dropped"] > 0
+
+
+def test_an_unknown_split_lists_those_there_are(run):
+    result = run("evaluate", "linear", "faces", "--split", "privat")
+    assert isinstance(result.exception, DatasetError)
+    assert "Valid: private, public, train" in str(result.exception)
+
+
+def test_compare_prints_every_pair(run):
+    result = run("compare", "linear", "other", "copy.onnx", "faces", "--json")
+    assert result.exit_code == 0
+    content = json.loads(result.stdout)
+    assert list(content["accuracies"]) == ["linear", "other", "copy.onnx"]
+    assert len(content["pairs"]) == 3
+    table = run("compare", "linear", "other", "faces")
+    assert "First less second" in table.stdout
+
+
+@pytest.mark.parametrize("models", [["linear"], ["linear", "linear"]])
+def test_compare_needs_two_different_models(run, models):
+    result = run("compare", *models, "faces")
+    assert result.exit_code == 2
+    assert "two or more different models" in result.stderr
+
+
+def test_compare_refuses_models_that_answer_other_rows(run):
+    result = run("compare", "linear", "three", "faces", "--drop-unknown")
+    assert isinstance(result.exception, DatasetError)
+    assert "give the same expressions" in str(result.exception)
+
+
+def test_a_run_is_opened_with_torch_and_a_name_without(monkeypatch, tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    monkeypatch.setitem(sys.modules, "mien.training.publish", SimpleNamespace(open_run=lambda path: ("run", path)))
+    monkeypatch.setitem(sys.modules, "mien.runtime.library", SimpleNamespace(open_model=lambda name: ("onnx", name)))
+    assert commands._open(str(tmp_path)) == ("run", tmp_path)
+    assert commands._open("tiny") == ("onnx", "tiny")
+
+
+def test_a_run_without_torch_names_the_extra(monkeypatch, tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    monkeypatch.setitem(sys.modules, "mien.training.publish", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[train\]'"):
+        commands._open(str(tmp_path))
+
+
+def test_the_dataset_is_loaded_for_the_models_input(monkeypatch, tmp_path):
+    seen = {}
+    loader = SimpleNamespace(load_dataset=lambda name, spec, *, root: seen.update(name=name, spec=spec, root=root))
+    monkeypatch.setitem(sys.modules, "mien.data.load", loader)
+    commands._load("fer2013", PREDICTORS["linear"], tmp_path)
+    assert seen == {"name": "fer2013", "spec": PREDICTORS["linear"].input, "root": tmp_path}

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+
+from mien.core.expression import FER2013
+from mien.core.predictor import candidate_set, energy, softmax
+from mien.evaluation import calibration
+from mien.evaluation.metrics import log_loss
+
+
+def draw(n: int, *, seed: int, sharpness: float = 1.0):
+    """Logits whose softmax is the truth's law once they are divided by ``sharpness``."""
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(scale=2.0, size=(n, 7))
+    indices = (logits + generator.gumbel(size=(n, 7))).argmax(axis=1)
+    return (logits * sharpness).astype(np.float32), indices
+
+
+@pytest.mark.parametrize("true", [0.5, 1.0, 3.0])
+def test_temperature_is_recovered(true):
+    logits, indices = draw(20_000, seed=1, sharpness=true)
+    assert calibration.fit_temperature(logits, indices) == pytest.approx(true, rel=0.03)
+
+
+def test_temperature_equals_a_general_minimiser():
+    logits, indices = draw(800, seed=2, sharpness=1.7)
+    found = minimize_scalar(
+        lambda t: log_loss(softmax(logits, t).astype(np.float64), indices), bounds=(0.05, 20), method="bounded"
+    )
+    assert calibration.fit_temperature(logits, indices) == pytest.approx(found.x, rel=1e-3)
+
+
+def test_temperature_of_separable_logits_stops_at_the_bound():
+    logits = np.array([[5, 0], [0, 5]], dtype=np.float32)
+    assert calibration.fit_temperature(logits, np.array([0, 1])) == pytest.approx(calibration.TEMPERATURES[0])
+    assert calibration.fit_temperature(logits, np.array([1, 0])) == pytest.approx(calibration.TEMPERATURES[1])
+
+
+def test_conformal_threshold_by_hand():
+    truth = np.arange(1, 20) / 20  # 0.05, 0.10 … 0.95 of 19 rows
+    probabilities = np.column_stack([truth, 1 - truth])
+    indices = np.zeros(19, dtype=np.int64)
+    # ceil(20 * 0.9) = 18th largest of 19 is the second smallest
+    assert calibration.conformal_threshold(probabilities, indices, coverage=0.9) == 0.10
+    assert calibration.conformal_threshold(probabilities, indices, coverage=0.5) == 0.50
+    assert calibration.conformal_threshold(probabilities, indices, coverage=0.96) == 0.0
+
+
+def test_whole_numbers_are_not_rounded_up():
+    # (99 + 1) * 0.55 is 55.00000000000001 in floating point
+    truth = np.arange(1, 100) / 100
+    probabilities = np.column_stack([truth, 1 - truth])
+    assert calibration.conformal_threshold(probabilities, np.zeros(99, dtype=np.int64), coverage=0.55) == 0.45
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 2.5])
+def test_coverage_holds_over_many_draws(sharpness):
+    coverages = []
+    for seed in range(150):
+        logits, indices = draw(600, seed=seed, sharpness=sharpness)
+        probabilities = softmax(logits)
+        threshold = calibration.conformal_threshold(probabilities[:300], indices[:300], coverage=0.9)
+        coverages.append(calibration.set_quality(probabilities[300:], indices[300:], threshold=threshold).coverage)
+    assert 0.885 <= np.mean(coverages) <= 0.915
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), threshold=st.floats(0, 1))
+def test_masks_are_those_of_the_core(seed, threshold):
+    probabilities = np.random.default_rng(seed).dirichlet(np.full(7, 0.5), size=5).astype(np.float32)
+    probabilities[0] = np.float32(1 / 7)
+    for row, mask in zip(probabilities, calibration.candidate_masks(probabilities, threshold), strict=True):
+        assert {FER2013[i] for i in np.flatnonzero(mask)} == set(candidate_set(row, FER2013, threshold))
+
+
+def test_set_quality_by_hand():
+    probabilities = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.4, 0.35, 0.25]])
+    quality = calibration.set_quality(probabilities, np.array([1, 0, 0]), threshold=0.3)
+    assert quality.coverage == pytest.approx(2 / 3)
+    assert quality.mean_size == 2
+    np.testing.assert_array_equal(quality.class_coverage, [0.5, 1, np.nan])
+    np.testing.assert_array_equal(quality.class_size, [2, 2, np.nan])
+
+
+def test_energy_threshold_drops_the_wanted_share():
+    energies = energy(draw(1000, seed=3)[0])
+    threshold = calibration.energy_threshold(energies, drop=0.05)
+    assert (energies < threshold).sum() == 50
+
+
+def test_calibrate_fits_each_on_the_calibrated_logits():
+    logits, indices = draw(3000, seed=4, sharpness=2.0)
+    fitted = calibration.calibrate(logits, indices, coverage=0.8)
+    probabilities = softmax(logits, fitted.temperature)
+    assert fitted.coverage == 0.8
+    assert fitted.conformal_threshold == calibration.conformal_threshold(probabilities, indices, coverage=0.8)
+    assert calibration.set_quality(
+        probabilities, indices, threshold=fitted.conformal_threshold
+    ).coverage == pytest.approx(0.8, abs=0.02)
+    assert (energy(logits, fitted.temperature) < fitted.energy_threshold).mean() == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("coverage", [0.0, 1.0, 1.5])
+def test_a_coverage_outside_0_to_1_is_refused(coverage):
+    with pytest.raises(ValueError, match="coverage must lie between 0 and 1"):
+        calibration.conformal_threshold(np.full((4, 2), 0.5), np.zeros(4, dtype=np.int64), coverage=coverage)
+
+
+def test_no_energies_are_refused():
+    with pytest.raises(ValueError, match="one energy or more"):
+        calibration.energy_threshold(np.zeros(0, dtype=np.float32))
