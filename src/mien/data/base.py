@@ -48,7 +48,7 @@ class Dataset:
         for name, column in columns.items():
             if len(column) != n:
                 raise DatasetError(f"{self.name}: column {name} has {len(column)} values for {n} pictures")
-        if n and not (0 <= int(self.indices.min()) and int(self.indices.max()) < len(self.labels)):
+        if n and (self.indices.min() < 0 or self.indices.max() >= len(self.labels)):
             raise DatasetError(f"{self.name}: a class index lies outside the {len(self.labels)} labels")
 
     def __len__(self) -> int:

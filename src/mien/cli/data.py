@@ -1,0 +1,118 @@
+"""``mien data``: what a dataset holds, and which of its pictures stand in it more than once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mien.data.base import Dataset
+    from mien.data.leaks import Leaks
+
+DatasetName = Annotated[
+    str, typer.Argument(metavar="DATASET", help="fer2013, ferplus, or the path of a CSV file or an image folder.")
+]
+Root = Annotated[
+    Path | None, typer.Option(help="Folder of fer2013/fer2013.csv; else MIEN_DATA, else the user's data folder.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+_SHOWN = 12
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group ``mien data`` to the command line."""
+    group = typer.Typer(name="data", help="Look into datasets.", no_args_is_help=True)
+    group.command("show")(show)
+    group.command("leaks")(leaks)
+    app.add_typer(group)
+
+
+def show(dataset: DatasetName, *, root: Root = None, as_json: Json = False) -> None:
+    """Print the pictures of each split and class, the licence, and how many are blank, doubled or leaked."""
+    rows, found = _load(dataset, root)
+    splits = {name: rows.split(name).counts for name in dict.fromkeys(rows.splits.tolist())}
+    if as_json:
+        summary = {
+            "name": rows.name,
+            "licence": rows.licence,
+            "pictures": len(rows),
+            "labels": [str(label) for label in rows.labels],
+            "splits": splits,
+            "distinct": found.distinct,
+            "blank": len(found.blank),
+            "duplicate_groups": len(found.duplicates),
+            "conflicting_groups": len(found.conflicts),
+            "conflicting_pictures": sum(map(len, found.conflicts)),
+            "leaks": [{"split": c.split, "against": c.against, "pictures": len(c.rows)} for c in found.crossings],
+        }
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{rows.name}: {len(rows):,} pictures", caption=f"licence: {rows.licence}")
+    columns = {**splits, "all": rows.counts}
+    table.add_column("expression")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for label in rows.labels:
+        table.add_row(str(label), *(f"{counts[label]:,}" for counts in columns.values()))
+    table.add_section()
+    table.add_row("all", *(f"{sum(counts.values()):,}" for counts in columns.values()))
+    console = Console(markup=False, highlight=False)
+    console.print(table)
+    _print_facts(console, found)
+    for crossing in found.crossings:
+        console.print(f"pictures of {crossing.split} that also stand in {crossing.against}: {len(crossing.rows):,}")
+
+
+def leaks(dataset: DatasetName, *, root: Root = None, as_json: Json = False) -> None:
+    """List the rows whose exact pixels stand in another split, that contradict each other, or that are blank."""
+    from dataclasses import asdict
+
+    _, found = _load(dataset, root)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="pictures of one split that also stand in another", caption="rows are counted from 0")
+    for column in ("split", "also in", "pictures", "rows"):
+        table.add_column(column, justify="right" if column == "pictures" else "left")
+    for crossing in found.crossings:
+        table.add_row(crossing.split, crossing.against, str(len(crossing.rows)), _some(crossing.rows))
+    console = Console(markup=False, highlight=False)
+    console.print(table)
+    _print_facts(console, found)
+    console.print(f"blank rows: {_some(found.blank) or 'none'}")
+    console.print(f"contradicting rows: {_some(tuple(r for g in found.conflicts for r in g)) or 'none'}")
+    console.print("every row: --json", style="dim")
+
+
+def _load(name: str, root: Path | None) -> tuple[Dataset, Leaks]:
+    from mien.core.preprocess import InputSpec
+    from mien.data.leaks import find_leaks
+    from mien.data.load import load_dataset
+
+    rows = load_dataset(name, InputSpec(), root=root)
+    return rows, find_leaks(rows)
+
+
+def _print_facts(console: Console, found: Leaks) -> None:
+    contradicting = sum(map(len, found.conflicts))
+    console.print(
+        f"{found.distinct:,} of {found.pictures:,} pictures are distinct; {len(found.duplicates):,} stand there more "
+        f"than once, {len(found.conflicts):,} of them under different labels ({contradicting:,} rows); "
+        f"{len(found.blank):,} are blank"
+    )
+
+
+def _some(rows: tuple[int, ...]) -> str:
+    return ", ".join(map(str, rows[:_SHOWN])) + (" …" if len(rows) > _SHOWN else "")

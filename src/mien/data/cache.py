@@ -1,0 +1,138 @@
+"""Decoded datasets on disk, so that a second load opens one file instead of thousands of pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+
+from mien.core.expression import Expression
+from mien.core.preprocess import InputSpec
+from mien.data.base import Dataset, text_column
+
+_FORMAT = 1
+_METADATA = "metadata."
+
+
+def cached(
+    build: Callable[[], Dataset],
+    *,
+    source: Path,
+    files: Iterable[Path],
+    spec: InputSpec,
+    layout: str,
+    folder: Path | None = None,
+) -> Dataset:
+    """A dataset from the cache, or from ``build`` and into the cache.
+
+    There is one cache file for each source, layout and crop; it is rebuilt when a source file's path, size or time of
+    change is another, or when it is damaged. Writers and readers may run side by side: a file appears whole or not at
+    all. A folder that cannot be written costs time, never the dataset.
+
+    Args:
+        build: reads the dataset from its source.
+        source: the file or folder that the dataset is known by.
+        files: every file that ``build`` reads.
+        spec: what the pictures are cropped to; its mean and deviation are not part of a crop.
+        layout: which reader ``build`` is, with its options.
+        folder: where cache files lie; if None, ``MIEN_CACHE``, else ``mien`` in the platform's cache folder.
+    """
+    folder = folder or Path(os.environ.get("MIEN_CACHE") or user_folder("cache"))
+    crop = astuple(replace(spec, mean=(0.0,) * spec.channels, std=(1.0,) * spec.channels))
+    path = folder / f"{layout}-{_digest(_FORMAT, layout, crop, str(source.resolve()))[:16]}.npz"
+    fingerprint = _digest([_state(file) for file in files])
+    dataset = _read(path, fingerprint)
+    if dataset is None:
+        dataset = build()
+        _write(path, dataset, fingerprint)
+    return dataset
+
+
+def user_folder(kind: Literal["cache", "data"]) -> Path:
+    """The folder ``mien`` among the user's caches or data, where this platform keeps such things."""
+    home = Path.home()
+    if sys.platform == "win32":
+        local = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "mien"
+        return local / "cache" if kind == "cache" else local
+    if sys.platform == "darwin":
+        return home / "Library" / ("Caches" if kind == "cache" else "Application Support") / "mien"
+    variable, default = ("XDG_CACHE_HOME", ".cache") if kind == "cache" else ("XDG_DATA_HOME", ".local/share")
+    return Path(os.environ.get(variable) or home / default) / "mien"
+
+
+def _state(file: Path) -> tuple[str, int, int]:
+    try:
+        status = file.stat()
+    except OSError:  # left to the reader, which reports every such file at once
+        return str(file), -1, -1
+    return str(file), status.st_size, status.st_mtime_ns
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _read(path: Path, fingerprint: str) -> Dataset | None:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            if str(arrays["fingerprint"]) != fingerprint:
+                return None
+            return Dataset(
+                name=str(arrays["name"]),
+                images=arrays["images"],
+                indices=arrays["indices"],
+                labels=tuple(Expression(str(label)) for label in arrays["labels"]),
+                splits=arrays["splits"],
+                rows=arrays["rows"],
+                licence=str(arrays["licence"]),
+                votes=arrays.get("votes"),
+                metadata={
+                    key.removeprefix(_METADATA): arrays[key] for key in arrays.files if key.startswith(_METADATA)
+                },
+            )
+    except Exception:  # absent or damaged, which shows in a dozen ways; the source says what is wrong, if anything is
+        return None
+
+
+def _write(path: Path, dataset: Dataset, fingerprint: str) -> None:
+    arrays: dict[str, Any] = {
+        "fingerprint": fingerprint,
+        "name": dataset.name,
+        "images": dataset.images,
+        "indices": dataset.indices,
+        "labels": text_column(dataset.labels),
+        "splits": dataset.splits,
+        "rows": dataset.rows,
+        "licence": dataset.licence,
+        **{f"{_METADATA}{name}": column for name, column in dataset.metadata.items()},
+    }
+    if dataset.votes is not None:
+        arrays["votes"] = dataset.votes
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _part(path) as part:
+            np.savez(part, **arrays)
+    except OSError:
+        return
+
+
+@contextmanager
+def _part(path: Path) -> Iterator[IO[bytes]]:
+    """A file of its own for each writer, renamed to ``path`` once it is whole."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.stem}-", suffix=".part", delete=False) as part:
+        try:
+            yield part
+            part.close()  # Windows renames closed files only
+            Path(part.name).replace(path)
+        except BaseException:
+            part.close()
+            Path(part.name).unlink(missing_ok=True)
+            raise

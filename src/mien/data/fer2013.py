@@ -1,0 +1,192 @@
+"""FER2013 (Goodfellow et al. 2013, "Challenges in Representation Learning", ICML workshop), as it was published.
+
+35,887 grey faces of 48 x 48 pixels in seven classes, in one file ``fer2013.csv`` or as Kaggle's folders of JPEGs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mien.core.errors import DatasetError, LabelError
+from mien.core.expression import FER2013, Expression
+from mien.core.preprocess import Image, InputSpec, crop_pictures
+from mien.data.base import Dataset, text_column
+from mien.data.pictures import PictureIndex
+
+Counts = Literal["published", "any"]
+"""Whether a file must hold exactly what was published, or may be any file in the same layout."""
+
+LICENCE = "research only: pictures collected from the web for the ICML 2013 challenge, rights with their owners"
+
+PUBLISHED: Mapping[str, tuple[int, ...]] = {
+    "train": (3995, 436, 4097, 7215, 4830, 3171, 4965),
+    "public": (467, 56, 496, 895, 653, 415, 607),
+    "private": (491, 55, 528, 879, 594, 416, 626),
+}
+"""Rows of each split and class, in the order of :data:`FER2013`."""
+
+_FOLDERS = {
+    "train": PUBLISHED["train"],
+    "test": tuple(a + b for a, b in zip(PUBLISHED["public"], PUBLISHED["private"], strict=True)),
+}
+_PIXELS_SHA256 = "c267d81af4fae7bced50ff1be0ce06f7d14fb05887ece2efe39e04c35f8558b1"
+_SIDE = 48
+_COLUMNS = ("emotion", "pixels", "usage")
+_SPLITS = {b"Training": "train", b"PublicTest": "public", b"PrivateTest": "private"}
+_EMOTIONS = {str(index).encode(): index for index in range(len(FER2013))}
+_FILE = re.compile(r"(Training|PublicTest|PrivateTest)_\d+\.")
+_MEND = "take the original file again, or pass counts='any' if it is meant to be another"
+
+
+def read_csv(file: Path, spec: InputSpec, *, counts: Counts = "published") -> Dataset:
+    """Read ``fer2013.csv``: columns ``emotion`` (0 to 6), ``pixels`` (48 x 48 values), ``Usage``.
+
+    Training, PublicTest and PrivateTest become the splits ``train``, ``public`` and ``private``.
+
+    Args:
+        file: the CSV file.
+        spec: what the pictures are cropped to.
+        counts: ``"published"`` refuses a file whose counts or pixels are not the published ones.
+
+    Raises:
+        LabelError: an unknown emotion.
+        DatasetError: no such file, a missing column, a row cut short, pixels that are not 2,304 values of 0 to 255,
+            an unknown Usage, or other counts or pixels than published. Messages name the line.
+    """
+    images, indices, splits = _read_rows(file)
+    if counts == "published":
+        check_counts(file, Counter(zip(splits, (FER2013[i] for i in indices), strict=True)), PUBLISHED)
+        found = hashlib.sha256(images.data).hexdigest()
+        if found != _PIXELS_SHA256:
+            raise DatasetError(
+                f"{file}: the pixels, or the order of the rows, are not the published ones: expected sha256 "
+                f"{_PIXELS_SHA256}, found {found}: {_MEND}"
+            )
+    return Dataset(
+        name="fer2013",
+        images=crop_pictures(images, spec),
+        indices=np.array(indices, dtype=np.int64),
+        labels=FER2013,
+        splits=text_column(splits),
+        rows=np.arange(len(images), dtype=np.int64),
+        licence=LICENCE,
+    )
+
+
+def is_fer2013(index: PictureIndex) -> bool:
+    """Whether an image folder is FER2013 from Kaggle: by its file names (``Training_3908.jpg``) or its counts."""
+    if index.splits is None or set(index.splits) != set(_FOLDERS) or not set(index.expressions) <= set(FER2013):
+        return False
+    named = all(_FILE.match(file.name) for file in index.files)
+    return named or not _deviations(Counter(zip(index.splits, index.expressions, strict=True)), _FOLDERS)
+
+
+def as_fer2013(index: PictureIndex, *, counts: Counts = "published") -> PictureIndex:
+    """FER2013 from Kaggle's folders ``train/angry/*.jpg`` and ``test/angry/*.jpg``.
+
+    ``test`` is PublicTest and PrivateTest together; where the files still carry their names
+    (``PrivateTest_10131363.jpg``) it becomes ``public`` and ``private``. The JPEGs were compressed once more, so their
+    pixels differ a little from those of ``fer2013.csv``, and their order is not its order.
+
+    Raises:
+        DatasetError: other counts than published, unless ``counts`` is ``"any"``.
+    """
+    splits, published = list(index.splits or ["train"] * len(index.files)), _FOLDERS
+    names = [_FILE.match(file.name) for file in index.files]
+    if all(names):
+        splits, published = [_SPLITS[name[1].encode()] for name in names if name], dict(PUBLISHED)
+    if counts == "published":
+        check_counts(index.origin, Counter(zip(splits, index.expressions, strict=True)), published)
+    return replace(index, name="fer2013", splits=splits, licence=LICENCE)
+
+
+def check_counts(
+    origin: Path, found: Mapping[tuple[str, Expression], int], expected: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Compare rows per split and class with the published ones.
+
+    Raises:
+        DatasetError: they differ; the message holds both totals and every count that differs.
+    """
+    deviations = _deviations(found, expected)
+    if deviations:
+        total = sum(map(sum, expected.values()))
+        raise DatasetError(
+            f"{origin} is not FER2013 as published: expected {total} rows, found {sum(found.values())}; "
+            f"{'; '.join(deviations)}: {_MEND}"
+        )
+
+
+def _deviations(found: Mapping[tuple[str, Expression], int], expected: Mapping[str, tuple[int, ...]]) -> list[str]:
+    wanted = {(s, e): n for s, row in expected.items() for e, n in zip(FER2013, row, strict=True)}
+    return [
+        f"{split} {label}: expected {wanted.get((split, label), 0)}, found {found.get((split, label), 0)}"
+        for split, label in dict.fromkeys((*wanted, *found))
+        if wanted.get((split, label), 0) != found.get((split, label), 0)
+    ]
+
+
+def _read_rows(file: Path) -> tuple[Image, list[int], list[str]]:
+    pixels, indices, splits = bytearray(), [], []
+    try:
+        with file.open("rb") as lines:
+            order = _columns(file, lines.readline())
+            for number, line in enumerate(lines, start=2):
+                fields = line.rstrip(b"\r\n").split(b",")
+                if len(fields) != 3:
+                    raise DatasetError(
+                        f"{file}, line {number}: expected 3 values, found {len(fields)}: the file is cut or damaged; "
+                        "take the original file again"
+                    )
+                emotion, values, usage = (fields[column].strip(b' "') for column in order)
+                if emotion not in _EMOTIONS:
+                    valid = ", ".join(f"{index} ({label})" for index, label in enumerate(FER2013))
+                    raise LabelError(f"{file}, line {number}: expected an emotion of {valid}, found {_text(emotion)}")
+                if usage not in _SPLITS:
+                    valid = ", ".join(_text(name) for name in _SPLITS)
+                    raise DatasetError(f"{file}, line {number}: expected a Usage of {valid}, found {_text(usage)}")
+                pixels += _pixels(file, number, values)
+                indices.append(_EMOTIONS[emotion])
+                splits.append(_SPLITS[usage])
+    except OSError as error:
+        raise DatasetError(f"{file}: {error.strerror or error}") from None
+    if not indices:
+        raise DatasetError(f"{file} has a header and no rows: take the original file again")
+    return np.frombuffer(pixels, dtype=np.uint8).reshape(-1, _SIDE, _SIDE), indices, splits
+
+
+def _columns(file: Path, line: bytes) -> list[int]:
+    header = [name.strip(' "\r\n').lower() for name in line.decode("utf-8-sig", errors="replace").split(",")]
+    missing = [name for name in _COLUMNS if name not in header]
+    if missing or len(header) != len(_COLUMNS):
+        raise DatasetError(
+            f"{file}, line 1: expected the columns emotion,pixels,Usage, found {','.join(header)[:200] or 'nothing'}"
+            f"{': ' + ' and '.join(missing) + ' missing' if missing else ''}"
+        )
+    return [header.index(name) for name in _COLUMNS]
+
+
+def _pixels(file: Path, number: int, text: bytes) -> bytes:
+    expected = f"{file}, line {number}: expected {_SIDE * _SIDE} pixel values of 0 to 255"
+    try:
+        values = np.fromstring(text, dtype=np.int64, sep=" ")
+    except ValueError:
+        odd = next((word for word in text.split() if not word.isdigit()), text)
+        raise DatasetError(f"{expected}, found {_text(odd)}") from None
+    if len(values) != _SIDE * _SIDE:
+        raise DatasetError(f"{expected}, found {len(values)} values")
+    if values.min() < 0 or values.max() > 255:
+        raise DatasetError(f"{expected}, found {values[(values < 0) | (values > 255)][0]}")
+    return values.astype(np.uint8).tobytes()
+
+
+def _text(value: bytes) -> str:
+    return f"'{value[:40].decode(errors='replace')}'"

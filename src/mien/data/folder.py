@@ -1,0 +1,74 @@
+"""Image folders: ``class/*.png`` and ``split/class/*.png``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mien.core.errors import DatasetError, LabelError
+from mien.core.expression import Expression
+from mien.data.base import text_column
+from mien.data.pictures import PictureIndex, pictures_under, visible
+
+
+def index_folder(folder: Path) -> PictureIndex:
+    """List a folder of face crops: ``angry/1.png`` or ``train/angry/1.png``.
+
+    Class folders may carry any word that :meth:`Expression.parse` knows, split folders any name. Hidden folders are
+    left out. The column ``file`` holds each picture's path in the folder.
+
+    Raises:
+        LabelError: a class folder's name is no expression.
+        DatasetError: no such folder, another layout, or no pictures.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"there is no folder {folder}")
+    tops = [entry for entry in visible(folder) if entry.is_dir()]
+    if any(_is_class(top) for top in tops):
+        listed = [("", *pair) for pair in _classes(folder)]
+    elif any(_is_class(entry) for top in tops for entry in visible(top) if entry.is_dir()):
+        listed = [(top.name, *pair) for top in tops for pair in _classes(top)]
+    else:
+        raise DatasetError(_unknown_layout(folder))
+    has_splits = any(split for split, _, _ in listed)
+    return PictureIndex(
+        name=folder.resolve().name,
+        origin=folder,
+        files=[file for _, _, file in listed],
+        expressions=[expression for _, expression, _ in listed],
+        splits=[split for split, _, _ in listed] if has_splits else None,
+        metadata={"file": text_column([file.relative_to(folder).as_posix() for _, _, file in listed])},
+    )
+
+
+def _is_class(folder: Path) -> bool:
+    try:
+        Expression.parse(folder.name)
+    except LabelError:
+        return False
+    return True
+
+
+def _classes(folder: Path) -> list[tuple[Expression, Path]]:
+    listed = []
+    for entry in visible(folder):
+        if not entry.is_dir():
+            continue
+        try:
+            expression = Expression.parse(entry.name)
+        except LabelError as error:
+            raise LabelError(f"{entry}: {error}; rename the folder, or move it elsewhere") from None
+        listed += [(expression, file) for file in pictures_under(entry)]
+    return listed
+
+
+def _unknown_layout(folder: Path) -> str:
+    entries = list(visible(folder))
+    folders = [f"{entry.name}/" for entry in entries if entry.is_dir()]
+    files = [entry.name for entry in entries if entry.is_file()]
+    shown = ", ".join((folders + files)[:8]) + (", …" if len(entries) > 8 else "")
+    return (
+        f"{folder} is in no known layout. Looked for: fer2013.csv; pictures in class folders (angry/1.png) or in class "
+        f"folders of splits (train/angry/1.png), where a class is one of {', '.join(Expression)}. "
+        f"Found: {len(folders)} folders and {len(files)} files{f' ({shown})' if shown else ''}. "
+        "Rename the folders, or list the pictures in a CSV file with the columns path,label"
+    )

@@ -1,0 +1,125 @@
+"""From a list of picture files to a dataset; the only place in the research chain that opens pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import DatasetError, UnreadablePictureError
+from mien.core.expression import Expression
+from mien.core.preprocess import Image, InputSpec, crop_picture
+from mien.data.base import Dataset, text_column
+from mien.data.splits import with_splits
+
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp")
+"""Endings of the files that are taken for pictures, in lower case."""
+
+_NAMED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PictureIndex:
+    """What a folder or manifest lists, before any picture is opened.
+
+    Attributes:
+        name: what the dataset will be called.
+        origin: the folder or file that lists them, for messages.
+        files: n pictures, each a face crop.
+        expressions: n labels.
+        splits: n names, or None where the owner gives none.
+        licence: what the owner allows.
+        metadata: further columns of n values.
+
+    Raises:
+        DatasetError: it lists no picture.
+    """
+
+    name: str
+    origin: Path
+    files: Sequence[Path]
+    expressions: Sequence[Expression]
+    splits: Sequence[str] | None = None
+    licence: str = "not stated"
+    metadata: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse an empty list."""
+        if not self.files:
+            raise DatasetError(f"{self.origin} holds no pictures: files that end in {', '.join(SUFFIXES)} are expected")
+
+    @property
+    def sources(self) -> list[Path]:
+        """Every file that the dataset is made from."""
+        return [self.origin, *self.files] if self.origin.is_file() else list(self.files)
+
+    def read(self, spec: InputSpec) -> Dataset:
+        """Open every picture, crop it to ``spec`` and make splits where there are none.
+
+        Raises:
+            DatasetError: pictures cannot be read; the message names them all, up to twenty.
+        """
+        labels = tuple(expression for expression in Expression if expression in self.expressions)
+        dataset = Dataset(
+            name=self.name,
+            images=self._crops(spec),
+            indices=np.array([labels.index(expression) for expression in self.expressions], dtype=np.int64),
+            labels=labels,
+            splits=text_column(self.splits or ["train"] * len(self.files)),
+            rows=np.arange(len(self.files), dtype=np.int64),
+            licence=self.licence,
+            metadata=self.metadata,
+        )
+        return with_splits(dataset) if self.splits is None else dataset
+
+    def _crops(self, spec: InputSpec) -> Image:
+        crops = np.zeros((len(self.files), *spec.shape), dtype=np.uint8)
+        unreadable = []
+        for row, file in enumerate(self.files):
+            try:
+                crops[row] = crop_picture(decode(file), spec)
+            except UnreadablePictureError as error:
+                unreadable.append(str(error))
+        if unreadable:
+            more = [f"and {len(unreadable) - _NAMED} more"] if len(unreadable) > _NAMED else []
+            raise DatasetError(
+                f"{self.origin}: {len(unreadable)} of {len(self.files)} pictures cannot be read; remove or replace "
+                "them:\n  " + "\n  ".join(unreadable[:_NAMED] + more)
+            )
+        return crops
+
+
+def decode(file: Path) -> Image:
+    """A picture file as RGB uint8 ``(height, width, 3)``, turned upright as its EXIF says.
+
+    Raises:
+        UnreadablePictureError: it is missing, empty, cut short, or no picture.
+    """
+    try:
+        content = np.fromfile(file, dtype=np.uint8)
+    except OSError as error:
+        raise UnreadablePictureError(f"{file}: {error.strerror or error}") from None
+    if not content.size:
+        raise UnreadablePictureError(f"{file}: empty")
+    try:
+        bgr = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise UnreadablePictureError(f"{file}: {error.err}") from None
+    if bgr is None:
+        raise UnreadablePictureError(f"{file}: cut short, or no picture")
+    return cast(Image, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+
+
+def visible(folder: Path) -> Iterator[Path]:
+    """A folder's entries in order of name, without hidden ones and what archivers leave behind (``__MACOSX``)."""
+    return (entry for entry in sorted(folder.iterdir()) if not entry.name.startswith((".", "__")))
+
+
+def pictures_under(folder: Path) -> list[Path]:
+    """The picture files of a folder, in order of name; its subfolders are left alone."""
+    return [entry for entry in visible(folder) if entry.suffix.lower() in SUFFIXES and entry.is_file()]

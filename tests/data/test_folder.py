@@ -1,0 +1,57 @@
+import pytest
+
+from mien.core.errors import DatasetError, LabelError
+from mien.core.expression import Expression
+from mien.data.folder import index_folder
+
+
+def test_class_folders(picture, tmp_path):
+    for name in ("Happiness/b.PNG", "Happiness/a.jpg", "sad/c.bmp", "sad/notes.txt.webp"):
+        picture(f"mine/{name}")
+    (tmp_path / "mine/sad/notes.txt").write_text("no picture")
+    (tmp_path / "mine/.git").mkdir()
+    (tmp_path / "mine/__MACOSX").mkdir()
+    index = index_folder(tmp_path / "mine")
+    assert index.name == "mine"
+    assert index.splits is None
+    assert index.metadata["file"].tolist() == ["Happiness/a.jpg", "Happiness/b.PNG", "sad/c.bmp", "sad/notes.txt.webp"]
+    assert list(index.expressions) == [Expression.HAPPY] * 2 + [Expression.SAD] * 2
+
+
+def test_split_folders(picture, tmp_path):
+    for name in ("train/angry/1.png", "val/angry/1.png", "val/fearful/2.png"):
+        picture(f"mine/{name}")
+    index = index_folder(tmp_path / "mine")
+    assert list(index.splits) == ["train", "val", "val"]
+    assert list(index.expressions) == ["angry", "angry", "fear"]
+
+
+@pytest.mark.parametrize("prefix", ["", "train/"])
+def test_unknown_class(prefix, picture, tmp_path):
+    picture(f"mine/{prefix}happy/1.png")
+    picture(f"mine/{prefix}hapy/1.png")
+    with pytest.raises(LabelError, match=r"hapy: unknown expression 'hapy': did you mean 'happy'\?.*rename the folder"):
+        index_folder(tmp_path / "mine")
+
+
+def test_class_folders_without_pictures(tmp_path):
+    (tmp_path / "mine/happy").mkdir(parents=True)
+    with pytest.raises(DatasetError, match=r"mine holds no pictures: files that end in \.bmp"):
+        index_folder(tmp_path / "mine")
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(DatasetError, match=r"in no known layout\. Looked for: .* Found: 0 folders and 0 files"):
+        index_folder(tmp_path)
+
+
+def test_folder_of_loose_pictures(picture, tmp_path):
+    picture("mine/1.png")
+    (tmp_path / "mine/other").mkdir()
+    with pytest.raises(DatasetError, match=r"Found: 1 folders and 1 files \(other/, 1\.png\)\. Rename the folders"):
+        index_folder(tmp_path / "mine")
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(DatasetError, match="there is no folder"):
+        index_folder(tmp_path / "none")
