@@ -6,6 +6,7 @@ import copy
 import ctypes
 import logging
 import math
+import signal
 import sys
 import time
 import warnings
@@ -62,6 +63,7 @@ def train(recipe: Recipe, folder: Path, *, root: Path | None = None, threads: in
     Raises:
         TrainingError: the folder holds a finished run, or one of another recipe.
         DatasetError: the data is missing or wrong.
+        KeyboardInterrupt: on Ctrl-C; the folder holds all whole epochs.
     """
     before = _check_folder(recipe, folder)
     if threads is not None:
@@ -91,8 +93,6 @@ def train(recipe: Recipe, folder: Path, *, root: Path | None = None, threads: in
     fit = _Fit(recipe, Normalised(body, spec), fitted, validation)
     keeper = _Keeper(record, folder)
     _run_lightning(fit, keeper, folder / CHECKPOINT)
-    if keeper.record.status != "finished":
-        raise KeyboardInterrupt
     draw_curves(keeper.record, folder / CURVES)
     return keeper.record
 
@@ -334,7 +334,12 @@ def _run_lightning(fit: _Fit, keeper: _Keeper, checkpoint: Path) -> None:
             callbacks=callbacks,
         )
         resume = checkpoint if keeper.record.history and checkpoint.exists() else None
-        trainer.fit(fit, ckpt_path=resume, weights_only=True)
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(fit, ckpt_path=resume, weights_only=True)
+        except SystemExit:  # what Lightning makes of Ctrl-C, after ignoring any further one
+            signal.signal(signal.SIGINT, handler)
+            raise KeyboardInterrupt from None
 
 
 def _keep_memory() -> None:

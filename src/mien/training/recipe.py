@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -178,12 +176,3 @@ class Recipe:
                     raise ConfigError(f"--set {dotted}: '{key}' has no keys below it")
             place[last] = value
         return from_mapping(Recipe, content, "--set")
-
-    def with_seed(self, seed: int) -> Recipe:
-        """The same recipe under another seed."""
-        return replace(self, seed=seed)
-
-    @property
-    def digest(self) -> str:
-        """First 12 digits of the sha256 of its content: equal for equal recipes."""
-        return hashlib.sha256(json.dumps(to_mapping(self), sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,110 @@
+"""The same tests for every registered network."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from mien.core.errors import ConfigError, UnknownModelError
+from mien.core.expression import FER2013
+from mien.core.predictor import Predictor, softmax
+from mien.models.export import TOLERANCE, to_onnx
+from mien.models.network import TorchPredictor
+from mien.models.registry import build, count_multiplications, count_values, network, networks
+
+NAMES = list(networks())
+
+
+def trained_looking(name: str, classes: int = 7) -> torch.nn.Module:
+    """The network with running statistics that differ from their start."""
+    torch.manual_seed(0)
+    model = build(name, classes)
+    spec = network(name).input
+    with torch.no_grad():
+        model.train()(torch.randn(16, spec.channels, spec.size, spec.size))
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_has_the_published_number_of_values(name):
+    record = network(name)
+    assert count_values(build(name)) == (record.trained, record.running)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("classes", [3, 7, 8])
+def test_gives_one_logit_a_class(name, classes):
+    spec = network(name).input
+    model = build(name, classes).eval()
+    assert model(torch.randn(2, spec.channels, spec.size, spec.size)).shape == (2, classes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_trained_value_gets_a_gradient(name):
+    torch.manual_seed(1)
+    spec = network(name).input
+    model = build(name).train()
+    logits = model(torch.randn(8, spec.channels, spec.size, spec.size))
+    torch.nn.functional.cross_entropy(logits, torch.arange(8) % 7).backward()
+    without = [key for key, value in model.named_parameters() if value.grad is None or not value.grad.isfinite().all()]
+    assert without == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_onnx_gives_the_same_probabilities(name, tmp_path):
+    spec = network(name).input
+    predictor = TorchPredictor(trained_looking(name), spec, FER2013, name=name)
+    assert isinstance(predictor, Predictor)
+    session = onnxruntime.InferenceSession(to_onnx(predictor).SerializeToString(), providers=["CPUExecutionProvider"])
+    crops = np.random.default_rng(2).integers(0, 256, size=(5, *spec.shape), dtype=np.uint8)
+    for n in (1, 5):
+        logits = session.run(["logits"], {"crops": crops[:n]})[0]
+        assert np.abs(softmax(logits) - softmax(predictor.logits(crops[:n]))).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_does_not_depend_on_the_batch(name):
+    spec = network(name).input
+    predictor = TorchPredictor(trained_looking(name), spec, FER2013, name=name, chunk=2)
+    crops = np.random.default_rng(3).integers(0, 256, size=(5, *spec.shape), dtype=np.uint8)
+    together = predictor.logits(crops)
+    alone = np.concatenate([predictor.logits(crops[i : i + 1]) for i in range(5)])
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+    assert predictor.logits(crops[:0]).shape == (0, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "total"), [("resezap", 54_480), ("resezap-conv", 345_319), ("deepface-emotion", 1_485_831)]
+)
+def test_values_are_those_of_the_papers(name, total):
+    assert sum(count_values(build(name))) == total
+
+
+@pytest.mark.parametrize(("name", "total"), [("resezap", 16_909_540), ("resezap-conv", 130_075_776)])
+def test_multiplications_are_those_of_paper_002(name, total):
+    assert count_multiplications(build(name), network(name).input) == total
+
+
+def test_resezap_has_one_activation_a_block():
+    model = build("resezap")
+    assert not [m for m in model.modules() if isinstance(m, torch.nn.ReLU)]
+    sides = []
+    for block in model.blocks:
+        block.register_forward_hook(lambda _, __, output: sides.append(tuple(output.shape[1:])))
+    model.eval()(torch.zeros(1, 1, 48, 48))
+    assert sides == [(32, 24, 24), (64, 13, 13), (96, 7, 7)]
+
+
+def test_tiny_stays_within_resezaps_budget():
+    assert sum(count_values(build("tiny"))) <= 54_480
+
+
+def test_a_misspelt_network_names_the_nearest():
+    with pytest.raises(UnknownModelError, match="did you mean 'resezap'"):
+        network("resezp")
+
+
+@pytest.mark.parametrize("options", [{"activation": "nowhere"}, {"depth": 3}])
+def test_an_option_that_a_network_lacks_is_refused(options):
+    with pytest.raises(ConfigError, match="network 'resezap' with options"):
+        build("resezap", **options)

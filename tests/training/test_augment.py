@@ -1,0 +1,83 @@
+"""Augmentation changes pictures as it says, each with its own draw."""
+
+import numpy as np
+import pytest
+import torch
+
+from mien.core.errors import ConfigError
+from mien.core.schema import from_mapping
+from mien.training.augment import augment
+from mien.training.recipe import Augmentation
+
+
+def batch(n=64, size=48):
+    return torch.rand(n, 1, size, size, generator=torch.Generator().manual_seed(0)) * 255
+
+
+def draws(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_without_settings_nothing_changes():
+    planes = batch()
+    assert torch.equal(augment(planes, Augmentation(flip=False), draws()), planes)
+
+
+def test_flip_mirrors_about_half():
+    planes = batch(400)
+    changed = augment(planes, Augmentation(), draws())
+    same = torch.isclose(changed, planes, atol=1e-2).all(dim=(1, 2, 3))
+    mirrored = torch.isclose(changed, planes.flip(3), atol=1e-2).all(dim=(1, 2, 3))
+    assert (same ^ mirrored).all()
+    assert 0.4 < mirrored.float().mean() < 0.6
+
+
+def test_shift_moves_by_at_most_its_share():
+    planes = torch.zeros(200, 1, 48, 48)
+    planes[:, :, 24, 24] = 255
+    changed = augment(planes, Augmentation(flip=False, shift=0.1), draws())
+    weights = changed.sum(1) / changed.sum((1, 2, 3))[:, None, None]
+    y = (weights.sum(2) * torch.arange(48)).sum(1)
+    x = (weights.sum(1) * torch.arange(48)).sum(1)
+    for moved in (y - 24, x - 24):
+        assert moved.abs().max() <= 4.8 + 0.6
+        assert moved.std() > 2
+
+
+def test_rotation_turns_about_the_middle():
+    planes = torch.zeros(1, 1, 49, 49)
+    planes[0, 0, 24, 40:] = 255
+    turned = augment(planes.repeat(100, 1, 1, 1), Augmentation(flip=False, rotation=30), draws())
+    y, x = np.nonzero(turned.numpy().max(axis=(0, 1)) > 128)
+    angles = np.degrees(np.arctan2(y - 24, x - 24))
+    assert angles.min() == pytest.approx(-30, abs=5)
+    assert angles.max() == pytest.approx(30, abs=5)
+
+
+def test_zoom_scales_either_way():
+    planes = torch.zeros(200, 1, 48, 48)
+    planes[:, :, 14:34, 14:34] = 1
+    area = augment(planes, Augmentation(flip=False, zoom=0.2), draws()).sum((1, 2, 3)) / 400
+    assert area.min() == pytest.approx(1 / 1.2**2, abs=0.05)
+    assert area.max() == pytest.approx(1 / 0.8**2, abs=0.1)
+
+
+def test_erase_greys_one_rectangle_in_the_stated_share():
+    planes = torch.full((500, 1, 48, 48), 7.0)
+    changed = augment(planes, Augmentation(flip=False, erase=0.5), draws())
+    share = (changed != 7).float().mean((1, 2, 3))
+    assert set(changed.unique().tolist()) == {7.0, 128.0}
+    assert 0.42 < (share > 0).float().mean() < 0.58
+    assert share.max() <= 0.25
+
+
+def test_equal_draws_give_equal_pictures():
+    settings = Augmentation(rotation=20, zoom=0.1, shift=0.1, erase=0.5)
+    assert torch.equal(augment(batch(), settings, draws(3)), augment(batch(), settings, draws(3)))
+    assert not torch.equal(augment(batch(), settings, draws(3)), augment(batch(), settings, draws(4)))
+
+
+@pytest.mark.parametrize("wrong", [{"rotation": 200}, {"zoom": -0.1}, {"shift": 1.0}, {"erase": 1.5}])
+def test_an_impossible_setting_is_refused(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        from_mapping(Augmentation, wrong, "recipe")

@@ -1,0 +1,181 @@
+"""Training on drawn faces: it learns, it resumes to the bit, and it refuses what it must."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mien.core.errors import TrainingError
+from mien.core.predictor import softmax
+from mien.data.load import load_dataset
+from mien.training.fit import rate_factor, train
+from mien.training.publish import export_run, open_run
+from mien.training.recipe import Augmentation, DataConfig, Optimiser, Recipe
+from mien.training.run import Run
+
+
+@pytest.fixture
+def recipe(face_folder):
+    return Recipe(
+        name="drawn",
+        network="tiny",
+        data=DataConfig(dataset=str(face_folder), validation="validation"),
+        augment=Augmentation(rotation=5, zoom=0.05, shift=0.03, erase=0.2),
+        optimiser=Optimiser(rate=1e-2),
+        epochs=4,
+        batch=20,
+        smoothing=0.05,
+        averaging=0.9,
+    )
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_learns_drawn_faces_and_exports_them(recipe, tmp_path):
+    run = train(replace(recipe, epochs=10), tmp_path / "run")
+    assert run.status == "finished"
+    assert run.best.validation_accuracy > 0.6  # chance is 1/7
+    assert run.history[-1].train_loss < run.history[0].train_loss
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
+    manifest = export_run(tmp_path / "run", tmp_path / "model")
+    manifest.verify(tmp_path / "model")
+    assert manifest.parameters == 52_063
+    assert "140 rows of train" in manifest.trained_on
+    predictor = open_run(tmp_path / "run")
+    data = load_dataset(recipe.data.dataset, predictor.input).split("validation")
+    accuracy = (softmax(predictor.logits(data.images)).argmax(1) == data.indices).mean()
+    assert accuracy == pytest.approx(run.best.validation_accuracy)
+
+
+@pytest.mark.parametrize("changes", [{}, {"optimiser": Optimiser(name="sgd", rate=0.1, schedule="cosine", clip=1.0)}])
+def test_a_killed_run_resumes_to_the_same_bits(recipe, tmp_path, changes):
+    recipe = replace(recipe, **changes)
+    train(recipe, tmp_path / "whole")
+    path = tmp_path / "recipe.yaml"
+    recipe.write(path)
+    code = (
+        "import sys, pathlib; from mien.training.fit import train; from mien.training.recipe import Recipe\n"
+        "train(Recipe.read(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]), threads=1)"
+    )
+    killed = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", code, str(path), str(killed)], env=dict(os.environ))
+    wait_for_epochs(killed, 2, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert Run.read(killed).status == "running"
+    resumed = train(recipe, killed)
+    assert [e.epoch for e in resumed.history] == [1, 2, 3, 4]
+    same(tmp_path / "whole", killed)
+
+
+def test_ctrl_c_leaves_a_run_that_goes_on(recipe, tmp_path):
+    path = tmp_path / "recipe.yaml"
+    recipe = replace(recipe, epochs=3)
+    recipe.write(path)
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "mien", "train", str(path), "--out", str(run), "--threads", "1"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for_epochs(run, 1, process)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "goes on from the last whole epoch" in said
+    assert "Traceback" not in said
+    train(recipe, run)
+    train(recipe, tmp_path / "whole")
+    same(tmp_path / "whole", run)
+
+
+def wait_for_epochs(folder, epochs, process, limit=240):
+    for _ in range(limit * 20):
+        if process.poll() is not None:
+            pytest.fail(f"the run ended by itself with {process.returncode} before it could be stopped")
+        try:
+            if len(json.loads((folder / "run.json").read_text()).get("history", [])) >= epochs:
+                return
+        except FileNotFoundError:
+            pass
+        time.sleep(0.05)
+    pytest.fail(f"no {epochs} epochs within {limit} s")
+
+
+def same(one, other):
+    a, b = (load_file(folder / "best.safetensors") for folder in (one, other))
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    a, b = (torch.load(folder / "last.ckpt", weights_only=True)["state_dict"] for folder in (one, other))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_early_stopping_ends_a_run_that_does_not_improve(recipe, tmp_path):
+    still = replace(recipe, epochs=20, patience=2, optimiser=Optimiser(rate=1e-12), averaging=None)
+    run = train(still, tmp_path / "run")
+    assert run.status == "finished"
+    assert len(run.history) == run.best.epoch + 2
+
+
+def test_class_weights_lift_a_rare_class(recipe, tmp_path):
+    run = train(replace(recipe, class_weights="inverse", epochs=1), tmp_path / "run")
+    assert np.isfinite(run.history[0].train_loss)
+
+
+def test_a_folder_with_another_run_is_refused(recipe, tmp_path):
+    train(replace(recipe, epochs=1), tmp_path / "run")
+    with pytest.raises(TrainingError, match="a run of another recipe"):
+        train(replace(recipe, epochs=2), tmp_path / "run")
+    with pytest.raises(TrainingError, match="holds this run, finished"):
+        train(replace(recipe, epochs=1), tmp_path / "run")
+
+
+def test_a_class_without_pictures_is_refused(recipe, tmp_path):
+    wrong = replace(recipe, data=replace(recipe.data, labels="ferplus"))
+    with pytest.raises(TrainingError, match="has no picture of contempt"):
+        train(wrong, tmp_path / "run")
+
+
+def test_weights_of_another_network_are_refused(recipe, tmp_path):
+    train(replace(recipe, epochs=1), tmp_path / "run")
+    record = Run.read(tmp_path / "run")
+    replace(record, recipe=replace(record.recipe, network="resezap")).write(tmp_path / "run")
+    with pytest.raises(TrainingError, match="does not hold weights of 'resezap'"):
+        open_run(tmp_path / "run")
+
+
+def test_no_run_is_named(tmp_path):
+    with pytest.raises(TrainingError, match="no run in"):
+        Run.read(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(TrainingError, match="is damaged"):
+        Run.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "first", "peak"), [("onecycle", 0.1, 20), ("cosine", 1.0, 0), ("constant", 1.0, 0)]
+)
+def test_rate_follows_its_schedule(schedule, first, peak):
+    settings = Optimiser(schedule=schedule, warmup=0.2)
+    factors = [rate_factor(step, 100, settings) for step in range(101)]
+    assert factors[0] == pytest.approx(first)
+    assert factors[peak] == pytest.approx(1.0)
+    assert factors[100] == pytest.approx(1.0 if schedule == "constant" else 0.001)
+    assert all(a >= b - 1e-12 for a, b in zip(factors[peak:], factors[peak + 1 :], strict=False))
+
+
+def test_augmentation_and_order_differ_between_epochs(recipe, tmp_path):
+    still = replace(recipe, epochs=2, optimiser=Optimiser(rate=1e-12), averaging=None)
+    first, second = train(still, tmp_path / "run").history
+    assert first.train_loss != second.train_loss
