@@ -71,6 +71,13 @@ def test_erase_greys_one_rectangle_in_the_stated_share():
     assert share.max() <= 0.25
 
 
+def test_size_gives_a_smaller_picture_of_the_whole():
+    planes = torch.arange(48.0).expand(2, 1, 48, 48)
+    small = augment(planes, Augmentation(flip=False), draws(), size=24)
+    assert small.shape == (2, 1, 24, 24)
+    torch.testing.assert_close(small[0, 0, 0], torch.arange(24) * 2 + 0.5)
+
+
 def test_equal_draws_give_equal_pictures():
     settings = Augmentation(rotation=20, zoom=0.1, shift=0.1, erase=0.5)
     assert torch.equal(augment(batch(), settings, draws(3)), augment(batch(), settings, draws(3)))

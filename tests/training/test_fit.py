@@ -18,7 +18,7 @@ from mien.core.predictor import softmax
 from mien.data.load import load_dataset
 from mien.training.fit import rate_factor, train
 from mien.training.publish import export_run, open_run
-from mien.training.recipe import Augmentation, DataConfig, Optimiser, Recipe
+from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
 from mien.training.run import Run
 
 
@@ -61,7 +61,10 @@ def test_learns_drawn_faces_and_exports_them(recipe, tmp_path):
     assert accuracy == pytest.approx(run.best.validation_accuracy)
 
 
-@pytest.mark.parametrize("changes", [{}, {"optimiser": Optimiser(name="sgd", rate=0.1, schedule="cosine", clip=1.0)}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"progressive": Progressive()}, {"optimiser": Optimiser(name="sgd", rate=0.1, schedule="cosine", clip=1.0)}],
+)
 def test_a_killed_run_resumes_to_the_same_bits(recipe, tmp_path, changes):
     recipe = replace(recipe, **changes)
     train(recipe, tmp_path / "whole")

@@ -13,15 +13,16 @@ from mien.training.recipe import Augmentation
 GREY = 128.0
 
 
-def augment(planes: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
-    """Changed copies of planes ``(n, channels, h, w)`` float on the 0 to 255 scale.
+def augment(planes: Tensor, settings: Augmentation, generator: torch.Generator, *, size: int | None = None) -> Tensor:
+    """Changed copies of planes ``(n, channels, h, w)`` float on the 0 to 255 scale, ``size`` pixels a side if given.
 
     Mirroring, rotation, zoom and shift are one affine sampling (bilinear; the edge repeats outside); erasing greys
     out a rectangle. ``generator`` lives on the CPU, so that draws are the same on every device.
     """
-    if settings.flip or settings.rotation or settings.zoom or settings.shift:
+    shape = [*planes.shape[:2], size or planes.shape[2], size or planes.shape[3]]
+    if settings.flip or settings.rotation or settings.zoom or settings.shift or shape != list(planes.shape):
         matrices = _matrices(len(planes), settings, generator).to(planes.device)
-        grid = functional.affine_grid(matrices, list(planes.shape), align_corners=False)
+        grid = functional.affine_grid(matrices, shape, align_corners=False)
         planes = functional.grid_sample(planes, grid, padding_mode="border", align_corners=False)
     if settings.erase:
         planes = _erase(planes, settings.erase, generator)

@@ -173,6 +173,11 @@ class _Fit(lightning.LightningModule):
     def _key(self) -> int:
         return self.recipe.seed * 1_000_003 + self.current_epoch
 
+    def _size(self) -> int | None:
+        progressive = self.recipe.progressive
+        early = progressive is not None and self.current_epoch < progressive.until * self.recipe.epochs
+        return progressive.size if progressive is not None and early else None
+
     def train_dataloader(self) -> _Batches:
         return _Batches(self._fitted, self.recipe.batch, self._key())
 
@@ -186,7 +191,8 @@ class _Fit(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         crops, indices = batch
-        planes = self.graph.normalise(augment(as_planes(crops), self.recipe.augment, self._draws))
+        planes = augment(as_planes(crops), self.recipe.augment, self._draws, size=self._size())
+        planes = self.graph.normalise(planes)
         logits = self.graph.body(planes.contiguous(memory_format=torch.channels_last)).float()
         loss = functional.cross_entropy(
             logits, indices, weight=self.class_weights, label_smoothing=self.recipe.smoothing

@@ -67,6 +67,26 @@ class Augmentation:
 
 
 @dataclass(frozen=True, slots=True)
+class Progressive:
+    """Early epochs on smaller pictures, for networks that pool over the whole picture before their dense layers.
+
+    A picture of 32 x 32 takes less than half of the time of one of 48 x 48 (Tan & Le 2021, EfficientNetV2).
+
+    Attributes:
+        size: side of the early pictures, pixels.
+        until: share of the epochs that see them.
+    """
+
+    size: int = 32
+    until: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.size < 8 or not 0 < self.until < 1:
+            raise ValueError(f"size must be 8 or more, until within 0 to 1: got {self.size}, {self.until}")
+
+
+@dataclass(frozen=True, slots=True)
 class Optimiser:
     """How weights are updated.
 
@@ -102,6 +122,7 @@ class Recipe:
         options: passed to the network's builder.
         data: see :class:`DataConfig`.
         augment: see :class:`Augmentation`.
+        progressive: see :class:`Progressive`; None for pictures of full size throughout.
         optimiser: see :class:`Optimiser`.
         epochs: passes over the training split.
         batch: pictures a step.
@@ -120,6 +141,7 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
     data: DataConfig = field(default_factory=DataConfig)
     augment: Augmentation = field(default_factory=Augmentation)
+    progressive: Progressive | None = None
     optimiser: Optimiser = field(default_factory=Optimiser)
     epochs: int = 50
     batch: int = 128
