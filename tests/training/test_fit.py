@@ -16,10 +16,11 @@ from safetensors.torch import load_file
 from mien.core.errors import TrainingError
 from mien.core.predictor import softmax
 from mien.data.load import load_dataset
-from mien.training.fit import rate_factor, train
+from mien.training.fit import train
 from mien.training.publish import export_run, open_run
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
 from mien.training.run import Run
+from mien.training.step import rate_factor
 
 
 @pytest.fixture

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import ctypes
 import logging
-import math
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,18 +16,15 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from safetensors.torch import save_file
-from torch import Tensor, nn
-from torch.nn import functional
 
 from mien.core.errors import TrainingError
 from mien.core.expression import LABEL_SETS
 from mien.core.preprocess import InputSpec
-from mien.data.base import Dataset, class_weights
+from mien.data.base import Dataset
 from mien.data.load import load_dataset
-from mien.models.network import Normalised, as_planes
+from mien.models.network import Normalised
 from mien.models.registry import build, count_values, network
-from mien.training.augment import augment
-from mien.training.recipe import Optimiser, Recipe
+from mien.training.recipe import Recipe
 from mien.training.run import (
     CHECKPOINT,
     CURVES,
@@ -43,9 +37,7 @@ from mien.training.run import (
     describe_versions,
     draw_curves,
 )
-
-AVERAGE_EVERY = 4
-VALIDATION_BATCH = 512
+from mien.training.step import FitModule
 
 
 def train(recipe: Recipe, folder: Path, *, root: Path | None = None, threads: int | None = None) -> Run:
@@ -90,21 +82,11 @@ def train(recipe: Recipe, folder: Path, *, root: Path | None = None, threads: in
     )
     folder.mkdir(parents=True, exist_ok=True)
     record.write(folder)
-    fit = _Fit(recipe, Normalised(body, spec), fitted, validation)
+    fit = FitModule(recipe, Normalised(body, spec), fitted, validation)
     keeper = _Keeper(record, folder)
     _run_lightning(fit, keeper, folder / CHECKPOINT)
     draw_curves(keeper.record, folder / CURVES)
     return keeper.record
-
-
-def rate_factor(step: int, total: int, settings: Optimiser) -> float:
-    """Learning rate at ``step`` of ``total`` as a share of the peak."""
-    if settings.schedule == "constant":
-        return 1.0
-    start = settings.warmup * total if settings.schedule == "onecycle" else 0.0
-    if step < start:
-        return 0.1 + 0.9 * step / start
-    return 0.001 + 0.999 * (1 + math.cos(math.pi * min((step - start) / (total - start), 1.0))) / 2
 
 
 def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dataset, Dataset]:
@@ -128,127 +110,6 @@ def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dat
     if len(fitted) < 2:
         raise TrainingError(f"{dataset.name}: the split '{data.train}' has fewer than two pictures")
     return fitted, validation
-
-
-class _Batches:
-    """A dataset's batches. With a key their order follows from it, and the last, short one is left out."""
-
-    def __init__(self, rows: tuple[Tensor, Tensor], size: int, key: int | None = None) -> None:
-        self._images, self._indices = rows
-        self._size = min(size, len(self._indices))
-        self._key = key
-
-    def __len__(self) -> int:
-        whole = len(self._indices) // self._size
-        return whole if self._key is not None else math.ceil(len(self._indices) / self._size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        n = len(self._indices)
-        order = torch.arange(n)
-        if self._key is not None:
-            order = torch.randperm(n, generator=torch.Generator().manual_seed(self._key))
-        for batch in range(len(self)):
-            rows = order[batch * self._size : (batch + 1) * self._size]
-            yield self._images[rows], self._indices[rows]
-
-
-class _Fit(lightning.LightningModule):
-    """The training and validation step; Lightning does devices, precision and the loop."""
-
-    class_weights: Tensor | None
-
-    def __init__(self, recipe: Recipe, graph: Normalised, fitted: Dataset, validation: Dataset) -> None:
-        super().__init__()
-        self.recipe = recipe
-        self.graph = graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(graph).requires_grad_(False) if recipe.averaging else None
-        weights = class_weights(fitted.indices, len(fitted.labels)) if recipe.class_weights == "inverse" else None
-        self.register_buffer("class_weights", None if weights is None else torch.from_numpy(weights))
-        self._fitted = _tensors(fitted)
-        self._validation = _tensors(validation)
-        self._draws = torch.Generator()
-        self._sums = [0.0, 0.0, 0.0]
-        self.validated = (math.nan, math.nan)
-
-    def _key(self) -> int:
-        return self.recipe.seed * 1_000_003 + self.current_epoch
-
-    def _size(self) -> int | None:
-        progressive = self.recipe.progressive
-        early = progressive is not None and self.current_epoch < progressive.until * self.recipe.epochs
-        return progressive.size if progressive is not None and early else None
-
-    def train_dataloader(self) -> _Batches:
-        return _Batches(self._fitted, self.recipe.batch, self._key())
-
-    def val_dataloader(self) -> _Batches:
-        return _Batches(self._validation, VALIDATION_BATCH)
-
-    def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self._key())
-        self._draws.manual_seed(self._key() + 500_009)
-        self._sums = [0.0, 0.0, 0.0]
-
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        crops, indices = batch
-        planes = augment(as_planes(crops), self.recipe.augment, self._draws, size=self._size())
-        planes = self.graph.normalise(planes)
-        logits = self.graph.body(planes.contiguous(memory_format=torch.channels_last)).float()
-        loss = functional.cross_entropy(
-            logits, indices, weight=self.class_weights, label_smoothing=self.recipe.smoothing
-        )
-        with torch.no_grad():
-            correct = (logits.argmax(1) == indices).sum().item()
-        for i, value in enumerate((loss.item() * len(indices), correct, len(indices))):
-            self._sums[i] += value
-        return loss
-
-    def on_train_batch_end(self, *_: Any) -> None:
-        if self.average is not None and self.global_step % AVERAGE_EVERY == 0:
-            # a young average follows quickly, so that the random start does not linger in it
-            young = self.global_step / (self.global_step + 10 * AVERAGE_EVERY)
-            _follow(self.average, self.graph, min(self.recipe.averaging or 0.0, young))
-
-    @property
-    def result(self) -> Normalised:
-        """The weights that are validated and kept."""
-        return self.graph if self.average is None else self.average
-
-    def on_validation_epoch_start(self) -> None:
-        self._losses: list[Tensor] = []
-        self._hits: list[Tensor] = []
-        self.result.eval()
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        crops, indices = batch
-        with torch.autocast(self.device.type, enabled=False):  # kept weights are exported in fp32
-            logits = self.result(crops)
-        self._losses.append(functional.cross_entropy(logits, indices, reduction="none"))
-        self._hits.append(logits.argmax(1) == indices)
-
-    def on_validation_epoch_end(self) -> None:
-        self.validated = (torch.cat(self._losses).mean().item(), torch.cat(self._hits).float().mean().item())
-
-    @property
-    def train_means(self) -> tuple[float, float]:
-        """Loss and accuracy over the epoch so far."""
-        loss, correct, rows = self._sums
-        return loss / rows, correct / rows
-
-    def configure_optimizers(self) -> Any:
-        settings = self.recipe.optimiser
-        groups = [
-            {"params": [p for p in self.graph.parameters() if p.ndim > 1], "weight_decay": settings.decay},
-            {"params": [p for p in self.graph.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        optimiser: torch.optim.Optimizer
-        if settings.name == "adamw":
-            optimiser = torch.optim.AdamW(groups, lr=settings.rate)
-        else:
-            optimiser = torch.optim.SGD(groups, lr=settings.rate, momentum=0.9, nesterov=True)
-        total = self.recipe.epochs * len(self.train_dataloader())
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_factor(step, total, settings))
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 class _Keeper(Callback):
@@ -294,19 +155,6 @@ class _Keeper(Callback):
             print(" ".join(f"{key} {value}" for key, value in numbers.items()), file=sys.stderr, flush=True)
 
 
-def _tensors(dataset: Dataset) -> tuple[Tensor, Tensor]:
-    return torch.tensor(dataset.images), torch.tensor(dataset.indices)
-
-
-@torch.no_grad()
-def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
-    for kept, value in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(value, 1 - decay)
-        else:
-            kept.copy_(value)
-
-
 def _check_folder(recipe: Recipe, folder: Path) -> Run | None:
     if not (folder / RECORD).exists():
         return None
@@ -318,7 +166,7 @@ def _check_folder(recipe: Recipe, folder: Path) -> Run | None:
     return before if (folder / CHECKPOINT).exists() else None
 
 
-def _run_lightning(fit: _Fit, keeper: _Keeper, checkpoint: Path) -> None:
+def _run_lightning(fit: FitModule, keeper: _Keeper, checkpoint: Path) -> None:
     callbacks: list[Callback] = [keeper]
     if sys.stderr.isatty():
         callbacks.append(RichProgressBar())

@@ -1,0 +1,176 @@
+"""What happens in a step: batches, augmentation, loss, validation and the averaged weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mien.data.base import Dataset, class_weights
+from mien.models.network import Normalised, as_planes
+from mien.training.augment import augment
+from mien.training.recipe import Optimiser, Recipe
+
+AVERAGE_EVERY = 4
+VALIDATION_BATCH = 512
+
+
+def rate_factor(step: int, total: int, settings: Optimiser) -> float:
+    """Learning rate at ``step`` of ``total`` as a share of the peak."""
+    if settings.schedule == "constant":
+        return 1.0
+    start = settings.warmup * total if settings.schedule == "onecycle" else 0.0
+    if step < start:
+        return 0.1 + 0.9 * step / start
+    return 0.001 + 0.999 * (1 + math.cos(math.pi * min((step - start) / (total - start), 1.0))) / 2
+
+
+class Batches:
+    """A dataset's batches. With a key their order follows from it, and the last, short one is left out."""
+
+    def __init__(self, rows: tuple[Tensor, Tensor], size: int, key: int | None = None) -> None:
+        """``rows`` are crops and class indices; ``size`` pictures a batch."""
+        self._images, self._indices = rows
+        self._size = min(size, len(self._indices))
+        self._key = key
+
+    def __len__(self) -> int:
+        whole = len(self._indices) // self._size
+        return whole if self._key is not None else math.ceil(len(self._indices) / self._size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        n = len(self._indices)
+        order = torch.arange(n)
+        if self._key is not None:
+            order = torch.randperm(n, generator=torch.Generator().manual_seed(self._key))
+        for batch in range(len(self)):
+            rows = order[batch * self._size : (batch + 1) * self._size]
+            yield self._images[rows], self._indices[rows]
+
+
+class FitModule(lightning.LightningModule):
+    """The training and validation step; Lightning does devices, precision and the loop."""
+
+    class_weights: Tensor | None
+
+    def __init__(self, recipe: Recipe, graph: Normalised, fitted: Dataset, validation: Dataset) -> None:
+        """Fit ``graph`` on one dataset and choose on the other."""
+        super().__init__()
+        self.recipe = recipe
+        self.graph = graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(graph).requires_grad_(False) if recipe.averaging else None
+        weights = class_weights(fitted.indices, len(fitted.labels)) if recipe.class_weights == "inverse" else None
+        self.register_buffer("class_weights", None if weights is None else torch.from_numpy(weights))
+        self._fitted = _tensors(fitted)
+        self._validation = _tensors(validation)
+        self._draws = torch.Generator()
+        self._sums = [0.0, 0.0, 0.0]
+        self.validated = (math.nan, math.nan)
+
+    def _key(self) -> int:
+        return self.recipe.seed * 1_000_003 + self.current_epoch
+
+    def _size(self) -> int | None:
+        progressive = self.recipe.progressive
+        early = progressive is not None and self.current_epoch < progressive.until * self.recipe.epochs
+        return progressive.size if progressive is not None and early else None
+
+    def train_dataloader(self) -> Batches:
+        """This epoch's batches."""
+        return Batches(self._fitted, self.recipe.batch, self._key())
+
+    def val_dataloader(self) -> Batches:
+        """The validation split in order."""
+        return Batches(self._validation, VALIDATION_BATCH)
+
+    def on_train_epoch_start(self) -> None:
+        """Derive every random state from the seed and the epoch."""
+        torch.manual_seed(self._key())
+        self._draws.manual_seed(self._key() + 500_009)
+        self._sums = [0.0, 0.0, 0.0]
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        """Loss of one augmented batch."""
+        crops, indices = batch
+        planes = augment(as_planes(crops), self.recipe.augment, self._draws, size=self._size())
+        planes = self.graph.normalise(planes)
+        logits = self.graph.body(planes.contiguous(memory_format=torch.channels_last)).float()
+        loss = functional.cross_entropy(
+            logits, indices, weight=self.class_weights, label_smoothing=self.recipe.smoothing
+        )
+        with torch.no_grad():
+            correct = (logits.argmax(1) == indices).sum().item()
+        for i, value in enumerate((loss.item() * len(indices), correct, len(indices))):
+            self._sums[i] += value
+        return loss
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Move the averaged weights towards the new ones."""
+        if self.average is not None and self.global_step % AVERAGE_EVERY == 0:
+            # a young average follows quickly, so that the random start does not linger in it
+            young = self.global_step / (self.global_step + 10 * AVERAGE_EVERY)
+            _follow(self.average, self.graph, min(self.recipe.averaging or 0.0, young))
+
+    @property
+    def result(self) -> Normalised:
+        """The weights that are validated and kept."""
+        return self.graph if self.average is None else self.average
+
+    def on_validation_epoch_start(self) -> None:
+        """Start collecting."""
+        self._losses: list[Tensor] = []
+        self._hits: list[Tensor] = []
+        self.result.eval()
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+        """Collect plain losses and hits of the kept weights."""
+        crops, indices = batch
+        with torch.autocast(self.device.type, enabled=False):  # kept weights are exported in fp32
+            logits = self.result(crops)
+        self._losses.append(functional.cross_entropy(logits, indices, reduction="none"))
+        self._hits.append(logits.argmax(1) == indices)
+
+    def on_validation_epoch_end(self) -> None:
+        """Set :attr:`validated` to the mean loss and the accuracy."""
+        self.validated = (torch.cat(self._losses).mean().item(), torch.cat(self._hits).float().mean().item())
+
+    @property
+    def train_means(self) -> tuple[float, float]:
+        """Loss and accuracy over the epoch so far."""
+        loss, correct, rows = self._sums
+        return loss / rows, correct / rows
+
+    def configure_optimizers(self) -> Any:
+        """The recipe's optimiser, its rate set anew at every step."""
+        settings = self.recipe.optimiser
+        groups = [
+            {"params": [p for p in self.graph.parameters() if p.ndim > 1], "weight_decay": settings.decay},
+            {"params": [p for p in self.graph.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimiser: torch.optim.Optimizer
+        if settings.name == "adamw":
+            optimiser = torch.optim.AdamW(groups, lr=settings.rate)
+        else:
+            optimiser = torch.optim.SGD(groups, lr=settings.rate, momentum=0.9, nesterov=True)
+        total = self.recipe.epochs * len(self.train_dataloader())
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_factor(step, total, settings))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _tensors(dataset: Dataset) -> tuple[Tensor, Tensor]:
+    return torch.tensor(dataset.images), torch.tensor(dataset.indices)
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
+    for kept, value in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if kept.is_floating_point():
+            kept.lerp_(value, 1 - decay)
+        else:
+            kept.copy_(value)

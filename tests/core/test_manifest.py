@@ -1,0 +1,105 @@
+"""Manifests: read strictly, written whole, and the file they name is checked before use."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from mien.core.errors import ChecksumError, ConfigError, ModelError
+from mien.core.expression import FER2013
+from mien.core.manifest import Manifest, Metric, sha256
+from mien.core.preprocess import InputSpec
+from mien.core.schema import to_mapping
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"weights")
+    manifest = Manifest(
+        name="m",
+        summary="s",
+        network="tiny",
+        file="m.onnx",
+        sha256=sha256(tmp_path / "m.onnx"),
+        bytes=7,
+        input=InputSpec(),
+        labels=FER2013,
+        parameters=3,
+        trained_on="drawn",
+        data_licence="none",
+        weights_licence="Apache-2.0",
+        temperature=1.2,
+        conformal_threshold=0.1,
+        coverage=0.9,
+        energy_threshold=1.0,
+        metrics=(Metric("fer2013", "private", "single crop", 10, 0.5, (0.2, 0.8)),),
+    )
+    manifest.write(tmp_path / "m.json")
+    return tmp_path
+
+
+def test_survives_writing(folder):
+    manifest = Manifest.read(folder / "m.json")
+    assert Manifest.read(folder / "m.json") == manifest
+    assert manifest.labels == FER2013
+    assert manifest.metrics[0].accuracy_interval == (0.2, 0.8)
+    assert manifest.verify(folder) == folder / "m.onnx"
+    assert not list(folder.glob("*.part"))
+
+
+def test_another_file_is_refused(folder):
+    (folder / "m.onnx").write_bytes(b"weighty")
+    with pytest.raises(ChecksumError, match=r"m\.onnx has sha256 .* its manifest says"):
+        Manifest.read(folder / "m.json").verify(folder)
+
+
+def test_a_cut_file_is_refused(folder):
+    (folder / "m.onnx").write_bytes(b"weig")
+    with pytest.raises(ChecksumError, match="has 4 bytes, its manifest says 7"):
+        Manifest.read(folder / "m.json").verify(folder)
+
+
+def test_missing_files_are_named(folder):
+    manifest = Manifest.read(folder / "m.json")
+    (folder / "m.onnx").unlink()
+    with pytest.raises(ModelError, match="is missing"):
+        manifest.verify(folder)
+    with pytest.raises(ModelError, match="no manifest at"):
+        Manifest.read(folder / "n.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"temprature": 1}, "unknown key 'temprature': did you mean 'temperature'"),
+        ({"labels": ["happy", "angry"]}, "in the order angry"),
+        ({"labels": ["happy", "glad"]}, "'glad' is not one of them"),
+        ({"temperature": 0}, "temperature must be above 0"),
+        ({"file": "../m.onnx"}, "bare name"),
+        ({"schema": 2}, "upgrade mien"),
+        ({"bytes": "7"}, "bytes: expected a whole number"),
+        ({"input": {"size": 4}}, "input: size must be"),
+        ({"input": {"align": "nose"}}, "input: align: 'nose' is not one of them"),
+        ({"metrics": [{"dataset": "x"}]}, r"metrics\[0\]: the key 'split' is missing"),
+        ({"metrics": 3}, "metrics: expected a list"),
+        ({"recipe": 3}, "recipe: expected text"),
+    ],
+    ids=str,
+)
+def test_a_wrong_value_is_named(folder, change, message):
+    content = json.loads((folder / "m.json").read_text()) | change
+    (folder / "m.json").write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=message) as caught:
+        Manifest.read(folder / "m.json")
+    assert "m.json" in str(caught.value)
+
+
+def test_what_is_no_json_is_refused(folder):
+    (folder / "m.json").write_text("{")
+    with pytest.raises(ConfigError, match="is not JSON"):
+        Manifest.read(folder / "m.json")
+
+
+def test_fields_without_a_value_are_left_out(folder):
+    manifest = replace(Manifest.read(folder / "m.json"), paper=None)
+    assert "paper" not in to_mapping(manifest)
