@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from runtime.toys import write_model, yunet_file
 
 MakeModel = Callable[..., Path]

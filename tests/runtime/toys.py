@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +102,13 @@ def yunet_file() -> Path:
     if not (folder / YUNET).is_file():
         pytest.skip(f"needs {YUNET} in the folder that MIEN_MODELS names; it is not in {folder}")
     return folder / YUNET
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that announces a size and holds not one pixel."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")

@@ -58,7 +58,7 @@ class HaarDetector:
 
     name = "haar"
 
-    def __init__(self, *, min_score: float = 0.2, min_size: int = 24, long_side: int = 640) -> None:  # noqa: D107
+    def __init__(self, *, min_score: float = 0.2, min_size: int = 20, long_side: int = 640) -> None:  # noqa: D107
         self._min_score = min_score
         self._min_size = min_size
         self._long_side = long_side

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import cv2
 import imagesize
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import PictureError, PictureTooLargeError, UnreadablePictureError
 from mien.core.preprocess import Image
-from mien.runtime.integrity import damage, without_profile
+from mien.runtime.containers import damage, orientation, without_profile
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".jp2", ".pgm", ".ppm", ".pbm", ".pnm"}
@@ -61,17 +61,15 @@ def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            orientation = _check_header(file, path, max_pixels)
-            file.seek(0)
-            data = file.read()
+        _check_header(path, max_pixels)
+        data = path.read_bytes()
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
         raise UnreadablePictureError(f"{path}: {reason}") from None
     problem = damage(data)
     if problem:
         raise UnreadablePictureError(f"{path}: the file is damaged or cut short, {problem}; copy it again")
-    return _upright(_to_rgb(_decode(without_profile(data), path), path), orientation)
+    return _upright(_to_rgb(_decode(without_profile(data), path), path), orientation(data))
 
 
 def as_picture(array: NDArray[Any]) -> Image:
@@ -94,24 +92,26 @@ def _endings() -> list[str]:
     return sorted(EXTENSIONS)
 
 
-def _check_header(file: BinaryIO, path: Path, max_pixels: int) -> int:
-    """EXIF orientation, 1 to 8, once the size that the header announces has been found to be in bounds."""
-    if not file.read(1):
+def _check_header(path: Path, max_pixels: int) -> None:
+    """Refuse what its header shows to be empty, no picture, or too large."""
+    if path.is_dir():
+        raise UnreadablePictureError(f"{path}: is a folder; iter_pictures finds the pictures in it")
+    if path.stat().st_size == 0:
         raise UnreadablePictureError(f"{path}: the file is empty (0 bytes)")
-    file.seek(0)
     try:
-        info = imagesize.get_info(file, dpi=False, colors=False, channels=False)
+        width, height = imagesize.get(path)
+    except OSError:
+        raise
     except Exception as error:  # a damaged header fails in many ways, one for each format
         raise UnreadablePictureError(f"{path}: its header is damaged ({error}); copy it again") from None
-    if info.width <= 0 or info.height <= 0:
+    if width <= 0 or height <= 0:
         raise UnreadablePictureError(f"{path}: not a picture that mien knows; it reads {_FORMATS}")
-    pixels = info.width * info.height
+    pixels = width * height
     if pixels > max_pixels:
         raise PictureTooLargeError(
-            f"{path}: {info.width} x {info.height} is {pixels / 1e6:,.1f} megapixels and the limit is "
+            f"{path}: {width} x {height} is {pixels / 1e6:,.1f} megapixels and the limit is "
             f"{max_pixels / 1e6:,.1f}; raise it with max_pixels={pixels} (--max-pixels {pixels})"
         )
-    return info.rotation if 1 <= info.rotation <= 8 else 1
 
 
 def _decode(data: bytes, path: Path) -> NDArray[Any]:
@@ -143,11 +143,11 @@ def _over_white(bgra: Image) -> Image:
     return cast(Image, cv2.add(cv2.multiply(bgra[..., :3], alpha, scale=1 / 255), white))
 
 
-def _upright(picture: Image, orientation: int) -> Image:
+def _upright(picture: Image, way: int) -> Image:
     """Undo an EXIF orientation: 2 to 4 mirror or turn by half, 5 to 8 also swap the axes."""
-    if orientation >= 5:
+    if way >= 5:
         picture = cast(Image, cv2.transpose(picture))
-    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
+    flip = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(way)
     return picture if flip is None else cast(Image, cv2.flip(picture, flip))
 
 

@@ -93,9 +93,7 @@ def _copy(stream: BinaryIO, file: BinaryIO, where: str, record: Pullable, progre
         ) from None
     if done != record.bytes:
         size = f"only {done:,}" if done < record.bytes else "more"
-        raise DownloadError(
-            f"{where} gave {size} of {record.bytes:,} bytes: cut short or another file; nothing was kept"
-        )
+        raise DownloadError(f"{where} gave {size} bytes, {record.name} has {record.bytes:,}: cut short or another file")
     return digest.hexdigest()
 
 

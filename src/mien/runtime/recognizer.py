@@ -164,6 +164,8 @@ class Recognizer:
 
     def _classify(self, found: Sequence[_Found]) -> list[Frame]:
         """Frames of pictures, with one call of each network for all their faces."""
+        if not found:
+            return []
         by_model = [m.read(np.concatenate([f.crops[m.input] for f in found])) for m in self.models]
         readings = iter(zip(*by_model, strict=True))
         return [self._frame(one, list(islice(readings, len(one.faces)))) for one in found]
