@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.core.errors import MienError
 from mien.core.expression import Expression, Polarity
-from mien.core.face import Box, Face, Frame, Reading
+from mien.core.face import Box, Event, Face, Frame, Reading, Track
 from mien.core.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Box",
+    "Event",
     "Expression",
     "Face",
     "Frame",
@@ -28,6 +29,7 @@ __all__ = [
     "Polarity",
     "Reading",
     "Recognizer",
+    "Track",
     "__version__",
 ]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.core.expression import FER2013, Expression, Polarity
-from mien.core.face import Box, Face, Frame, Reading
+from mien.core.face import Box, Event, Face, Frame, Reading, Track
 
 
 def reading(probabilities=(0.1, 0.05, 0.05, 0.3, 0.2, 0.05, 0.25), candidates=("happy", "neutral", "sad"), model="m"):
@@ -109,6 +109,27 @@ def test_a_frame_needs_each_models_reading_of_each_face():
         Frame(20, 10, (read,), "haar", ("m", "n"))
     with pytest.raises(ValueError, match="positive size"):
         Frame(0, 10, (), "haar", ("m",))
+
+
+def test_an_unmeasurable_face_has_a_reason_instead_of_readings():
+    dark = Face(Box(0, 0, 9, 9), 0.5, unmeasurable="dark")
+    frame = Frame(20, 10, (dark,), "haar", ("m",))
+    assert frame.readings == []
+    with pytest.raises(ValueError, match="not read: dark"):
+        _ = dark.reading
+    guessed = Face(Box(0, 0, 9, 9), 0.5, None, (reading(),), unmeasurable="dark")
+    with pytest.raises(ValueError, match="one reading of each"):
+        Frame(20, 10, (guessed,), "haar", ("m",))
+
+
+def test_a_tracked_face_becomes_json():
+    track = Track(3, 1.5, detected=False, smoothed=reading(), held=Expression.HAPPY)
+    face = Face(Box(0, 0, 9, 9), 0.5, None, (reading(),), track=track)
+    event = Event("began", 3, Expression.HAPPY, 2.0, 0.8)
+    content = json.loads(json.dumps(Frame(20, 10, (face,), "haar", ("m",), time=2.0, events=(event,)).to_dict()))
+    assert content["faces"][0]["track"]["id"] == 3
+    assert content["faces"][0]["track"]["held"] == "happy"
+    assert content["events"] == [{"kind": "began", "track": 3, "expression": "happy", "time": 2.0, "strength": 0.8}]
 
 
 def test_a_frame_becomes_json():

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,6 +160,64 @@ class Reading:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An expression that began or ended on a track, from sustained evidence.
+
+    Attributes:
+        kind: which of the two.
+        track: id of the track.
+        expression: the expression.
+        time: when it began or ended, seconds from the start of the stream.
+        strength: mean smoothed probability of it: over the evidence that began it, or over its whole length.
+    """
+
+    kind: Literal["began", "ended"]
+    track: int
+    expression: Expression
+    time: float
+    strength: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "kind": self.kind,
+            "track": self.track,
+            "expression": str(self.expression),
+            "time": self.time,
+            "strength": self.strength,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """Where one face of a stream stands in its own time.
+
+    Attributes:
+        id: 1, 2, 3 … in the order of appearance; never used again within a stream.
+        since: seconds from the start of the stream at which the face was first seen.
+        detected: whether a detector found the face in this very frame; otherwise its box was carried on.
+        smoothed: the first model's probabilities smoothed over the track; None before the first measurable frame.
+        held: the expression that stands by hysteresis; None while uncertain.
+    """
+
+    id: int
+    since: float
+    detected: bool
+    smoothed: Reading | None = None
+    held: Expression | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "id": self.id,
+            "since": self.since,
+            "detected": self.detected,
+            "smoothed": None if self.smoothed is None else self.smoothed.to_dict(),
+            "held": None if self.held is None else str(self.held),
+        }
+
+
 @dataclass(frozen=True, eq=False)
 class Face:
     """A face found in a picture, with one reading per model that read it.
@@ -168,13 +226,18 @@ class Face:
         box: square around the face, framed as FER2013 frames its faces, whatever detector found it.
         score: the detector's own confidence, 0 to 1 (Haar: see :class:`mien.runtime.detect.HaarDetector`).
         landmarks: ``(5, 2)`` float32 pixel positions (x, y) in the order of :data:`LANDMARK_NAMES`, or None.
-        readings: one per model, in the order in which the models were given; empty before classification.
+        readings: one per model, in the order in which the models were given; empty before classification and where
+            the face is not measurable.
+        unmeasurable: why the face was not read (``"too small"``, ``"dark"`` …); None where it was.
+        track: the face's place in its stream; None in a single picture.
     """
 
     box: Box
     score: float
     landmarks: NDArray[np.float32] | None = None
     readings: tuple[Reading, ...] = ()
+    unmeasurable: str | None = None
+    track: Track | None = None
 
     def __post_init__(self) -> None:
         """Check and freeze the landmarks."""
@@ -192,10 +255,10 @@ class Face:
         """The first model's reading.
 
         Raises:
-            ValueError: the face was only detected, not read.
+            ValueError: the face was only detected, or is not measurable.
         """
         if not self.readings:
-            raise ValueError("this face was detected but not read")
+            raise ValueError(f"this face was detected but not read: {self.unmeasurable or 'no model was asked'}")
         return self.readings[0]
 
     def to_dict(self) -> dict[str, Any]:
@@ -206,6 +269,8 @@ class Face:
             "score": self.score,
             "landmarks": None if self.landmarks is None else self.landmarks.tolist(),
             "readings": [reading.to_dict() for reading in self.readings],
+            "unmeasurable": self.unmeasurable,
+            "track": None if self.track is None else self.track.to_dict(),
         }
 
 
@@ -222,6 +287,7 @@ class Frame:
         source: the file or stream it came from, where there is one.
         time: seconds from the start of its stream; None for a single picture.
         rejected: finds of the detector that were dropped because they did not look like a face to the model.
+        events: expressions that began or ended with this frame of a stream.
     """
 
     width: int
@@ -232,14 +298,16 @@ class Frame:
     source: str | None = None
     time: float | None = None
     rejected: int = 0
+    events: tuple[Event, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the sizes, and that every face carries every model's reading."""
+        """Check the sizes, and that every measurable face carries every model's reading."""
         if self.width < 1 or self.height < 1:
             raise ValueError(f"a frame needs a positive size, got {self.width} x {self.height}")
         for face in self.faces:
-            if tuple(reading.model for reading in face.readings) != self.models:
-                raise ValueError(f"each face of a frame needs one reading of each of {self.models}")
+            expected = self.models if face.unmeasurable is None else ()
+            if tuple(reading.model for reading in face.readings) != expected:
+                raise ValueError(f"each measurable face of a frame needs one reading of each of {self.models}")
 
     def __len__(self) -> int:
         """Number of faces."""
@@ -247,8 +315,8 @@ class Frame:
 
     @property
     def readings(self) -> Sequence[Reading]:
-        """The first model's reading of each face."""
-        return [face.reading for face in self.faces]
+        """The first model's reading of each measurable face."""
+        return [face.reading for face in self.faces if face.readings]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, the schema of ``mien read --json``."""
@@ -261,4 +329,5 @@ class Frame:
             "models": list(self.models),
             "rejected": self.rejected,
             "faces": [face.to_dict() for face in self.faces],
+            "events": [event.to_dict() for event in self.events],
         }
