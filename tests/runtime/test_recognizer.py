@@ -207,6 +207,22 @@ def test_a_face_across_the_edge_is_read(make_model, portrait):
     assert len(Recognizer(make_model(), detector=detector).read(portrait)) == 2
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_panorama_reads_like_a_part_of_it(axis, make_model, portrait):
+    """OpenCV samples from no picture with a side of 32,767 pixels or more."""
+    model, (face,) = make_model(), HaarDetector().detect(portrait)
+    shift = [0, 0]
+    shift[1 - axis] = 30_000
+    shape = [512, 512, 3]
+    shape[axis] = 34_000
+    panorama = np.zeros(shape, np.uint8)
+    panorama[shift[1] : shift[1] + 512, shift[0] : shift[0] + 512] = portrait
+    moved = Box(face.box.x + shift[0], face.box.y + shift[1], face.box.width, face.box.height)
+    (expected,) = Recognizer(model, detector=Finds(face.box)).read(portrait).readings
+    (found,) = Recognizer(model, detector=Finds(moved)).read(panorama).readings
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=0.01)
+
+
 def test_min_score_belongs_to_a_named_detector(toy, portrait):
     assert len(Recognizer(toy, detector="haar", min_score=0.999).read(portrait)) == 0
     with pytest.raises(ModelError, match="set it on the detector itself"):

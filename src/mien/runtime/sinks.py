@@ -219,10 +219,18 @@ class TableSink:
 
 
 def encode_jpeg(picture: Image, *, quality: int) -> bytes:
-    """An RGB picture as the bytes of a JPEG file."""
-    ok, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    """An RGB picture as the bytes of a JPEG file.
+
+    Raises:
+        MienError: a side is longer than a JPEG's may be (65,500 pixels).
+    """
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    try:
+        ok, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    except cv2.error:
+        ok = False
     if not ok:
-        raise MienError(f"a picture of {picture.shape[1]} x {picture.shape[0]} cannot be encoded as JPEG")
+        raise MienError(f"a picture of {picture.shape[1]} x {picture.shape[0]} cannot be encoded as JPEG: reduce it")
     return data.tobytes()
 
 
