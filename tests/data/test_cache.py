@@ -8,8 +8,9 @@ from time import sleep
 import numpy as np
 import pytest
 
+from mien.core.places import user_folder
 from mien.core.preprocess import InputSpec
-from mien.data.cache import cached, user_folder
+from mien.data.cache import cached
 
 
 class Reader:

@@ -10,8 +10,9 @@ from dataclasses import replace
 import pytest
 
 from mien.core.errors import ChecksumError, DownloadError, UnknownModelError
+from mien.core.places import models_folder
 from mien.runtime import library
-from mien.runtime.library import entries, entry, open_model, pulled_folder, verify
+from mien.runtime.library import entries, entry, open_model, verify
 from mien.runtime.pull import pull
 
 CONTENT = bytes(range(256)) * 1000
@@ -58,7 +59,7 @@ def record(home, server, monkeypatch):
 
 
 def leftovers():
-    return [p.name for p in pulled_folder().iterdir()]
+    return [p.name for p in models_folder().iterdir()]
 
 
 def test_from_its_publisher(record, home):
@@ -167,4 +168,4 @@ def test_without_mien_home_it_is_the_platforms_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("MIEN_HOME", raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert pulled_folder() == tmp_path / "mien" / "models"
+    assert models_folder() == tmp_path / "mien" / "models"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 DatasetName = Annotated[
     str, typer.Argument(metavar="DATASET", help="fer2013, ferplus, or the path of a CSV file or an image folder.")
 ]
-Root = Annotated[
-    Path | None, typer.Option(help="Folder of fer2013/fer2013.csv; else MIEN_DATA, else the user's data folder.")
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Folder that holds the datasets, if not MIEN_DATA.", metavar="ROOT")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -33,9 +33,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group)
 
 
-def show(dataset: DatasetName, *, root: Root = None, as_json: Json = False) -> None:
+def show(dataset: DatasetName, *, data: Data = None, as_json: Json = False) -> None:
     """Print the pictures of each split and class, the licence, and how many are blank, doubled or leaked."""
-    rows, found = _load(dataset, root)
+    rows, found = _load(dataset, data)
     splits = {name: rows.split(name).counts for name in dict.fromkeys(rows.splits.tolist())}
     if as_json:
         summary = {
@@ -72,11 +72,11 @@ def show(dataset: DatasetName, *, root: Root = None, as_json: Json = False) -> N
         console.print(f"pictures of {crossing.split} that also stand in {crossing.against}: {len(crossing.rows):,}")
 
 
-def leaks(dataset: DatasetName, *, root: Root = None, as_json: Json = False) -> None:
+def leaks(dataset: DatasetName, *, data: Data = None, as_json: Json = False) -> None:
     """List the rows whose exact pixels stand in another split, that contradict each other, or that are blank."""
     from dataclasses import asdict
 
-    _, found = _load(dataset, root)
+    _, found = _load(dataset, data)
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=2))
         return

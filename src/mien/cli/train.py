@@ -11,7 +11,9 @@ import typer
 
 from mien.core.errors import ConfigError, MissingExtraError
 
-DataRoot = Annotated[Path | None, typer.Option("--data", help="Folder that holds the datasets.", show_default=False)]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Folder that holds the datasets, if not MIEN_DATA.", metavar="ROOT")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,15 +25,13 @@ def register(app: typer.Typer) -> None:
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe, YAML.")],
-    out: Annotated[
-        Path | None, typer.Option(help="The run's folder; runs/NAME-SEED if not given.", show_default=False)
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Replace the recipe's seed.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME-SEED if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Replace the recipe's seed.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, such as optimiser.rate=0.01.")
     ] = None,
-    data: DataRoot = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default=False)] = None,
+    data: Data = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
 ) -> None:
     """Train a network by a recipe. The same command again goes on with a run that was interrupted."""
     _need_torch("training")
@@ -65,11 +65,9 @@ def train(
 
 def export(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Where to; the run's folder if not given.", show_default=False)
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to; the run's folder if not given.")] = None,
     name: Annotated[str | None, typer.Option(help="The model's name; the recipe's if not given.")] = None,
-    data: DataRoot = None,
+    data: Data = None,
 ) -> None:
     """Export a run to ONNX with its manifest, calibrated on the validation split and checked against torch."""
     _need_torch("exporting")

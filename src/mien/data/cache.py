@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 
 from mien.core.expression import Expression
+from mien.core.places import cache_folder
 from mien.core.preprocess import InputSpec
 from mien.data.base import Dataset, text_column
 
@@ -45,7 +44,7 @@ def cached(
         layout: which reader ``build`` is, with its options.
         folder: where cache files lie; if None, ``MIEN_CACHE``, else ``mien`` in the platform's cache folder.
     """
-    folder = folder or Path(os.environ.get("MIEN_CACHE") or user_folder("cache"))
+    folder = folder or cache_folder()
     crop = astuple(replace(spec, mean=(0.0,) * spec.channels, std=(1.0,) * spec.channels))
     path = folder / f"{layout}-{_digest(_FORMAT, layout, crop, str(source.resolve()))[:16]}.npz"
     fingerprint = _digest([_state(file) for file in files])
@@ -54,18 +53,6 @@ def cached(
         dataset = build()
         _write(path, dataset, fingerprint)
     return dataset
-
-
-def user_folder(kind: Literal["cache", "data"]) -> Path:
-    """The folder ``mien`` among the user's caches or data, where this platform keeps such things."""
-    home = Path.home()
-    if sys.platform == "win32":
-        local = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "mien"
-        return local / "cache" if kind == "cache" else local
-    if sys.platform == "darwin":
-        return home / "Library" / ("Caches" if kind == "cache" else "Application Support") / "mien"
-    variable, default = ("XDG_CACHE_HOME", ".cache") if kind == "cache" else ("XDG_DATA_HOME", ".local/share")
-    return Path(os.environ.get(variable) or home / default) / "mien"
 
 
 def _state(file: Path) -> tuple[str, int, int]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from mien.core.errors import DatasetError, nearest
+from mien.core.places import data_folder
 from mien.core.preprocess import InputSpec
 from mien.data import fer2013, ferplus
 from mien.data.base import Dataset
-from mien.data.cache import cached, user_folder
+from mien.data.cache import cached
 from mien.data.csv_manifest import index_manifest
 from mien.data.folder import index_folder
 
@@ -83,7 +83,7 @@ def load_dataset(
 
 def _named(name: str, root: Path | None) -> Path:
     """Where a named dataset lies: its CSV file, or the folder that holds FER2013's ``train`` and ``test``."""
-    root = root or Path(os.environ.get("MIEN_DATA") or user_folder("data") / "data")
+    root = root or data_folder()
     file = _VOTES if name == "ferplus" else _PICTURES
     places = [root / "fer2013" / file, root / file]
     if name == "fer2013":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mien.core.errors import ChecksumError, MienError, ModelError, UnknownModelError, nearest
 from mien.core.manifest import Manifest, sha256
+from mien.core.places import models_folder
 
 if TYPE_CHECKING:
     from mien.runtime.classify import OnnxClassifier
@@ -49,7 +48,7 @@ class Pullable:
     @property
     def path(self) -> Path:
         """Where it is, or would be, on this machine."""
-        return pulled_folder() / self.file
+        return models_folder() / self.file
 
 
 PULLABLE = {
@@ -94,12 +93,6 @@ class Entry:
     bytes: int
     summary: str
     manifest: Manifest | None = None
-
-
-def pulled_folder() -> Path:
-    """Where pulled models live: ``$MIEN_HOME/models``, or ``mien/models`` in the platform's folder for user data."""
-    home = os.environ.get("MIEN_HOME")
-    return (Path(home) if home else _user_data() / "mien") / "models"
 
 
 def entries() -> Iterator[Entry]:
@@ -240,7 +233,7 @@ def find_manifest(model: str | Path) -> Path:
 
 def _manifests() -> dict[str, Path]:
     """Manifests of the bundled and the pulled models by name; a bundled one goes first."""
-    found = [p for folder in (pulled_folder(), BUNDLED) if folder.is_dir() for p in sorted(folder.glob("*.json"))]
+    found = [p for folder in (models_folder(), BUNDLED) if folder.is_dir() for p in sorted(folder.glob("*.json"))]
     return dict(sorted({path.stem: path for path in found}.items()))
 
 
@@ -253,11 +246,3 @@ def _only_manifest(folder: Path) -> Path:
             f"{folder} must hold one model (NAME.onnx with NAME.json), found {names}: name the file itself"
         )
     return found[0]
-
-
-def _user_data() -> Path:
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
