@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from mien.core.manifest import Metric
     from mien.core.predictor import Predictor
     from mien.data.base import Dataset
+    from mien.evaluation.result import Evaluation
 
 Split = Annotated[str, typer.Option(help="Part to measure on.", metavar="NAME")]
 Data = Annotated[
@@ -45,6 +47,7 @@ def evaluate(
     mirror: Mirror = False,
     drop_unknown: DropUnknown = False,
     ledger: Annotated[Path | None, typer.Option(help="Append the result to this file.", metavar="FILE")] = None,
+    record: Annotated[bool, typer.Option("--record", help="Keep the result in the model's manifest.")] = False,
     data: Data = None,
 ) -> None:
     """Measure a model on one split of a dataset: accuracy with its interval, per expression, calibration, slices."""
@@ -71,6 +74,8 @@ def evaluate(
         html.write_text(report.html(result), encoding="utf-8")
     if ledger is not None:
         book.append(ledger, result)
+    if record:
+        _record(model, result)
     if as_json:
         print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
         return
@@ -136,6 +141,23 @@ def compare(
     from rich.console import Console
 
     report.print_comparison(pairs, accuracies, Console())
+
+
+def _record(model: str, result: Evaluation) -> None:
+    """Put a result into the model's manifest, in place of an earlier one of the same data and protocol."""
+    from dataclasses import replace
+
+    from mien.core.manifest import Manifest
+    from mien.runtime.library import find_manifest
+
+    def subject(metric: Metric) -> tuple[str, str, str]:
+        return metric.dataset, metric.split, metric.protocol
+
+    path = find_manifest(model)
+    manifest = Manifest.read(path)
+    new = result.metric
+    others = tuple(metric for metric in manifest.metrics if subject(metric) != subject(new))
+    replace(manifest, metrics=(*others, new)).write(path)
 
 
 def _open(model: str) -> Predictor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mien.core.expression import Labels
+from mien.core.manifest import Metric
 from mien.evaluation.slices import Slice
 
 
@@ -99,6 +100,11 @@ class Evaluation:
     confusion_vector: tuple[float | None, ...]
     reliability: tuple[ReliabilityBin, ...]
     slices: tuple[Slice, ...]
+
+    @property
+    def metric(self) -> Metric:
+        """What a manifest keeps of it."""
+        return Metric(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Metric)})
 
     def to_dict(self) -> dict[str, Any]:
         """Every field under its own name, ready for JSON; what is undefined is None."""

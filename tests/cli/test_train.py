@@ -1,0 +1,82 @@
+"""``mien train``, ``export``, ``networks``, and a result recorded in a manifest, through the command line."""
+
+import json
+import sys
+
+import pytest
+
+from mien.cli import main
+from mien.core.manifest import Manifest
+
+
+@pytest.fixture
+def mien(monkeypatch, capsys):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["mien", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main.run()
+        said = capsys.readouterr()
+        return ended.value.code or 0, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def recipe(tmp_path, face_folder):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"name: mine\nnetwork: tiny\ndata: {{dataset: {face_folder}, validation: validation}}\nepochs: 2\nbatch: 20\n"
+    )
+    return path
+
+
+def test_from_recipe_to_a_recorded_result(mien, recipe, tmp_path, face_folder):
+    run = tmp_path / "run"
+    code, out, _ = mien("train", recipe, "--out", run, "--set", "optimiser.rate=0.01", "--seed", "3", "--threads", "1")
+    assert code == 0
+    assert f"next: mien export {run}" in out
+    assert json.loads((run / "run.json").read_text())["recipe"]["optimiser"]["rate"] == 0.01
+    code, out, _ = mien("export", run, "--name", "ours")
+    assert code == 0
+    assert "52,063 values" in out
+    for _ in range(2):  # the second takes the first one's place
+        code, out, _ = mien("evaluate", run / "ours.onnx", face_folder, "--split", "test", "--record", "--json")
+        assert code == 0
+    manifest = Manifest.read(run / "ours.json")
+    assert manifest.seed == 3
+    assert [metric.split for metric in manifest.metrics] == ["test"]
+    assert manifest.metrics[0].accuracy == json.loads(out)["accuracy"]
+    code, _, err = mien("train", recipe, "--out", run)
+    assert code == 1
+    assert "another recipe" in err
+
+
+def test_a_run_is_measured_like_its_export(mien, recipe, tmp_path, face_folder):
+    run = tmp_path / "run"
+    assert mien("train", recipe, "--out", run, "--threads", "1")[0] == 0
+    assert mien("export", run)[0] == 0
+    figures = []
+    for model in (run, run / "mine.onnx"):
+        code, out, _ = mien("evaluate", model, face_folder, "--split", "validation", "--json")
+        assert code == 0
+        figures.append(json.loads(out)["accuracy"])
+    assert figures[0] == figures[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [("epoch=3", "unknown key 'epoch': did you mean 'epochs'"), ("epochs", "expected KEY=VALUE")],
+)
+def test_a_wrong_change_is_named(mien, recipe, change, message):
+    code, _, err = mien("train", recipe, "--set", change)
+    assert code == 1
+    assert message in err
+
+
+def test_networks_are_listed(mien):
+    code, out, _ = mien("networks", "--json")
+    assert code == 0
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert rows["resezap"]["trained"] + rows["resezap"]["running"] == 54_480
+    assert rows["resezap"]["multiplications"] == 16_909_540
+    assert "resezap" in mien("networks")[1]
