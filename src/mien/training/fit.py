@@ -169,7 +169,7 @@ def _check_folder(recipe: Recipe, folder: Path) -> Run | None:
 def _run_lightning(fit: FitModule, keeper: _Keeper, checkpoint: Path) -> None:
     callbacks: list[Callback] = [keeper]
     if sys.stderr.isatty():
-        callbacks.append(RichProgressBar())
+        callbacks.append(RichProgressBar(leave=True))
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning.*")  # advice on loaders and loggers that are not used

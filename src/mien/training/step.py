@@ -139,6 +139,7 @@ class FitModule(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Set :attr:`validated` to the mean loss and the accuracy."""
         self.validated = (torch.cat(self._losses).mean().item(), torch.cat(self._hits).float().mean().item())
+        self.log("validation accuracy", self.validated[1], prog_bar=True)
 
     @property
     def train_means(self) -> tuple[float, float]:
