@@ -7,6 +7,7 @@
     ├── PictureError           a picture cannot be used
     │   ├── UnreadablePictureError    missing, empty, cut short, or not a picture
     │   └── PictureTooLargeError      more pixels than the limit allows
+    ├── VideoError             a video, camera or stream cannot be read
     ├── DatasetError           a dataset is missing, cut, or not in a known layout
     │   └── LabelError         a label is unknown, or label sets do not fit each other
     ├── ConfigError            a recipe or manifest has a wrong key, type or value
@@ -47,6 +48,10 @@ class UnreadablePictureError(PictureError):
 
 class PictureTooLargeError(PictureError):
     """A picture has more pixels than the limit allows."""
+
+
+class VideoError(MienError):
+    """A video, camera or stream cannot be read."""
 
 
 class DatasetError(MienError):

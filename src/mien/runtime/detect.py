@@ -9,20 +9,32 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar, cast
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast, runtime_checkable
 
 import cv2
 import numpy as np
 
-from mien.core.errors import ModelError
+from mien.core.errors import ModelError, nearest
 from mien.core.face import Box, Face
 from mien.core.preprocess import Image
+from mien.runtime.yunet import YuNetNetwork
 
 DetectorName = Literal["auto", "haar", "yunet"]
 
+ENTRY_POINTS = "mien.detectors"
+"""Group of entry points by which other packages bring detectors: a name, and a callable that takes the keywords
+``min_score`` and ``min_size`` where they are given and returns a :class:`Detector`."""
+
 SMALLEST_LONG_SIDE = 192
 """Smaller pictures are enlarged to it: YuNet finds 84 % of FER2013's 48-pixel faces as they are, 99 % enlarged."""
+
+REGION_SIDE = 96
+"""Regions around an expected face are searched at this size: the face, half as wide, is found as well as at more."""
+
+_FAMILIAR = 0.7
+"""What is expected is believed sooner: near a known face this share of the least score is enough."""
 
 _HAAR_SCALE = 1 / 0.965
 _YUNET_AREA = 0.804 * 1.074
@@ -41,6 +53,18 @@ class Detector(Protocol):
 
     def detect(self, picture: Image) -> list[Face]:
         """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first; boxes in its pixels."""
+        ...
+
+
+@runtime_checkable
+class RegionDetector(Detector, Protocol):
+    """A detector that can also look for one face where it is expected, at a small part of the cost."""
+
+    def detect_near(self, region: Image, side: float) -> list[Face]:
+        """Faces of about ``side`` pixels in an RGB uint8 region that was cut out around one, largest first.
+
+        Boxes and landmarks are in the region's pixels. The region should be about twice as wide as the face.
+        """
         ...
 
 
@@ -67,22 +91,38 @@ class HaarDetector:
     def detect(self, picture: Image) -> list[Face]:
         """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first."""
         reduced, scale = _resized(picture, self._long_side)
-        grey = cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY)
         least = max(round(self._min_size * scale), 20)
+        return self._search(reduced, scale, least=least, most=0, min_score=self._min_score)
+
+    def detect_near(self, region: Image, side: float) -> list[Face]:
+        """Faces of about ``side`` pixels in an RGB uint8 region around one; see :class:`RegionDetector`."""
+        reduced, scale = shrunk(region, REGION_SIDE)
+        expected = side * scale / _HAAR_SCALE
+        least, most = max(round(expected / 1.35), 20), max(round(expected * 1.35), 28)
+        return self._search(reduced, scale, least=least, most=most, min_score=_FAMILIAR * self._min_score)
+
+    def _search(self, reduced: Image, scale: float, *, least: int, most: int, min_score: float) -> list[Face]:
+        """Faces ``least`` to ``most`` (0: any) pixels wide in a picture reduced by ``scale``."""
+        grey = cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY)
         boxes, _, weights = self._cascade.get().detectMultiScale3(
-            grey, scaleFactor=1.1, minNeighbors=5, minSize=(least, least), outputRejectLevels=True
+            grey,
+            scaleFactor=1.1,
+            minNeighbors=5,
+            minSize=(least, least),
+            maxSize=(most, most),
+            outputRejectLevels=True,
         )
         faces = []
         for (x, y, w, h), weight in zip(boxes, np.ravel(weights), strict=True):
             score = 1 / (1 + math.exp(min(3 - float(weight), 50.0)))
             side = math.sqrt(float(w) * float(h)) * _HAAR_SCALE / scale
-            if score >= self._min_score:
+            if score >= min_score:
                 faces.append(Face(_square((x + w / 2) / scale, (y + h / 2) / scale, side), score))
         return _largest_first(faces)
 
 
 class YuNetDetector:
-    """YuNet (Wu, Peng & Yu 2023) through ``cv2.FaceDetectorYN``, with five landmarks.
+    """YuNet (Wu, Peng & Yu 2023) with five landmarks, run by ONNX Runtime as ``cv2.FaceDetectorYN`` would.
 
     Args:
         path: the ONNX file; ``mien models pull yunet`` fetches it.
@@ -91,7 +131,7 @@ class YuNetDetector:
         long_side: larger pictures are searched on a copy reduced to it.
 
     Raises:
-        ModelError: OpenCV cannot load the file.
+        ModelError: the file is no YuNet.
     """
 
     name = "yunet"
@@ -99,25 +139,26 @@ class YuNetDetector:
     def __init__(  # noqa: D107
         self, path: str | Path, *, min_score: float = 0.6, min_size: int = 12, long_side: int = 640
     ) -> None:
-        self._path = Path(path)
+        self._network = YuNetNetwork(Path(path))
         self._min_score = min_score
         self._min_size = min_size
         self._long_side = long_side
-        self._network = _PerThread(self._load)
-        self._network.get()
 
     def detect(self, picture: Image) -> list[Face]:
         """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first, with landmarks."""
         reduced, scale = _resized(picture, self._long_side)
-        network = self._network.get()
-        network.setInputSize((reduced.shape[1], reduced.shape[0]))
-        _, rows = network.detect(cv2.cvtColor(reduced, cv2.COLOR_RGB2BGR))
-        if rows is None:
-            return []
+        return self._search(reduced, scale, self._min_score)
+
+    def detect_near(self, region: Image, side: float) -> list[Face]:  # noqa: ARG002
+        """Faces in an RGB uint8 region around one, whatever their size; see :class:`RegionDetector`."""
+        return self._search(*shrunk(region, REGION_SIDE), _FAMILIAR * self._min_score)
+
+    def _search(self, reduced: Image, scale: float, min_score: float) -> list[Face]:
+        rows = self._network.detect(reduced, min_score).astype(np.float64)
         limit = 4 * self._long_side  # on a few pixels the network can answer with boundless boxes
-        rows = rows[np.isfinite(rows).all(axis=1) & (np.abs(rows[:, :14]).max(axis=1) < limit)].astype(np.float64)
+        rows = rows[(np.abs(rows[:, :14]) < limit).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]
         faces = []
-        for row in rows[(rows[:, 2:4] > 0).all(axis=1)]:
+        for row in rows:
             x, y, w, h = row[:4] / scale
             side = math.sqrt(w * h / _YUNET_AREA)
             if side >= self._min_size:
@@ -126,22 +167,12 @@ class YuNetDetector:
                 faces.append(Face(box, min(float(row[14]), 1.0), landmarks))
         return _largest_first(faces)
 
-    def _load(self) -> Any:
-        try:
-            return cv2.FaceDetectorYN.create(str(self._path), "", (320, 320), self._min_score, 0.3, 5000)
-        except cv2.error as error:
-            raise ModelError(
-                f"{self._path}: OpenCV cannot load this face detector ({error.err}); mien models pull yunet"
-            ) from None
 
-
-def make_detector(
-    name: DetectorName = "auto", *, min_score: float | None = None, min_size: int | None = None
-) -> Detector:
+def make_detector(name: str = "auto", *, min_score: float | None = None, min_size: int | None = None) -> Detector:
     """The detector of that name; ``"auto"`` is YuNet once it has been pulled, and the embedded Haar cascade until then.
 
     Args:
-        name: which.
+        name: ``"auto"``, ``"haar"``, ``"yunet"``, or one that another package brings (:data:`ENTRY_POINTS`).
         min_score: finds below it are dropped; each detector has its own default, as their scores differ.
         min_size: smallest face side, pixels of the picture; likewise.
 
@@ -156,7 +187,13 @@ def make_detector(
         return HaarDetector(**options)
     if name in ("auto", "yunet"):
         return YuNetDetector(detector_path("yunet"), **options)
-    raise ModelError(f"unknown detector '{name}': it is auto, haar or yunet")
+    brought = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name not in brought:
+        raise ModelError(f"unknown detector '{name}': {nearest(name, ['auto', 'haar', 'yunet', *brought])}")
+    try:
+        return cast(Detector, brought[name].load()(**options))
+    except Exception as error:  # it is another package's code, and fails in its own ways
+        raise ModelError(f"the detector '{name}' of {brought[name].value} cannot be made: {error}") from error
 
 
 class _PerThread(Generic[Native]):
@@ -175,6 +212,26 @@ class _PerThread(Generic[Native]):
 def _load_cascade() -> Any:
     folder = Path(cv2.data.haarcascades)  # type: ignore[attr-defined]
     return cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_default.xml"))
+
+
+def shrunk(picture: Image, long_side: int) -> tuple[Image, float]:
+    """The picture with a long side of ``long_side`` pixels or less, and its scale.
+
+    Halved while that leaves enough, which averages and is several times as fast as an average over any other factor;
+    the rest by interpolation.
+    """
+    scale = 1.0
+    while max(picture.shape[:2]) >= 2 * long_side and min(picture.shape[:2]) >= 16:
+        scale /= 2
+        half = (picture.shape[1] // 2, picture.shape[0] // 2)
+        even = picture[: 2 * half[1], : 2 * half[0]]
+        picture = cast(Image, cv2.resize(even, half, interpolation=cv2.INTER_AREA))
+    if max(picture.shape[:2]) > long_side:
+        rest = long_side / max(picture.shape[:2])
+        size = (max(round(picture.shape[1] * rest), 8), max(round(picture.shape[0] * rest), 8))
+        scale *= rest
+        picture = cast(Image, cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR))
+    return picture, scale
 
 
 def _resized(picture: Image, long_side: int) -> tuple[Image, float]:

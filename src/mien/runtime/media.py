@@ -116,7 +116,7 @@ def _check_header(path: Path, max_pixels: int) -> None:
 
 def _decode(data: bytes, path: Path) -> NDArray[Any]:
     try:
-        with _quiet:
+        with quiet:
             decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise UnreadablePictureError(f"{path}: cannot be decoded ({error.err})") from None
@@ -151,7 +151,7 @@ def _upright(picture: Image, way: int) -> Image:
     return picture if flip is None else cast(Image, cv2.flip(picture, flip))
 
 
-class _Quiet:
+class Quiet:
     """OpenCV's log switched off while any thread is inside: a broken file is reported once, by us."""
 
     def __init__(self) -> None:
@@ -172,4 +172,4 @@ class _Quiet:
                 cv2.utils.logging.setLogLevel(self._level)
 
 
-_quiet = _Quiet()
+quiet = Quiet()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,12 @@ from mien.runtime.classify import OnnxClassifier
 from mien.runtime.detect import Detector, DetectorName, make_detector
 from mien.runtime.library import DEFAULT_MODEL, open_model
 from mien.runtime.media import MAX_PIXELS, as_picture, read_picture
+
+if TYPE_CHECKING:
+    from mien.runtime.follow import DetectEvery
+    from mien.runtime.quality import QualityGate
+    from mien.runtime.smooth import Smoothing
+    from mien.runtime.video import Say, Source
 
 Picture = str | Path | Image
 """A picture file, or RGB ``(height, width, 3)`` or grey ``(height, width)`` uint8."""
@@ -133,6 +140,50 @@ class Recognizer:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
+    def watch(
+        self,
+        source: str | Path | int | Source,
+        *,
+        detect_every: DetectEvery = "auto",
+        smoothing: Smoothing | None = None,
+        gate: QualityGate | None = None,
+        say: Say | None = None,
+    ) -> Generator[Frame, None, None]:
+        """Watch a video or a live stream: one frame for each picture, with the faces followed over time.
+
+        A file gives every picture in its order, decoded ahead in a thread. A camera or network stream gives the newest
+        picture whenever the last one has been dealt with. Memory does not grow with the length. Closing the iterator
+        ends the thread and lets go of the source.
+
+        Args:
+            source: a video file, a folder of pictures, a camera's number, a URL, or a
+                :class:`~mien.runtime.video.Source` of one's own (:func:`~mien.runtime.video.open_source` has more
+                options).
+            detect_every: frames from one search of the whole picture to the next. ``"auto"`` searches a few times a
+                second, sooner when a face is lost; between searches each face is looked for where it is expected.
+            smoothing: how readings are smoothed, and when expressions are held; None for the defaults.
+            gate: what a face must be to be read; None for the defaults.
+            say: told in a sentence what was skipped, lost or found again; None logs it.
+
+        Raises:
+            VideoError: the source cannot be opened, holds no picture, or was lost for good.
+            ValueError: ``detect_every`` is no number of frames.
+        """
+        from mien.runtime.video import Source, open_source, say_in_log
+        from mien.runtime.watch import Watcher, watch_frames
+
+        watcher = Watcher(self, detect_every=detect_every, smoothing=smoothing, gate=gate)
+        if not isinstance(source, Source):
+            source = open_source(source, say=say or say_in_log, threads=self._threads)
+        return watch_frames(watcher, source)
+
+    def accepts(self, readings: Sequence[Reading]) -> bool:
+        """Whether a find with these readings, one for each model, is taken for a face; see ``reject_non_faces``."""
+        return not self._reject_non_faces or any(
+            reading.energy >= model.manifest.energy_threshold
+            for reading, model in zip(readings, self.models, strict=True)
+        )
+
     def _ahead(self, pool: ThreadPoolExecutor, pictures: Iterable[Picture], limit: int) -> Iterator[_Found | _Failed]:
         """What is found in each picture, in order, with at most ``limit`` of them under way or waiting."""
         waiting: deque[Future[_Found | _Failed]] = deque()
@@ -177,7 +228,7 @@ class Recognizer:
         faces = tuple(
             replace(face, readings=of_face)
             for face, of_face in zip(found.faces, readings, strict=True)
-            if not self._reject_non_faces or self._looks_like_a_face(of_face)
+            if self.accepts(of_face)
         )
         return Frame(
             width=found.width,
@@ -188,9 +239,6 @@ class Recognizer:
             source=found.source,
             rejected=len(found.faces) - len(faces),
         )
-
-    def _looks_like_a_face(self, readings: Sequence[Reading]) -> bool:
-        return any(r.energy >= m.manifest.energy_threshold for r, m in zip(readings, self.models, strict=True))
 
 
 def _surroundings(picture: Image, face: Face) -> tuple[Image, Face]:

@@ -1,0 +1,172 @@
+"""Which faces are in each picture of a stream, without searching every picture as a whole.
+
+A search finds new faces, on a reduced copy, at a cadence. Between searches each known face is looked for where its
+track is expected: a small region costs a tenth of a search, and gives box and landmarks at full resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from mien.core.face import Box, Face
+from mien.core.preprocess import Image
+from mien.runtime.detect import Detector, RegionDetector
+from mien.runtime.shots import Area, Shot
+from mien.runtime.track import Tracker
+
+DetectEvery = int | Literal["auto"]
+"""Frames from one search to the next; ``"auto"``: by the seconds below."""
+
+SEARCH_SIDE = 640
+"""Long side of the reduced copy that is searched, pixels."""
+
+WITH_FACES, WITHOUT_FACES, AFTER_LOSS = 0.4, 0.2, 0.1
+"""Seconds from one search to the next at ``"auto"``: while faces are followed, while there is none, and while one that
+was followed is missing. The last also holds beside a fixed number of frames."""
+
+_REACH = 1.0
+"""Face sides from an expected face's centre to each edge of the region in which it is looked for."""
+
+_OWN, _SAME = 0.3, 0.6
+"""Least overlap of a find with the expected face; and overlap from which two finds are one face."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of a picture: RGB uint8, and where its left and top are."""
+
+    image: Image
+    left: int
+    top: int
+
+    def holds(self, area: Area) -> bool:
+        """Whether all of an area lies within."""
+        height, width = self.image.shape[:2]
+        left, top, right, bottom = area
+        return self.left <= left and self.top <= top and right <= self.left + width and bottom <= self.top + height
+
+    def within(self, face: Face) -> Face:
+        """A face of the picture, in pixels of this window."""
+        return mapped(face, shift=(-self.left, -self.top))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A face of one picture.
+
+    Attributes:
+        track: id of its track.
+        face: in pixels of the picture.
+        detected: whether the detector found it in this picture; otherwise it was carried on.
+        window: its surroundings, where they were cut out.
+    """
+
+    track: int
+    face: Face
+    detected: bool
+    window: Window | None = None
+
+
+class Follower:
+    """Finds and follows the faces of one stream.
+
+    Args:
+        detector: finds them. One that is no :class:`~mien.runtime.detect.RegionDetector` cannot look for single faces,
+            which are then carried on between searches by their motion alone.
+        detect_every: frames from one search to the next, or ``"auto"``.
+
+    Raises:
+        ValueError: a number of frames below 1.
+    """
+
+    def __init__(self, detector: Detector, *, detect_every: DetectEvery = "auto") -> None:  # noqa: D107
+        if detect_every != "auto" and (not isinstance(detect_every, int) or detect_every < 1):
+            raise ValueError(f"detect_every is 'auto' or a number of frames from 1 on, got {detect_every!r}")
+        self.tracker = Tracker()
+        self._detector = detector
+        self._near = detector if isinstance(detector, RegionDetector) else None
+        self._every = detect_every
+        self._searched_at = -math.inf
+        self._searched_index = -math.inf
+
+    def follow(self, shot: Shot) -> list[Seen]:
+        """The faces of the next picture, in no order. Pictures must come in the order of their time."""
+        expected = self.tracker.predict(shot.time)
+        if not self._is_due(shot, len(expected)):
+            seen = self._look(shot, expected)
+            missing = len(seen) < len(expected)
+            if not missing or shot.time - self._searched_at < AFTER_LOSS:
+                return seen
+        return self._search(shot)
+
+    def _is_due(self, shot: Shot, faces: int) -> bool:
+        if self._every != "auto":
+            return shot.index - self._searched_index >= self._every
+        elapsed = shot.time - self._searched_at
+        return elapsed < 0 or elapsed >= (WITH_FACES if faces else WITHOUT_FACES)
+
+    def _search(self, shot: Shot) -> list[Seen]:
+        """All faces of the picture; one that the reduced copy does not show may still be found at its place."""
+        self._searched_at, self._searched_index = shot.time, shot.index
+        reduced, scale = shot.reduced(SEARCH_SIDE)
+        found = [mapped(face, scale=1 / scale) for face in self._detector.detect(reduced)]
+        seen = [Seen(track, face, True) for track, face in self.tracker.update(found, shot.time)]
+        lost = self.tracker.lost
+        if lost and self._near is not None:
+            expected = [(track, face) for track, face in self.tracker.predict(shot.time) if track in lost]
+            seen += self._look(shot, expected, taken=[one.face.box for one in seen])
+        return seen
+
+    def _look(self, shot: Shot, expected: Sequence[tuple[int, Face]], *, taken: Sequence[Box] = ()) -> list[Seen]:
+        """Those of the expected faces that are found where they should be, and not on a place already taken."""
+        if self._near is None:
+            lost = self.tracker.lost
+            return [Seen(track, face, False) for track, face in expected if track not in lost]
+        finds: list[tuple[float, Seen]] = []
+        for track, face in expected:
+            area = around(face.box, _REACH, shot)
+            if area is None:
+                continue
+            window = cut(shot, area)
+            side = math.sqrt(face.box.area)
+            near = [
+                mapped(find, shift=(window.left, window.top)) for find in self._near.detect_near(window.image, side)
+            ]
+            best = max(near, key=lambda find: find.box.iou(face.box), default=None)
+            if best is not None and best.box.iou(face.box) >= _OWN:
+                finds.append((best.box.iou(face.box), Seen(track, best, True, window)))
+        kept: list[Seen] = []
+        for _, one in sorted(finds, key=lambda find: -find[0]):
+            others = [*taken, *(other.face.box for other in kept)]
+            if all(one.face.box.iou(box) < _SAME for box in others):
+                self.tracker.confirm(one.track, one.face, shot.time)
+                kept.append(one)
+        return kept
+
+
+def cut(shot: Shot, area: Area) -> Window:
+    """An area of a picture, or a little more."""
+    image, (left, top) = shot.cut(area)
+    return Window(image, left, top)
+
+
+def around(box: Box, reach: float, shot: Shot) -> Area | None:
+    """The square ``reach`` box sides to each side of a box's centre, within the picture; None where that is nothing."""
+    (x, y), side = box.center, math.sqrt(box.area)
+    left, top = max(math.floor(x - reach * side), 0), max(math.floor(y - reach * side), 0)
+    right = min(math.ceil(x + reach * side), shot.width)
+    bottom = min(math.ceil(y + reach * side), shot.height)
+    return (left, top, right, bottom) if min(right - left, bottom - top) >= 8 else None
+
+
+def mapped(face: Face, *, scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> Face:
+    """A face scaled about the origin and then shifted by ``(x, y)``."""
+    (dx, dy), box = shift, face.box
+    moved = Box(scale * box.x + dx, scale * box.y + dy, scale * box.width, scale * box.height)
+    points = None if face.landmarks is None else face.landmarks * np.float32(scale) + np.array(shift, dtype=np.float32)
+    return replace(face, box=moved, landmarks=points)

@@ -1,0 +1,328 @@
+"""Streams of pictures from files and folders, one at a time, with the time stamps that the file itself has.
+
+:func:`open_source` is the one door; cameras and network streams are in :mod:`mien.runtime.live`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import av
+
+from mien.core.errors import PictureError, VideoError
+from mien.runtime.media import iter_pictures, read_picture
+from mien.runtime.shots import ArrayShot, Converter, DecodedShot, Shot
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+Say = Callable[[str], None]
+"""Told in one sentence what a user should know and no error stands for: what was skipped, lost or found again."""
+
+FPS = 25.0
+"""Pictures per second of a folder, unless the user says otherwise."""
+
+CONNECTING, READING = 10.0, 5.0
+"""Seconds that a network stream may take to open, and to send something."""
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A stream of pictures.
+
+    Attributes:
+        name: what results call it.
+        live: whether pictures come by themselves, so that a late reader must let some go.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def live(self) -> bool: ...  # noqa: D102
+
+    def shots(self) -> Generator[Shot, None, None]:
+        """The pictures in order, each made when it is asked for; to be used once.
+
+        Raises:
+            VideoError: the stream holds no picture, or was lost for good.
+        """
+        ...
+
+    def close(self) -> None:
+        """End :meth:`shots`, also from another thread, and let go of what is open. May be called again."""
+        ...
+
+
+def say_in_log(notice: str) -> None:
+    """Log a notice as a warning of the logger ``mien``: what happens to it where nobody listens."""
+    logging.getLogger("mien").warning(notice)
+
+
+def open_source(
+    source: str | Path | int, *, say: Say = say_in_log, fps: float = FPS, retry: float = 60.0, threads: int = 1
+) -> Source:
+    """Open a stream.
+
+    Args:
+        source: a video file; a folder of pictures; a camera's number; or a URL that FFmpeg can open (``rtsp://``,
+            ``http://`` …).
+        say: told what was skipped, lost or found again.
+        fps: pictures per second of a folder.
+        retry: seconds for which a camera or stream that was lost is tried again.
+        threads: threads that decode a file.
+
+    Raises:
+        VideoError: it cannot be opened; the message says why.
+    """
+    from mien.runtime.live import Camera, NetworkStream
+
+    text = str(source)
+    if isinstance(source, int) or text.isdecimal():
+        return Camera(int(source if isinstance(source, int) else text), say=say, retry=retry)
+    if _URL.match(text):
+        container = open_container(text, text)
+        if container.duration is None:
+            return NetworkStream(text, container, say=say, retry=retry)
+        return VideoFile(text, container, say=say, threads=threads)
+    if Path(text).is_dir():
+        return PictureFolder(Path(text), say=say, fps=fps)
+    return VideoFile(text, _open_file(Path(text)), say=say, threads=threads)
+
+
+class VideoFile:
+    """A video file, or a URL of one.
+
+    Times are the container's own, from its first picture on. Pictures are turned upright as the file says. What cannot
+    be decoded is skipped and counted.
+    """
+
+    live = False
+
+    def __init__(self, name: str, container: InputContainer, *, say: Say, threads: int = 1) -> None:
+        """Take an open container.
+
+        Raises:
+            VideoError: it has no video, or one in a code that FFmpeg does not know.
+        """
+        self.name = name
+        self._say = say
+        self._container = container
+        self._stream = video_stream(name, container)
+        self._stream.thread_type = "FRAME" if threads > 1 else "NONE"
+        self._stream.codec_context.thread_count = threads
+        self._closed = False
+
+    def shots(self) -> Generator[Shot, None, None]:
+        """The pictures in order.
+
+        Raises:
+            VideoError: not one can be decoded.
+        """
+        frames, converter, time, index = Decoding(self._container, self._stream), Converter(), 0.0, -1
+        try:
+            for index, frame in enumerate(frames):  # noqa: B007
+                if self._closed:
+                    return
+                time = max(frames.time, time)
+                yield DecodedShot(frame, index=index, time=time, turns=_turns(frame), converter=converter)
+        finally:
+            self._container.close()
+        if index < 0:
+            reason = f"({frames.broken})" if frames.broken else "; it was cut short or never finished: copy it again"
+            raise VideoError(f"{self.name}: not one picture of this video can be decoded {reason}")
+        if frames.damaged:
+            self._say(f"{self.name}: {frames.damaged} damaged picture{'s were' if frames.damaged > 1 else ' was'} skipped")
+        end = self._announced_end()
+        if frames.broken or time < end - max(0.5, 0.02 * end):
+            announced = f" of {end:.1f} s" if end > time else ""
+            self._say(f"{self.name}: the file is cut short, it was read as far as it goes: {time:.1f} s{announced}")
+
+    def close(self) -> None:
+        """End :meth:`shots`."""
+        self._closed = True
+
+    def _announced_end(self) -> float:
+        """Seconds that the header promises; 0 where it promises nothing."""
+        if self._stream.duration is not None and self._stream.time_base is not None:
+            return float(self._stream.duration * self._stream.time_base)
+        return (self._container.duration or 0) / av.time_base
+
+
+class PictureFolder:
+    """The pictures of a folder and of those below, as frames at a fixed rate: ``frame2.png`` before ``frame10.png``.
+
+    Raises:
+        VideoError: there is none, or the rate is not positive.
+    """
+
+    live = False
+
+    def __init__(self, folder: Path, *, say: Say, fps: float = FPS) -> None:
+        """List the folder."""
+        if not (math.isfinite(fps) and fps > 0):
+            raise VideoError(f"pictures per second must be above 0, got {fps}")
+        self.name = str(folder)
+        self._say = say
+        self._fps = fps
+        try:
+            self._paths = sorted(iter_pictures([folder]), key=_counting)
+        except PictureError as error:
+            raise VideoError(str(error)) from None
+        self._closed = False
+
+    def shots(self) -> Generator[Shot, None, None]:
+        """The pictures in order; one that cannot be read is skipped, said, and keeps its time.
+
+        Raises:
+            VideoError: not one can be read.
+        """
+        read = 0
+        for index, path in enumerate(self._paths):
+            if self._closed:
+                return
+            try:
+                picture = read_picture(path)
+            except PictureError as error:
+                self._say(f"skipped {error}")
+                continue
+            read += 1
+            yield ArrayShot(picture, index=index, time=index / self._fps)
+        if read == 0:
+            raise VideoError(f"{self.name}: not one of its {len(self._paths)} pictures can be read")
+
+    def close(self) -> None:
+        """End :meth:`shots`."""
+        self._closed = True
+
+
+class Decoding:
+    """Iterates over the frames that can be decoded, and remembers how it went.
+
+    Attributes:
+        time: seconds of the frame at hand, from the first one on.
+        damaged: packets and frames that could not be decoded so far.
+        broken: why the container could not be read to its end, where that is so.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        """Start at the container's beginning."""
+        self.time = 0.0
+        self.damaged = 0
+        self.broken: str | None = None
+        self._container = container
+        self._stream = stream
+        self._first: float | None = None
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """The frames, with :attr:`time` set for each."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.FFmpegError as error:
+                self.broken = error.strerror
+                return
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                self.damaged += 1
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self.damaged += 1
+                    continue
+                self._stamp(frame)
+                yield frame
+
+    def _stamp(self, frame: VideoFrame) -> None:
+        """A frame without a time stamp comes one usual interval after the last one."""
+        if frame.time is not None:
+            self._first = frame.time if self._first is None else self._first
+            self.time = frame.time - self._first
+        elif self._first is None:
+            self._first = 0.0
+        else:
+            self.time += 1 / float(self._stream.average_rate or FPS)
+
+
+def open_container(name: str, address: str) -> InputContainer:
+    """Open a file or URL with FFmpeg.
+
+    Raises:
+        VideoError: it cannot be opened; the message says why.
+    """
+    options = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
+    try:
+        return av.open(address, options=options, timeout=(CONNECTING, READING))
+    except av.error.ExitError:
+        raise VideoError(f"{name}: no answer within {CONNECTING:.0f} s; check the address and the network") from None
+    except av.error.InvalidDataError:
+        raise VideoError(f"{name}: not a video that FFmpeg can read; is it another kind of file?") from None
+    except av.error.ProtocolNotFoundError:
+        raise VideoError(f"{name}: FFmpeg does not know this kind of address; use rtsp:// or http://") from None
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(f"{name}: cannot be opened ({error.strerror or error})") from None
+
+
+def video_stream(name: str, container: InputContainer) -> VideoStream:
+    """The video of a container; closes it where there is none that can be decoded.
+
+    Raises:
+        VideoError: there is none, or its code is unknown.
+    """
+    if not container.streams.video:
+        kinds = sorted({stream.type for stream in container.streams})
+        container.close()
+        raise VideoError(f"{name}: there is no video in it, only {' and '.join(kinds) or 'nothing'}")
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        container.close()
+        raise VideoError(f"{name}: its video is in a code that this FFmpeg cannot decode; convert it to H.264")
+    return stream
+
+
+def _open_file(path: Path) -> InputContainer:
+    """Open a local file.
+
+    Raises:
+        VideoError: it is missing, empty, cut short before its index, or no video.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
+        raise VideoError(f"{path}: {reason}") from None
+    if not head:
+        raise VideoError(f"{path}: the file is empty (0 bytes)")
+    try:
+        return open_container(str(path), f"file:{path}")
+    except VideoError:
+        if head[4:8] != b"ftyp":
+            raise
+        raise VideoError(
+            f"{path}: an MP4 without its index, which is written last: it was cut short or never finished; "
+            "copy or record it again"
+        ) from None
+
+
+def _turns(frame: VideoFrame) -> int:
+    """Quarter turns counter-clockwise that bring a frame upright; angles between are left as they are."""
+    quarter, rest = divmod(round(frame.rotation), 90)
+    return quarter % 4 if rest == 0 else 0
+
+
+def _counting(path: Path) -> list[tuple[int, int, str]]:
+    """Key by which numbers in names sort by value."""
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in re.split(r"(\d+)", str(path))]

@@ -1,0 +1,175 @@
+"""From a stream to frames: the faces of each picture followed, read by one network call, smoothed, and told."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mien.core.face import Event, Face, Frame, Reading, Track
+from mien.core.preprocess import Image, InputSpec, crop_face
+from mien.runtime.follow import DetectEvery, Follower, Seen, Window, around, cut
+from mien.runtime.pump import Pump
+from mien.runtime.quality import CROP, QualityGate, assess
+from mien.runtime.shots import Shot
+from mien.runtime.smooth import Smoother, Smoothing
+from mien.runtime.video import Source
+
+if TYPE_CHECKING:
+    from mien.runtime.recognizer import Recognizer
+
+UNLIKE = "unlike a face"
+"""Why a face that was read before is not: for a moment it does not look like one to any model."""
+
+_CROP_REACH = 0.75
+"""Face sides from a face's centre that its crop can reach, turned by 45 degrees and without a margin."""
+
+
+class Watcher:
+    """Turns the pictures of one stream, in their order, into frames. Its memory does not grow.
+
+    Args:
+        recognizer: its detector and models are used.
+        detect_every: frames from one search of the whole picture to the next, or ``"auto"``.
+        smoothing: how readings are smoothed, and when expressions are held; None for the defaults.
+        gate: what a face must be to be read; None for the defaults.
+
+    Raises:
+        ValueError: a number of frames below 1.
+    """
+
+    def __init__(  # noqa: D107
+        self,
+        recognizer: Recognizer,
+        *,
+        detect_every: DetectEvery = "auto",
+        smoothing: Smoothing | None = None,
+        gate: QualityGate | None = None,
+    ) -> None:
+        self._recognizer = recognizer
+        self._gate = gate or QualityGate()
+        self._follower = Follower(recognizer.detector, detect_every=detect_every)
+        self._smoother = Smoother(smoothing, threshold=recognizer.models[0].manifest.conformal_threshold)
+        self._specs = tuple(dict.fromkeys(model.input for model in recognizer.models))
+        self._names = tuple(model.name for model in recognizer.models)
+        self._accepted: set[int] = set()
+
+    def step(self, shot: Shot, source: str | None = None) -> Frame:
+        """The frame of the next picture of the stream, whose name is ``source``."""
+        seen = self._follower.follow(shot)
+        reasons, crops = self._cut_out(shot, seen)
+        readings = self._read(reasons, crops)
+        faces, rejected, events = self._judge(shot, seen, reasons, readings)
+        return Frame(
+            width=shot.width,
+            height=shot.height,
+            faces=tuple(sorted(faces, key=lambda face: -face.box.area)),
+            detector=self._recognizer.detector.name,
+            models=self._names,
+            source=source,
+            time=shot.time,
+            rejected=rejected,
+            events=(*self._endings(shot.time), *events),
+        )
+
+    def _cut_out(self, shot: Shot, seen: Sequence[Seen]) -> tuple[list[str | None], dict[InputSpec, list[Image]]]:
+        """Why each face cannot be read, or None; and the crops of those that can, for each kind of input."""
+        reasons: list[str | None] = []
+        crops: dict[InputSpec, list[Image]] = {spec: [] for spec in self._specs}
+        for one in seen:
+            window = self._surroundings(shot, one)
+            if window is None:
+                reasons.append("too small")
+                continue
+            face = window.within(one.face)
+            cuts = {spec: crop_face(window.image, face, spec) for spec in self._specs}
+            own = next((crop for spec, crop in cuts.items() if _alike(spec)), None)
+            reasons.append(assess(window.image, face, gate=self._gate, crop=own))
+            if reasons[-1] is None:
+                for spec, crop in cuts.items():
+                    crops[spec].append(crop)
+        return reasons, crops
+
+    def _surroundings(self, shot: Shot, one: Seen) -> Window | None:
+        """What of the picture a face's crops can need; None where next to nothing of the face is in the picture."""
+        margin = max(spec.margin for spec in self._specs)
+        area = around(one.face.box, _CROP_REACH * (1 + 2 * margin), shot)
+        if area is None or (one.window is not None and one.window.holds(area)):
+            return one.window if area is not None else None
+        return cut(shot, area)
+
+    def _read(
+        self, reasons: Sequence[str | None], crops: dict[InputSpec, list[Image]]
+    ) -> Iterator[tuple[Reading, ...]]:
+        """The readings of each face that can be read: one call of each network for all of them."""
+        if all(reason is not None for reason in reasons):
+            return iter(())
+        stacked = {spec: np.stack(images) for spec, images in crops.items()}
+        return iter(list(zip(*(model.read(stacked[model.input]) for model in self._recognizer.models), strict=True)))
+
+    def _judge(
+        self,
+        shot: Shot,
+        seen: Sequence[Seen],
+        reasons: Sequence[str | None],
+        readings: Iterator[tuple[Reading, ...]],
+    ) -> tuple[list[Face], int, list[Event]]:
+        """The faces with all that is known of them, the number of finds that are none, and the events."""
+        faces: list[Face] = []
+        events: list[Event] = []
+        rejected = 0
+        for one, given in zip(seen, reasons, strict=True):
+            reason, own = given, () if given is not None else next(readings)
+            if own and self._recognizer.accepts(own):
+                self._accepted.add(one.track)
+            elif own and one.track in self._accepted:
+                reason, own = UNLIKE, ()
+            elif own:
+                rejected += 1
+                continue
+            smoothed, held, more = self._smoother.step(one.track, own[0] if own else None, shot.time)
+            events += more
+            track = Track(one.track, self._follower.tracker.since(one.track), one.detected, smoothed, held)
+            faces.append(replace(one.face, readings=own, unmeasurable=reason, track=track))
+        return faces, rejected, events
+
+    def _endings(self, time: float) -> list[Event]:
+        """The events of tracks that ended, which are forgotten."""
+        ended = self._follower.tracker.ended()
+        self._accepted.difference_update(ended)
+        return [event for track in ended for event in self._smoother.close(track, time)]
+
+
+def watch_shots(
+    watcher: Watcher, source: Source, *, stop: threading.Event | None = None
+) -> Generator[tuple[Frame, Shot], None, None]:
+    """Frames of a source with the pictures they are of, decoded ahead in a thread; see :class:`Pump`.
+
+    Raises:
+        VideoError: the stream holds no picture, or was lost for good.
+    """
+    shots = Pump(source, stop=stop).shots()
+    try:
+        for shot in shots:
+            yield watcher.step(shot, source.name), shot
+    finally:
+        shots.close()
+
+
+def watch_frames(watcher: Watcher, source: Source) -> Generator[Frame, None, None]:
+    """The frames alone; see :func:`watch_shots`."""
+    pairs = watch_shots(watcher, source)
+    try:
+        for frame, _ in pairs:
+            yield frame
+    finally:
+        pairs.close()
+
+
+def _alike(spec: InputSpec) -> bool:
+    """Whether crops for a network are what the quality gate looks at."""
+    return replace(spec, mean=CROP.mean, std=CROP.std) == CROP if spec.channels == CROP.channels else False
