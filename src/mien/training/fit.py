@@ -22,6 +22,7 @@ from mien.core.expression import LABEL_SETS
 from mien.core.preprocess import InputSpec
 from mien.data.base import Dataset
 from mien.data.load import load_dataset
+from mien.evaluation.ledger import commit
 from mien.models.network import Normalised
 from mien.models.registry import build, count_values, network
 from mien.training.recipe import Recipe
@@ -32,7 +33,6 @@ from mien.training.run import (
     WEIGHTS,
     Epoch,
     Run,
-    describe_commit,
     describe_machine,
     describe_versions,
     draw_curves,
@@ -78,7 +78,7 @@ def train(recipe: Recipe, folder: Path, *, root: Path | None = None, threads: in
         data_licence=fitted.licence,
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else describe_machine(),
         versions=describe_versions(),
-        commit=describe_commit(),
+        commit=commit(),
     )
     folder.mkdir(parents=True, exist_ok=True)
     record.write(folder)

@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -125,17 +124,6 @@ def describe_versions() -> dict[str, str]:
     """Versions of what decides a run's numbers."""
     names = ("mien", "torch", "lightning", "numpy", "opencv-python-headless")
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
-
-
-def describe_commit() -> str | None:
-    """Commit of the working folder's repository, ``-dirty`` where files differ from it; None outside of one."""
-    try:
-        run = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return run.stdout.strip()
 
 
 def draw_curves(run: Run, path: Path) -> None:
