@@ -20,11 +20,14 @@ FEW, SMALL = 5, 10
 
 Measure = Literal["held", "by_probability"]
 
+_EXPRESSIONS = tuple(e for e in Expression if e is not Expression.NEUTRAL)
+_COLUMNS = [list(Expression).index(e) for e in _EXPRESSIONS]
+
 QUANTITIES: dict[Measure, tuple[str, ...]] = {
-    "held": (*Polarity, UNCERTAIN, *Expression),
-    "by_probability": (*Polarity, *Expression),
+    "held": (*Polarity, UNCERTAIN, *_EXPRESSIONS),
+    "by_probability": (*Polarity, *_EXPRESSIONS),
 }
-"""The shares that are compared, each of the measurable time."""
+"""The shares that are compared, each of the measurable time; neutral is a polarity and an expression in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Comparison:
         second: name of the other.
         conclusive: whether both have enough units for an interval to say anything.
         units: what was drawn with replacement in each: ``"12 recordings"``, or ``"40 blocks of 30 s"``.
-        differences: the shares by what was held, then those by probability.
+        differences: the shares by what was held, then those by probability; without expressions that no model knows.
         warnings: what speaks against trusting them.
     """
 
@@ -201,8 +204,8 @@ def _units(cohort: Cohort, block_seconds: float, max_gap: float) -> _Units:
         states, mass = states / measurable[:, None], mass / measurable[:, None]
         measurable = np.ones_like(measurable)
     seconds: dict[Measure, Floats] = {
-        "held": np.column_stack([_by_polarity(states[:, :8]), states[:, STATES.index(UNCERTAIN)], states[:, :8]]),
-        "by_probability": np.column_stack([_by_polarity(mass), mass]),
+        "held": np.column_stack([_by_polarity(states[:, :8]), states[:, STATES.index(UNCERTAIN)], states[:, _COLUMNS]]),
+        "by_probability": np.column_stack([_by_polarity(mass), mass[:, _COLUMNS]]),
     }
     return _Units(kind, seconds, measurable)
 
@@ -215,6 +218,7 @@ def _by_polarity(values: Floats) -> Floats:
 def _compare(pair: tuple[Cohort, Cohort], units: tuple[_Units, _Units], *, resamples: int, seed: int) -> Comparison:
     a, b = units
     differences = []
+    unknown = {str(e) for e in _EXPRESSIONS if not any(_mass(u, e) for u in units)}
     for measure, quantities in QUANTITIES.items():
         random = np.random.default_rng(seed)
         shares = [u.seconds[measure].sum(axis=0) / u.measurable.sum() for u in units]
@@ -222,6 +226,8 @@ def _compare(pair: tuple[Cohort, Cohort], units: tuple[_Units, _Units], *, resam
         low, high = np.quantile(draws[1] - draws[0], [0.025, 0.975], axis=0)
         samples = [u.seconds[measure] / u.measurable[:, None] for u in units]
         for at, quantity in enumerate(quantities):
+            if quantity in unknown:
+                continue
             values = samples[0][:, at], samples[1][:, at]
             differences.append(
                 Difference(
@@ -243,6 +249,11 @@ def _compare(pair: tuple[Cohort, Cohort], units: tuple[_Units, _Units], *, resam
         differences=tuple(differences),
         warnings=(*_warnings(pair[0], a), *_warnings(pair[1], b), *_shared_warnings(pair, units)),
     )
+
+
+def _mass(units: _Units, expression: Expression) -> float:
+    """Face-seconds by probability; 0 where the model does not know the expression."""
+    return float(units.seconds["by_probability"][:, QUANTITIES["by_probability"].index(expression)].sum())
 
 
 def _warnings(cohort: Cohort, units: _Units) -> list[str]:

@@ -36,6 +36,7 @@ class Tally:
         states: ``(10,)`` face-seconds in each of :data:`mien.runtime.recording.STATES`; they sum to all face time.
         mass: ``(8,)`` face-seconds that the smoothed probabilities give each :class:`Expression`; they sum to the
             measurable time, as an expected value does, whether or not an expression was held.
+        sureness: ``(8,)`` mean smoothed probability of each :class:`Expression` while it was held; NaN if it never was.
         reasons: face-seconds of each reason why a face was not measurable.
         tracks: number of tracks.
     """
@@ -45,6 +46,7 @@ class Tally:
     empty: float
     states: Floats
     mass: Floats
+    sureness: Floats
     reasons: dict[str, float]
     tracks: int
 
@@ -70,7 +72,7 @@ class Tally:
         return {p: float(v) for p, v in zip(Polarity, _GROUP @ self.mass, strict=True)}
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form; every number in seconds, but the number of tracks."""
+        """JSON-ready form; all in seconds, but the number of tracks and the sureness (a mean probability)."""
         return {
             "span": self.span,
             "watched": self.watched,
@@ -79,6 +81,7 @@ class Tally:
             "tracks": self.tracks,
             "held": {state: float(value) for state, value in zip(STATES, self.states, strict=True)},
             "by_probability": {str(e): float(value) for e, value in zip(Expression, self.mass, strict=True)},
+            "sureness": {str(e): float(v) for e, v in zip(Expression, self.sureness, strict=True) if np.isfinite(v)},
             "polarity": {"held": self.held, "by_probability": {str(k): v for k, v in self.polarity_mass.items()}},
             "not_measurable": self.reasons,
         }
@@ -106,6 +109,10 @@ def tally(recording: Recording, *, max_gap: float = MAX_GAP) -> Tally:
     weights = seconds[recording.frames]
     empty = np.ones(len(seconds), dtype=np.bool_)
     empty[recording.frames] = False
+    held = (recording.states < len(Expression)) & np.isfinite(recording.smoothed[:, 0])
+    own = recording.smoothed[held, recording.states[held]].astype(np.float64)
+    lasted = _sums(recording.states[held], weights[held], len(Expression))
+    believed = _sums(recording.states[held], weights[held] * own, len(Expression))
     reasons = {str(r): float(weights[recording.reasons == r].sum()) for r in np.unique(recording.reasons) if r}
     return Tally(
         span=float(recording.times[-1] - recording.times[0] + seconds[-1]),
@@ -113,6 +120,7 @@ def tally(recording: Recording, *, max_gap: float = MAX_GAP) -> Tally:
         empty=float(seconds[empty].sum()),
         states=_sums(recording.states, weights, len(STATES)),
         mass=np.nansum(recording.smoothed.astype(np.float64) * weights[:, None], axis=0),
+        sureness=np.where(lasted > 0, believed / np.where(lasted > 0, lasted, 1), np.nan),
         reasons=dict(sorted(reasons.items(), key=lambda item: -item[1])),
         tracks=len(np.unique(recording.tracks)),
     )

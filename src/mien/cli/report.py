@@ -1,0 +1,171 @@
+"""``mien report``: what recordings amount to, and whether cohorts of them differ."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.core.errors import MienError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mien.runtime.cohorts import Cohort, Comparison
+    from mien.runtime.recording import Recording
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command()(report)
+
+
+def report(
+    recordings: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RECORDING]...", help="CSV, JSON lines or Parquet of mien watch.")
+    ] = None,
+    cohort: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Recordings to compare, FILES joined by commas; give it twice or more.", metavar="NAME=FILES"
+        ),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a standalone page.", metavar="FILE")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write the timelines as a picture.", metavar="FILE")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    block: Annotated[
+        float, typer.Option(min=1.0, help="Seconds of the blocks that a cohort of one recording is cut into.")
+    ] = 30.0,
+) -> None:
+    """Add up recordings: time in each expression, polarities, changes; and compare cohorts of them."""
+    from mien.runtime.cohorts import compare_cohorts
+    from mien.runtime.recording import read_recording
+    from mien.runtime.timeline_page import document
+
+    names = cohort or []
+    if not recordings and not names:
+        raise typer.BadParameter("give a recording, or cohorts with --cohort NAME=FILES")
+    if len(names) == 1:
+        raise typer.BadParameter("one cohort has nothing to be compared with: give --cohort twice or more")
+    cohorts = [_cohort(words) for words in names]
+    if len({c.name for c in cohorts}) < len(cohorts):
+        raise typer.BadParameter("two cohorts have the same name")
+    found = [read_recording(path) for path in recordings or []]
+    try:
+        comparisons = compare_cohorts(cohorts, block_seconds=block) if cohorts else ()
+    except ValueError as error:
+        raise MienError(str(error)) from None
+    if html:
+        from mien.runtime.timeline_page import page
+
+        _write(html, page(found, comparisons).encode("utf-8"))
+    if png:
+        from mien.runtime.timeline import draw, render
+        from mien.runtime.timeline_page import alternative
+
+        _write(png, render(draw(found, comparisons), alt=alternative(found, comparisons)))
+    if json_:
+        json.dump(document(found, comparisons), sys.stdout, ensure_ascii=False)
+        print()
+    else:
+        from rich.console import Console
+
+        _print(found, comparisons, Console())
+
+
+def _cohort(words: str) -> Cohort:
+    from mien.runtime.cohorts import Cohort
+    from mien.runtime.recording import read_recording
+
+    name, _, files = words.partition("=")
+    paths = [Path(file) for file in files.split(",") if file]
+    if not name or not paths:
+        raise typer.BadParameter(f"'{words}' is not NAME=FILES, such as before=monday.csv,tuesday.csv")
+    return Cohort(name, tuple(read_recording(path) for path in paths))
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise MienError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _print(recordings: Sequence[Recording], comparisons: Sequence[Comparison], console: Console) -> None:
+    for recording in recordings:
+        _print_recording(recording, console)
+    for comparison in comparisons:
+        _print_comparison(comparison, console)
+    words = "'held' is what stood by sustained evidence; it is what a face looked like, not what a person felt"
+    console.print(words, style="dim", highlight=False)
+
+
+def _print_recording(recording: Recording, console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from mien.runtime.tally import tally
+    from mien.runtime.timeline import clock
+    from mien.runtime.timeline_page import shares
+
+    added = tally(recording)
+    console.print(Text(recording.name, style="bold"))
+    for note in recording.notes:
+        console.print(Text(note, style="yellow"))
+    facts = [f"{clock(added.watched)} watched", f"{clock(added.faces)} of face time"]
+    facts += [f"{clock(added.empty)} without a face in view", f"face tracks: {added.tracks}"]
+    console.print(" · ".join(facts), highlight=False)
+    if not added.faces:
+        console.print()
+        return
+    table = Table("", box=None, pad_edge=False)
+    for heading in ("held", "time", "by prob.", "how sure"):
+        table.add_column(heading, justify="right")
+    for index, group in enumerate(shares(added)):
+        for row in group:
+            cells = [
+                row.name,
+                f"{row.percent:.0f} %",
+                clock(row.seconds),
+                _percent(row.probability),
+                _percent(row.sure),
+            ]
+            table.add_row(*cells)
+        if index == 0:
+            table.add_row()
+    console.print(table)
+    if added.reasons:
+        words = ", ".join(f"{reason} ({clock(seconds)})" for reason, seconds in added.reasons.items())
+        console.print(f"not measurable: {words}", highlight=False, markup=False)
+    console.print()
+
+
+def _print_comparison(comparison: Comparison, console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print(Text(f"{comparison.first} and {comparison.second} compared", style="bold"))
+    console.print(Text(f"{comparison.first}: {comparison.units[0]} · {comparison.second}: {comparison.units[1]}"))
+    for warning in comparison.warnings:
+        console.print(Text(warning, style="yellow"))
+    for measure, title in (("held", "by the expression held"), ("by_probability", "by smoothed probability")):
+        table = Table(title, box=None, pad_edge=False)
+        for heading in (comparison.first, comparison.second, "points", "95 % interval", "Cliff's δ", "Hedges' g"):
+            table.add_column(Text(heading), justify="right")
+        for d in comparison.differences:
+            if d.measure == measure:
+                interval = f"{100 * d.interval[0]:+.1f} to {100 * d.interval[1]:+.1f}" if d.interval else "–"
+                effects = ["–" if e is None else f"{e:+.2f}" for e in (d.cliffs_delta, d.hedges_g)]
+                cells = [_percent(100 * d.first), _percent(100 * d.second), f"{100 * d.difference:+.1f}"]
+                table.add_row(d.quantity, *cells, interval, *effects)
+        console.print(table)
+        console.print()
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} %"
