@@ -30,8 +30,9 @@ ENTRY_POINTS = "mien.detectors"
 SMALLEST_LONG_SIDE = 192
 """Smaller pictures are enlarged to it: YuNet finds 84 % of FER2013's 48-pixel faces as they are, 99 % enlarged."""
 
-REGION_SIDE = 96
-"""Regions around an expected face are searched at this size: the face, half as wide, is found as well as at more."""
+REGION_SIDE = 128
+"""Regions around an expected face are searched at this size. At 96, YuNet misses three times as many partly covered
+faces; at more, it finds no more."""
 
 _FAMILIAR = 0.7
 """What is expected is believed sooner: near a known face this share of the least score is enough."""

@@ -25,15 +25,19 @@ DetectEvery = int | Literal["auto"]
 SEARCH_SIDE = 640
 """Long side of the reduced copy that is searched, pixels."""
 
-WITH_FACES, WITHOUT_FACES, AFTER_LOSS = 0.4, 0.2, 0.1
+WITH_FACES, WITHOUT_FACES, AFTER_LOSS = 0.5, 0.2, 0.1
 """Seconds from one search to the next at ``"auto"``: while faces are followed, while there is none, and while one that
 was followed is missing. The last also holds beside a fixed number of frames."""
 
-_REACH = 1.0
+LOOK_EVERY = 0.06
+"""Seconds for which a face that was where it was expected is carried on unseen: every second frame of most videos."""
+
+_REACH = 0.85
 """Face sides from an expected face's centre to each edge of the region in which it is looked for."""
 
-_OWN, _SAME = 0.3, 0.6
-"""Least overlap of a find with the expected face; and overlap from which two finds are one face."""
+_OWN, _STEADY, _SAME = 0.3, 0.8, 0.6
+"""Least overlap of a find with the expected face; overlap from which it was where it was expected; and overlap from
+which two finds are one face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +97,24 @@ class Follower:
         self._every = detect_every
         self._searched_at = -math.inf
         self._searched_index = -math.inf
+        self._look_from: dict[int, float] = {}
 
     def follow(self, shot: Shot) -> list[Seen]:
         """The faces of the next picture, in no order. Pictures must come in the order of their time."""
         expected = self.tracker.predict(shot.time)
-        if not self._is_due(shot, len(expected)):
-            seen = self._look(shot, expected)
-            missing = len(seen) < len(expected)
-            if not missing or shot.time - self._searched_at < AFTER_LOSS:
-                return seen
-        return self._search(shot)
+        if self._is_due(shot, len(expected)):
+            return self._search(shot)
+        lost = self.tracker.lost
+        carried = [Seen(t, f, False) for t, f in expected if t not in lost and not self._is_to_be_looked_for(t, shot)]
+        kept = {one.track for one in carried}
+        wanted = [(track, face) for track, face in expected if track not in kept]
+        seen = self._look(shot, wanted, taken=[one.face.box for one in carried])
+        if len(seen) < len(wanted) and shot.time - self._searched_at >= AFTER_LOSS:
+            return self._search(shot)
+        return carried + seen
+
+    def _is_to_be_looked_for(self, track: int, shot: Shot) -> bool:
+        return self._near is not None and shot.time >= self._look_from.get(track, -math.inf)
 
     def _is_due(self, shot: Shot, faces: int) -> bool:
         if self._every != "auto":
@@ -116,35 +128,33 @@ class Follower:
         reduced, scale = shot.reduced(SEARCH_SIDE)
         found = [mapped(face, scale=1 / scale) for face in self._detector.detect(reduced)]
         seen = [Seen(track, face, True) for track, face in self.tracker.update(found, shot.time)]
+        self._look_from = {one.track: shot.time + LOOK_EVERY for one in seen}
         lost = self.tracker.lost
-        if lost and self._near is not None:
-            expected = [(track, face) for track, face in self.tracker.predict(shot.time) if track in lost]
-            seen += self._look(shot, expected, taken=[one.face.box for one in seen])
-        return seen
+        expected = [(track, face) for track, face in self.tracker.predict(shot.time) if track in lost]
+        return seen + self._look(shot, expected, taken=[one.face.box for one in seen])
 
     def _look(self, shot: Shot, expected: Sequence[tuple[int, Face]], *, taken: Sequence[Box] = ()) -> list[Seen]:
         """Those of the expected faces that are found where they should be, and not on a place already taken."""
         if self._near is None:
-            lost = self.tracker.lost
-            return [Seen(track, face, False) for track, face in expected if track not in lost]
+            return []
         finds: list[tuple[float, Seen]] = []
         for track, face in expected:
             area = around(face.box, _REACH, shot)
             if area is None:
                 continue
             window = cut(shot, area)
-            side = math.sqrt(face.box.area)
-            near = [
-                mapped(find, shift=(window.left, window.top)) for find in self._near.detect_near(window.image, side)
-            ]
-            best = max(near, key=lambda find: find.box.iou(face.box), default=None)
-            if best is not None and best.box.iou(face.box) >= _OWN:
-                finds.append((best.box.iou(face.box), Seen(track, best, True, window)))
+            near = self._near.detect_near(window.image, math.sqrt(face.box.area))
+            own = [(find.box.iou(window.within(face).box), find) for find in near]
+            overlap, best = max(own, key=lambda one: one[0], default=(0.0, face))
+            if overlap >= _OWN:
+                found = mapped(best, shift=(window.left, window.top))
+                finds.append((overlap, Seen(track, found, True, window)))
         kept: list[Seen] = []
-        for _, one in sorted(finds, key=lambda find: -find[0]):
+        for overlap, one in sorted(finds, key=lambda find: -find[0]):
             others = [*taken, *(other.face.box for other in kept)]
             if all(one.face.box.iou(box) < _SAME for box in others):
                 self.tracker.confirm(one.track, one.face, shot.time)
+                self._look_from[one.track] = shot.time + (LOOK_EVERY if overlap >= _STEADY else 0.0)
                 kept.append(one)
         return kept
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from mien.core.preprocess import Image
 from mien.runtime.detect import shrunk
@@ -94,8 +93,7 @@ class Converter:
         height, width = planes[0].shape
         part = VideoFrame(width, height, like.format.name)
         for into, plane in zip(part.planes, planes, strict=True):
-            rows = np.frombuffer(into, dtype=np.uint8).reshape(-1, into.line_size)
-            rows[: plane.shape[0], : plane.shape[1]] = plane
+            _pixels(into)[:] = plane
         part.colorspace, part.color_range = like.colorspace, like.color_range
         reformatter = self._prepared.setdefault((width, height), VideoReformatter())
         self._prepared.move_to_end((width, height))
@@ -157,10 +155,12 @@ class DecodedShot:
         frame = self._frame
         if frame.format.name not in _PLANAR or frame.width % 2 or frame.height % 2:
             return None
-        return [
-            cast(Image, np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width])
-            for plane in frame.planes
-        ]
+        return [_pixels(plane) for plane in frame.planes]
+
+
+def _pixels(plane: Any) -> Image:
+    """A decoder's plane as it lies in memory."""
+    return np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
 
 
 def _turned(image: Image, turns: int) -> Image:
@@ -182,9 +182,7 @@ def _widened(start: int, end: int, length: int) -> tuple[int, int]:
     return start, start + size
 
 
-def _lying(
-    across: tuple[int, int], down: tuple[int, int], size: tuple[int, int], turns: int
-) -> tuple[slice, slice]:
+def _lying(across: tuple[int, int], down: tuple[int, int], size: tuple[int, int], turns: int) -> tuple[slice, slice]:
     """Where an area of the upright picture of that size lies in the frame as decoded: columns and rows."""
     (left, right), (top, bottom), (width, height) = across, down, size
     if turns == 1:

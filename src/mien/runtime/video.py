@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 import av
 
@@ -129,7 +129,7 @@ class VideoFile:
         """
         frames, converter, time, index = Decoding(self._container, self._stream), Converter(), 0.0, -1
         try:
-            for index, frame in enumerate(frames):  # noqa: B007
+            for index, frame in enumerate(frames):
                 if self._closed:
                     return
                 time = max(frames.time, time)
@@ -140,7 +140,9 @@ class VideoFile:
             reason = f"({frames.broken})" if frames.broken else "; it was cut short or never finished: copy it again"
             raise VideoError(f"{self.name}: not one picture of this video can be decoded {reason}")
         if frames.damaged:
-            self._say(f"{self.name}: {frames.damaged} damaged picture{'s were' if frames.damaged > 1 else ' was'} skipped")
+            self._say(
+                f"{self.name}: {frames.damaged} damaged picture{'s were' if frames.damaged > 1 else ' was'} skipped"
+            )
         end = self._announced_end()
         if frames.broken or time < end - max(0.5, 0.02 * end):
             announced = f" of {end:.1f} s" if end > time else ""
@@ -247,9 +249,10 @@ class Decoding:
 
     def _stamp(self, frame: VideoFrame) -> None:
         """A frame without a time stamp comes one usual interval after the last one."""
-        if frame.time is not None:
-            self._first = frame.time if self._first is None else self._first
-            self.time = frame.time - self._first
+        stamp = cast("float | None", frame.time)
+        if stamp is not None:
+            self._first = stamp if self._first is None else self._first
+            self.time = stamp - self._first
         elif self._first is None:
             self._first = 0.0
         else:
@@ -286,7 +289,7 @@ def video_stream(name: str, container: InputContainer) -> VideoStream:
         container.close()
         raise VideoError(f"{name}: there is no video in it, only {' and '.join(kinds) or 'nothing'}")
     stream = container.streams.video[0]
-    if stream.codec_context is None:
+    if cast("object | None", stream.codec_context) is None:
         container.close()
         raise VideoError(f"{name}: its video is in a code that this FFmpeg cannot decode; convert it to H.264")
     return stream

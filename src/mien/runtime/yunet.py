@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 import cv2
 import numpy as np
@@ -24,7 +23,8 @@ STRIDES = (8, 16, 32)
 """Pixels between the anchors of each of the three output scales."""
 
 _OVERLAP = 0.3
-_OUTPUTS = [f"{kind}_{stride}" for stride in STRIDES for kind in ("cls", "obj", "bbox", "kps")]
+_KINDS = ("cls", "obj", "bbox", "kps")
+_OUTPUTS = [f"{kind}_{stride}" for stride in STRIDES for kind in _KINDS]
 
 
 class YuNetNetwork:
@@ -68,41 +68,38 @@ class YuNetNetwork:
             padded = np.zeros((1, 3, grid[0] * STRIDES[-1], grid[1] * STRIDES[-1]), dtype=np.float32)
             padded[:, :, :height, :width] = planes
             planes = padded
-        outputs = dict(zip(_OUTPUTS, self._session.run(_OUTPUTS, {self._input: planes}), strict=True))
-        rows = [
-            _decode(*(outputs[f"{kind}_{s}"][0] for kind in ("cls", "obj", "bbox", "kps")), s, grid, min_score)
-            for s in STRIDES
-        ]
-        return _without_overlaps(np.concatenate(rows), min_score)
-
-
-def _decode(
-    cls: Floats, obj: Floats, box: Floats, points: Floats, stride: int, grid: tuple[int, int], min_score: float
-) -> Floats:
-    """Rows of the anchors at one scale that reach the score, as :meth:`YuNetNetwork.detect` gives them."""
-    scores = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
-    found = np.flatnonzero(scores >= min_score)
-    anchors = _anchors(grid[0] * STRIDES[-1] // stride, grid[1] * STRIDES[-1] // stride)[found]
-    rows = np.empty((len(found), 15), dtype=np.float32)
-    with np.errstate(over="ignore"):  # on a few pixels the network can answer with boundless boxes
-        rows[:, 2:4] = np.exp(box[found, 2:]) * stride
-    rows[:, :2] = (anchors + box[found, :2]) * stride - rows[:, 2:4] / 2
-    rows[:, 4:14] = (np.tile(anchors, 5) + points[found]) * stride
-    rows[:, 14] = scores[found]
-    return rows
+        outputs = self._session.run(_OUTPUTS, {self._input: planes})
+        by_kind = [outputs[kind :: len(_KINDS)] for kind in range(len(_KINDS))]
+        cls, obj, boxes, points = (np.concatenate(scales, axis=1)[0] for scales in by_kind)
+        scores = np.sqrt(cls[:, 0] * obj[:, 0])
+        found = np.flatnonzero(scores >= min_score)
+        if len(found) == 0:
+            return np.empty((0, 15), dtype=np.float32)
+        anchors = _anchors(*grid)[found]
+        stride = anchors[:, 2:]
+        rows = np.empty((len(found), 15), dtype=np.float32)
+        with np.errstate(over="ignore"):  # on a few pixels the network can answer with boundless boxes
+            rows[:, 2:4] = np.exp(boxes[found, 2:]) * stride
+        rows[:, :2] = (anchors[:, :2] + boxes[found, :2]) * stride - rows[:, 2:4] / 2
+        rows[:, 4:14].reshape(-1, 5, 2)[:] = (anchors[:, None, :2] + points[found].reshape(-1, 5, 2)) * stride[:, None]
+        rows[:, 14] = scores[found]
+        return _without_overlaps(rows, min_score)
 
 
 @cache
 def _anchors(rows: int, columns: int) -> Floats:
-    """Column and row of each anchor, ``(rows * columns, 2)``, row by row."""
-    y, x = np.mgrid[:rows, :columns]
-    return np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float32)
+    """Column, row and stride of each anchor, ``(n, 3)``, for an input of so many of the longest strides."""
+    parts = []
+    for stride in STRIDES:
+        y, x = np.mgrid[: rows * STRIDES[-1] // stride, : columns * STRIDES[-1] // stride]
+        parts.append(np.stack([x.ravel(), y.ravel(), np.full(x.size, stride)], axis=1))
+    return np.concatenate(parts).astype(np.float32)
 
 
 def _without_overlaps(rows: Floats, min_score: float) -> Floats:
     """The rows with finite, positive boxes that no more certain one covers."""
     rows = rows[np.isfinite(rows).all(axis=1)]
-    if len(rows) == 0:
+    if len(rows) <= 1:
         return rows
     kept = cv2.dnn.NMSBoxes(rows[:, :4].tolist(), rows[:, 14].tolist(), min_score, _OVERLAP)
-    return cast(Floats, rows[np.asarray(kept, dtype=np.int64)])
+    return rows[np.asarray(kept, dtype=np.int64)]
