@@ -100,7 +100,8 @@ class _Units:
         return len(self.measurable)
 
     def words(self) -> str:
-        return f"{len(self)} {self.kind}"
+        noun, *rest = self.kind.split(" ", 1)
+        return " ".join([str(len(self)), noun if len(self) != 1 else noun.removesuffix("s"), *rest])
 
 
 def compare_cohorts(

@@ -6,6 +6,7 @@ A *recording* is what these sinks write and :mod:`mien.runtime.recording` reads;
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import importlib.util
 import io
@@ -163,7 +164,8 @@ class ParquetSink:
             _csv_to_parquet(self._journal, part)
             part.replace(self._path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink()
             raise MienError(
                 f"{self._path}: cannot be written ({error.strerror or error}); all its rows are in {self._journal}"
             ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -75,10 +76,17 @@ class VideoSink:
         options = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # PyAV creates the file with the first frame, too late to say that it cannot be
+            path.open("wb").close()
             self._container: OutputContainer = av.open(str(path), "w", format="mp4", options=options)
         except OSError as error:
             raise MienError(f"{path}: cannot be written ({error.strerror})") from None
-        self._audio = _Audio.of(audio, self._container) if audio else None
+        try:
+            self._audio = _Audio.of(audio, self._container) if audio else None
+        except MienError:
+            path.unlink()
+            raise
+        self._broke = False
         self._video: VideoStream | None = None
         self._last = -1
         self._next_keyframe = 0.0
@@ -104,22 +112,28 @@ class VideoSink:
         self._mux([*video.encode(image)], until=frame.time)
 
     def close(self) -> None:
-        """Write what the encoder still holds, and end the file.
+        """Write what the encoder still holds, and end the file; without any frame there is none.
 
         Raises:
-            MienError: it cannot be written; what was written before plays.
+            MienError: it cannot be written, which :meth:`write` has not said before; what was written plays.
         """
+        said = self._broke
         try:
             with ExitStack() as stack:
                 stack.callback(self._container.close)
                 if self._audio:
                     stack.callback(self._audio.close)
-                if self._video:
+                if self._video and not said:
                     self._mux(self._video.encode(None), until=self._last * float(_TIME_BASE))
-                    if self._audio:
-                        self._container.mux(self._audio.rest())
-        except (av.FFmpegError, OSError) as error:
-            raise self._broken(error) from None
+                    self._container.mux(self._audio.rest() if self._audio else [])
+        except (av.FFmpegError, OSError, MienError) as error:
+            _cut_to_whole_pieces(self._path)
+            if not said:
+                raise error if isinstance(error, MienError) else self._broken(error) from None
+        if said:
+            _cut_to_whole_pieces(self._path)
+        if not self._video:
+            self._path.unlink()
 
     def _begin(self, canvas: Image) -> VideoStream:
         options = {"preset": "veryfast", "tune": "zerolatency", "crf": "21", "forced-idr": "1"}
@@ -143,6 +157,7 @@ class VideoSink:
             raise self._broken(error) from None
 
     def _broken(self, error: av.FFmpegError | OSError) -> MienError:
+        self._broke = True
         return MienError(
             f"{self._path}: cannot be written any further ({error.strerror}); what was written before plays"
         )
@@ -234,3 +249,22 @@ def _fitted(canvas: Image, width: int, height: int) -> Image:
     if (canvas.shape[1] // 2 * 2, canvas.shape[0] // 2 * 2) != (width, height):
         return cast(Image, cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA))
     return np.ascontiguousarray(canvas[:height, :width])
+
+
+def _cut_to_whole_pieces(path: Path) -> None:
+    """Cut an MP4 after its last part that is whole, so that players meet no piece without its data.
+
+    Parts begin with their length in four bytes and their kind in four; a piece is a ``moof`` and the ``mdat`` after it.
+    """
+    with path.open("r+b") as file:
+        end = file.seek(0, 2)
+        at = whole = 0
+        while at + 8 <= end:
+            file.seek(at)
+            length, kind = struct.unpack(">I4s", file.read(8))
+            at += length
+            if length < 8 or at > end:
+                break
+            if kind != b"moof":
+                whole = at
+        file.truncate(whole)

@@ -243,7 +243,8 @@ def _draw_changes(axes: Axes, recording: Recording) -> None:
 
 
 def _draw_comparison(part: SubFigure, comparison: Comparison) -> None:
-    both = part.subplots(1, 2, sharex=True)
+    both = part.subplots(1, 2, sharex=True, sharey=True)
+    names = [row.quantity for row in comparison.differences if row.measure == "held"]
     part.suptitle(
         f"{comparison.second} − {comparison.first}, in percentage points of the measurable time"
         + ("" if comparison.conclusive else "\ntoo few to say anything"),
@@ -256,13 +257,14 @@ def _draw_comparison(part: SubFigure, comparison: Comparison) -> None:
         rows = [d for d in comparison.differences if d.measure == measure]
         ink = "#0072B2" if comparison.conclusive else "#8b94a0"
         axes.axvline(0, color=_SOFT, linewidth=0.8)
-        for place, row in enumerate(rows):
+        for row in rows:
+            place = names.index(row.quantity)
             low, high = row.interval or (row.difference, row.difference)
             axes.plot([100 * low, 100 * high], [place, place], color=ink, linewidth=1.8, solid_capstyle="butt")
             axes.plot(100 * row.difference, place, marker="o", markersize=5, color=ink)
-        axes.set_yticks(range(len(rows)), [row.quantity for row in rows])
-        axes.invert_yaxis()
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:+.0f}" if value else "0")
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(labelsize=8, colors=_INK)
         axes.tick_params(axis="y", length=0)
@@ -279,7 +281,16 @@ def _legend(part: Figure | SubFigure, recording: Recording) -> None:
     names = [*(str(e) for e in _STACK), UNCERTAIN, UNMEASURABLE]
     handles = [Patch(label=name, **_STYLES[name]) for name in names if name in present]
     if handles:
-        part.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8, frameon=False, handlelength=1.6)
+        title = "What faces looked like to the model, not what people felt"
+        part.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=5,
+            fontsize=8,
+            title=title,
+            title_fontsize=8,
+            frameon=False,
+        )
 
 
 def _title(axes: Axes, words: str) -> None:

@@ -114,7 +114,7 @@ def page(recordings: Sequence[Recording], comparisons: Sequence[Comparison]) -> 
     except ImportError:
         raise MissingExtraError("jinja2", "report", "the HTML report") from None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["clock"] = clock
+    environment.filters |= {"clock": clock, "signed": _signed}
     template = Path(__file__).with_name("timeline.html.j2").read_text(encoding="utf-8")
     return environment.from_string(template).render(
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -186,6 +186,10 @@ def _comparison_card(comparison: Comparison) -> dict[str, Any]:
             "By smoothed probability": [d for d in comparison.differences if d.measure == "by_probability"],
         },
     }
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def _embedded(png: bytes) -> dict[str, Any]:
