@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import cv2
 import numpy as np
@@ -20,8 +20,6 @@ from mien.core.errors import ModelError, nearest
 from mien.core.face import Box, Face
 from mien.core.preprocess import Image
 from mien.runtime.yunet import YuNetNetwork
-
-DetectorName = Literal["auto", "haar", "yunet"]
 
 ENTRY_POINTS = "mien.detectors"
 """Group of entry points by which other packages bring detectors: a name, and a callable that takes the keywords

@@ -16,7 +16,7 @@ from mien.core.errors import ModelError, PictureError
 from mien.core.face import Face, Frame, Reading
 from mien.core.preprocess import Image, InputSpec, crop_face
 from mien.runtime.classify import OnnxClassifier
-from mien.runtime.detect import Detector, DetectorName, make_detector
+from mien.runtime.detect import Detector, make_detector
 from mien.runtime.library import DEFAULT_MODEL, open_model
 from mien.runtime.media import MAX_PIXELS, as_picture, read_picture
 
@@ -63,7 +63,8 @@ class Recognizer:
 
     Args:
         model: one model or several; every face then carries one reading for each, in this order.
-        detector: ``"auto"`` (YuNet once pulled, else Haar), ``"haar"``, ``"yunet"``, or a detector of one's own.
+        detector: ``"auto"`` (YuNet once pulled, else Haar), ``"haar"``, ``"yunet"``, one that another package
+            brings, or a detector of one's own.
         provider: ONNX Runtime's execution provider.
         threads: pictures that :meth:`read_many` decodes and searches at a time, and threads within a network call.
         min_score: finds of the detector below it are no faces; None for the detector's own default.
@@ -79,7 +80,7 @@ class Recognizer:
         self,
         model: Model | Sequence[Model] = DEFAULT_MODEL,
         *,
-        detector: DetectorName | Detector = "auto",
+        detector: str | Detector = "auto",
         provider: str = "cpu",
         threads: int = 1,
         min_score: float | None = None,
