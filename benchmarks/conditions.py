@@ -26,8 +26,11 @@ from numpy.typing import NDArray
 
 import harness
 from degraded import CONDITIONS, Degrade, Sample, jaffe, public_test
+from mien.core.expression import Expression
 from mien.core.face import Box, Face
+from mien.core.predictor import softmax
 from mien.core.preprocess import TEMPLATE, Image, InputSpec, crop_face
+from mien.data.load import load_dataset
 from mien.runtime.classify import OnnxClassifier
 from mien.runtime.detect import Detector, YuNetDetector
 from mien.runtime.library import detector_path, open_model
@@ -53,12 +56,16 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     detector, model = YuNetDetector(options.yunet or _yunet_file()), open_model(options.model)
-    root = options.data or Path(os.environ.get("MIEN_DATA", ""))
-    sets = {"fer2013 public": public_test(root, options.rows), "jaffe": jaffe(root / "jaffe", detector)}
+    root = options.data or (Path(os.environ["MIEN_DATA"]) if "MIEN_DATA" in os.environ else None)
+    sets = {
+        "fer2013 public": public_test(root, options.rows),
+        "jaffe": [] if root is None else jaffe(root / "jaffe", detector),
+    }
     chosen = {name: CONDITIONS[name] for name in options.only or CONDITIONS}
     measured = {
         "model": model.name,
         "sha256": model.identity,
+        "neutral_profile": neutral_profile(model, root),
         "milliseconds": timing(sets["fer2013 public"][0], detector),
         "sets": {
             name: {"pictures": len(samples), "rows": [study(samples, c, d, model, detector) for c, d in chosen.items()]}
@@ -69,6 +76,15 @@ def main() -> None:
     harness.write("conditions", measured, folder=options.out)
     if options.out == harness.RESULTS and not options.only:
         document(measured)
+
+
+def neutral_profile(model: OnnxClassifier, root: Path | None) -> dict[str, float]:
+    """How the model reads PublicTest's neutral faces: the constant of the same name in :mod:`mien.runtime.smooth`."""
+    faces = load_dataset("fer2013", model.input, root=root).split("public")
+    neutral = faces.images[faces.indices == faces.labels.index(Expression.NEUTRAL)]
+    probabilities = softmax(model.logits(neutral), model.temperature)
+    mean = np.exp(np.log(np.maximum(probabilities, 1e-3)).mean(axis=0))
+    return {str(label): round(float(p), 3) for label, p in zip(model.labels, mean / mean.sum(), strict=True)}
 
 
 def study(
@@ -246,7 +262,19 @@ def _tables(name: str, rows: list[dict[str, Any]]) -> str:
         kept, stopped = (_percent(gate[f"accuracy_{part}"]) for part in ("kept", "stopped"))
         share = 100 * sum(gate["reasons"].values())
         lines.append(f"| {row['condition']} | {share:.1f} | {kept} | {stopped} | {said} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_angles(rows)])
+
+
+def _angles(rows: list[dict[str, Any]]) -> list[str]:
+    """In words: accuracy by head angle, and how much of a tilt the landmarks show."""
+    by_yaw: list[dict[str, Any]] = next((row["by_yaw"] for row in rows if row["by_yaw"]), [])
+    yaw = (f"{r['from']} to {r['to']}° {_percent(r['accuracy'])} (n = {r['n']})" for r in by_yaw if r["n"])
+    tilts = (
+        f"{row['condition']} {row['tilt']['first']}° ({row['tilt']['again']}° at the second look)"
+        for row in rows
+        if row["condition"].startswith("rotated")
+    )
+    return [f"Right by measured yaw, clean: {', '.join(yaw)}. Median tilt that the landmarks show: {', '.join(tilts)}."]
 
 
 def _signed(row: dict[str, Any], way: str) -> str:

@@ -35,8 +35,9 @@ class Sample:
 Degrade = Callable[[Sample, Rng], Image]
 
 
-def public_test(root: Path, rows: int) -> list[Sample]:
-    faces = load_dataset("fer2013", InputSpec(), root=root or None).split("public")
+def public_test(root: Path | None, rows: int) -> list[Sample]:
+    """PublicTest's faces, evenly spread, framed so that a detector finds them."""
+    faces = load_dataset("fer2013", InputSpec(), root=root).split("public")
     chosen = faces.take(np.linspace(0, len(faces) - 1, min(rows, len(faces))).round().astype(np.int64))
     side = FACE * SCALE
     samples = []
@@ -48,7 +49,7 @@ def public_test(root: Path, rows: int) -> list[Sample]:
 
 
 def jaffe(folder: Path, detector: Detector) -> list[Sample]:
-    """JAFFE's pictures: ``KA.AN1.39.tiff`` is person KA, angry. None where the folder is not there."""
+    """JAFFE's pictures: ``KA.AN1.39.tiff`` is person KA, angry. Empty where the folder is not there."""
     samples = []
     for file in sorted(folder.glob("*.tiff")):
         picture = _rgb(cv2.imread(str(file), cv2.IMREAD_GRAYSCALE))
