@@ -265,14 +265,14 @@ def _warnings(cohort: Cohort, units: _Units) -> list[str]:
     if units.kind != "recordings":
         found.append(f"{cohort.name}: one recording, cut into blocks; the interval speaks for it and for no other")
     if len(units) < FEW:
-        found.append(f"{cohort.name}: {units.words()} are too few to say anything")
+        found.append(f"{cohort.name}: too few to say anything, {units.words()}")
     elif len(units) < SMALL:
-        found.append(f"{cohort.name}: {units.words()} are few; the intervals are narrower than they should be")
+        found.append(f"{cohort.name}: only {units.words()}, so the intervals are narrower than they should be")
     states = np.sum([tally(recording).states for recording in cohort.recordings], axis=0)
     if states[-1] > 0.2 * states.sum():
         share = states[-1] / states.sum()
         found.append(
-            f"{cohort.name}: faces were not measurable for {share:.0%} of their time, which may not be like the rest"
+            f"{cohort.name}: not measurable for {100 * share:.0f} % of the face time, which may differ from the rest"
         )
     return found
 

@@ -1,0 +1,125 @@
+"""``mien report``: from recordings to tables, a page, a picture and JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from mien.cli import report
+from mien.core.errors import MienError
+from mien.runtime.stream_sinks import CsvStreamSink, JsonLinesSink, ParquetSink
+from runtime.stream_toys import face, frame, lesson, picture
+
+
+@pytest.fixture
+def run(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    app = typer.Typer()
+    report.register(app)
+    app.callback()(lambda: None)
+
+    def call(*words: object, code: int = 0):
+        result = CliRunner().invoke(app, ["report", *map(str, words)])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    return call
+
+
+def record(path, frames=None, make=CsvStreamSink):
+    sink = make(path)
+    for one in frames or lesson():
+        sink.write(one, picture())
+    sink.close()
+    return path
+
+
+@pytest.fixture
+def cohorts(tmp_path):
+    """Six recordings each, sad before and happy after."""
+    words = []
+    for name, held in (("before", "sad"), ("after", "happy")):
+        frames = [[frame(t, face(held=held if t % (3 + i) else "neutral")) for t in range(30)] for i in range(6)]
+        paths = [record(tmp_path / f"{name}{i}.csv", f) for i, f in enumerate(frames)]
+        words += ["--cohort", f"{name}={','.join(map(str, paths))}"]
+    return words
+
+
+@pytest.mark.parametrize("make", [CsvStreamSink, JsonLinesSink, ParquetSink])
+def test_a_recording_in_the_terminal(make, run, tmp_path):
+    output = run(record(tmp_path / "lesson", make=make)).stdout
+    assert "10.0 s watched · 10.0 s of face time · 2.0 s without a face in view · face tracks: 2" in output
+    rows = {line.split("  ")[0]: line.split() for line in output.splitlines() if line}
+    assert rows["happy"] == ["happy", "30", "%", "3.0", "s", "24", "%", "70", "%"]
+    assert rows["uncertain"][:5] == ["uncertain", "20", "%", "2.0", "s"]
+    assert rows["not measurable"][2:6] == ["10", "%", "1.0", "s"]
+    assert "not measurable: dark (1.0 s)" in output
+    assert "not what a person felt" in output
+
+
+def test_a_recording_of_nobody_says_so(run, tmp_path):
+    output = run(record(tmp_path / "r.csv", [frame(0.0), frame(1.0)])).stdout
+    assert "0.0 s of face time · 2.0 s without a face in view" in output
+
+
+def test_json_is_one_document(run, tmp_path, cohorts):
+    found = json.loads(run(record(tmp_path / "r.csv"), *cohorts, "--json").stdout)
+    assert [recording["name"] for recording in found["recordings"]] == ["r.csv"]
+    assert found["comparisons"][0]["units"] == ["6 recordings", "6 recordings"]
+
+
+def test_page_and_picture_are_written_with_their_folders(run, tmp_path, cohorts):
+    html, png = tmp_path / "out" / "r.html", tmp_path / "out" / "r.png"
+    run(record(tmp_path / "r.csv"), *cohorts, "--html", html, "--png", png)
+    assert html.read_text().startswith("<!doctype html>")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(MienError, match="cannot be written"):
+        run(tmp_path / "r.csv", "--html", tmp_path / "r.csv" / "x.html")
+
+
+def test_cohorts_in_the_terminal(run, cohorts):
+    output = run(*cohorts).stdout
+    assert "before and after compared" in output
+    assert "before: only 6 recordings" in output
+    (happy,) = [line for line in output.splitlines() if line.startswith("happy") and "+1.00" in line]
+    assert "0 %" in happy
+
+
+def test_one_recording_each_is_compared_by_blocks(run, tmp_path):
+    frames = [frame(float(t), face()) for t in range(120)]
+    a, b = record(tmp_path / "a.csv", frames), record(tmp_path / "b.csv", frames)
+    output = run("--cohort", f"a={a}", "--cohort", f"b={b}", "--block", 10).stdout
+    assert "a: 12 blocks of 10 s · b: 12 blocks of 10 s" in output
+    assert "the interval speaks for it and for no other" in output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "give a recording, or cohorts"),
+        (["--cohort", "a=x.csv"], "one cohort has nothing to be compared with"),
+        (["--cohort", "a", "--cohort", "b=x.csv"], "is not NAME=FILES"),
+        (["--cohort", "a=,", "--cohort", "b=x.csv"], "is not NAME=FILES"),
+    ],
+)
+def test_wrong_use_is_said(words, message, run):
+    assert message in " ".join(run(*words, code=2).stderr.replace("│", " ").split())
+
+
+def test_names_of_cohorts_are_distinct(run, tmp_path):
+    path = record(tmp_path / "a.csv")
+    result = run("--cohort", f"a={path}", "--cohort", f"a={path}", code=2)
+    assert "two cohorts have the same name" in result.stderr
+
+
+def test_what_cannot_be_read_or_compared_is_an_error(run, tmp_path):
+    with pytest.raises(MienError, match="no such file"):
+        run(tmp_path / "none.csv")
+    path, nobody = record(tmp_path / "a.csv"), record(tmp_path / "b.csv", [frame(0.0)])
+    with pytest.raises(MienError, match="cohort 'b' has no face"):
+        run("--cohort", f"a={path}", "--cohort", f"b={nobody}")
