@@ -1,0 +1,238 @@
+"""Write the generated parts of README.md and docs/: between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
+
+    python benchmarks/tables.py [--check]
+
+Figures of accuracy come from results/private_test.jsonl alone, those of speed and memory from benchmarks/results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mien.evaluation import ledger
+from mien.evaluation.report import markdown_table
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("README.md", "docs/measuring.md", "docs/benchmarks.md", "docs/preprocessing.md")
+LEDGER = Path("results/private_test.jsonl")
+RESULTS = Path("benchmarks/results")
+
+_BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; end with 1 if a document is out of date")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the repository")
+    options = parser.parse_args()
+    stale = []
+    for name in DOCUMENTS:
+        path = options.root / name
+        text = path.read_text(encoding="utf-8")
+        current = updated(text, options.root)
+        if current != text:
+            stale.append(name)
+            if not options.check:
+                path.write_text(current, encoding="utf-8")
+    if stale:
+        print(f"{'out of date, make tables' if options.check else 'written'}: {', '.join(stale)}")
+    if stale and options.check:
+        sys.exit(1)
+
+
+def updated(document: str, root: Path) -> str:
+    """The document with every generated part made anew from the measurements below ``root``.
+
+    Raises:
+        KeyError: it asks for a part that nothing generates.
+    """
+    return _BLOCK.sub(lambda match: f"{match[1]}{GENERATORS[match[2]](root).strip()}\n{match[3]}", document)
+
+
+def accuracy(root: Path) -> str:
+    """Each recipe's accuracy on FER2013's PrivateTest, the mean over its seeds."""
+    path = root / LEDGER
+    if not path.is_file():
+        return _missing("mien evaluate MODEL fer2013 --split private --ledger results/private_test.jsonl")
+    entries = {
+        (entry.recipe or entry.model, entry.mirror, entry.identity): entry
+        for entry in ledger.read(path)
+        if (entry.dataset, entry.split) == ("fer2013", "private")
+    }
+    rows = []
+    for name in dict.fromkeys(key[0] for key in entries):
+        single = [entry for key, entry in entries.items() if key[:2] == (name, False)]
+        mirrored = [entry for key, entry in entries.items() if key[:2] == (name, True)]
+        values = (single or mirrored)[0].parameters
+        seeds = len({entry.identity for entry in (*single, *mirrored)})
+        clean = [e.accuracy_without_leaks for e in single if e.accuracy_without_leaks is not None]
+        columns = (_mean([e.accuracy for e in single]), _mean([e.accuracy for e in mirrored]), _mean(clean))
+        rows.append((f"`{name}`", f"{values:,}", str(seeds), *columns))
+    heads = ("model", "values", "runs", "single crop", "with the mirrored face", "single crop, without leaked rows")
+    return _table(heads, sorted(rows, key=lambda row: row[3], reverse=True))
+
+
+def full_ledger(root: Path) -> str:
+    """Every measurement in the ledger."""
+    path = root / LEDGER
+    return markdown_table(path) if path.is_file() else _missing("mien evaluate … --ledger results/private_test.jsonl")
+
+
+def speed(root: Path) -> str:
+    """The few figures of speed and memory that a newcomer wants."""
+    crops, cold, folder = (_read(root, name) for name in ("crops", "cold", "folder"))
+    if crops is None or cold is None or folder is None:
+        return _missing("make bench")
+    read = next(row for row in cold["rows"] if row["command"] == "mien read")
+    best = {row["model"]: row for row in crops["rows"] if row["batch"] == 8}
+    lines = [
+        f"- `{name}`: {row['faces_per_second']:,.0f} faces a second from crop to reading (batch 8), "
+        f"{row['speed_over_torch_eager']:.1f} times torch eager"
+        for name, row in best.items()
+    ]
+    share, most = folder["share_of_decode_and_detect"], max(folder["peak_mb"].values())
+    lines += [
+        (
+            f"- one picture from a cold start: {read['cpu_seconds']['p50']:.2f} CPU seconds, "
+            f"{read['peak_mb']['p50']:.0f} MB"
+        ),
+        (
+            f"- a folder of {folder['pictures']:,} pictures: {share:.0%} of the speed of decoding and finding faces "
+            f"alone, in {most:.0f} MB"
+        ),
+    ]
+    machine = crops["machine"]
+    return "\n".join([*lines, "", f"Measured on one thread of {_named(machine)}; [all figures](docs/benchmarks.md)."])
+
+
+def crops_table(root: Path) -> str:
+    """From crop to reading."""
+    found = _read(root, "crops")
+    if found is None:
+        return _missing("make bench")
+    rows = []
+    for row in found["rows"]:
+        times = [row["milliseconds"][name] for name in ("crop_to_reading", "network_onnx", "network_torch_eager")]
+        rate, ratio = f"{row['faces_per_second']:,.0f}", f"{row['speed_over_torch_eager']:.1f}"
+        rows.append((f"`{row['model']}`", str(row["batch"]), *map(_spread, times), rate, ratio))
+    heads = ("model", "batch", "crop to reading, ms", "network alone, ms", "torch eager, ms", "faces/s", "over torch")
+    goal = f"The goal is {found['goal']:,} faces a second at batch 8 with `resezap`."
+    return f"{_table(heads, rows)}\n\n{goal} {_footer(found)}"
+
+
+def cold_table(root: Path) -> str:
+    """One picture in a fresh process."""
+    found = _read(root, "cold")
+    if found is None:
+        return _missing("make bench")
+    rows = [
+        (
+            f"`{row['command']}`" if row["command"] != "python alone" else row["command"],
+            _spread(row["cpu_seconds"]),
+            _goal(row["cpu_seconds_goal"]),
+            _spread(row["peak_mb"], digits=0),
+            _goal(row["peak_mb_goal"]),
+        )
+        for row in found["rows"]
+    ]
+    heads = ("process", "CPU seconds", "goal", "peak memory, MB", "goal")
+    return f"{_table(heads, rows)}\n\n{found['runs']} processes of each kind. {_footer(found)}"
+
+
+def folder_table(root: Path) -> str:
+    """A folder of pictures."""
+    found = _read(root, "folder")
+    if found is None:
+        return _missing("make bench")
+    names = {"mien": "`mien`, decode to reading", "decode_and_detect": "decode and detect alone"}
+    rows = [
+        (label, _spread(found["milliseconds_per_picture"][name]), f"{found['pictures_per_second'][name]:.1f}")
+        for name, label in names.items()
+    ]
+    memory = ", ".join(f"{mb:.0f} MB over {int(count):,} pictures" for count, mb in found["peak_mb"].items())
+    return (
+        f"{_table(('', 'ms a picture', 'pictures/s'), rows)}\n\n"
+        f"`mien` reaches {found['share_of_decode_and_detect']:.1%} of the speed of decoding and detecting alone (goal "
+        f"{found['share_goal']:.0%}). Peak memory: {memory}. Detector {found['detector']}. {_footer(found)}"
+    )
+
+
+def framing_table(root: Path) -> str:
+    """How FER2013 frames its faces."""
+    found = _read(root, "framing")
+    if found is None:
+        return _missing("python benchmarks/framing.py")
+    rows = []
+    for name in ("yunet", "haar"):
+        box = found[name]["box"]
+        fractions = [f"{box[key]:.3f}" for key in ("width", "height", "shift_x", "shift_y")]
+        rows.append((name, f"{found[name]['found']:,} of {found['rows']:,}", *fractions))
+    boxes = _table(("detector", "found", "box width", "box height", "crop's middle, x", "crop's middle, y"), rows)
+    parts = ("right eye", "left eye", "nose tip", "right mouth corner", "left mouth corner")
+    points = [(part, *(f"{v:.3f}" for v in at)) for part, at in zip(parts, found["yunet"]["template"], strict=True)]
+    return f"{boxes}\n\n{_table(('landmark', 'x', 'y'), points)}"
+
+
+GENERATORS: dict[str, Callable[[Path], str]] = {
+    "accuracy": accuracy,
+    "ledger": full_ledger,
+    "speed": speed,
+    "crops": crops_table,
+    "cold": cold_table,
+    "folder": folder_table,
+    "framing": framing_table,
+}
+"""What can stand in a document, by name."""
+
+
+def _read(root: Path, name: str) -> dict[str, Any] | None:
+    path = root / RESULTS / f"{name}.json"
+    if not path.is_file():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _missing(command: str) -> str:
+    return f"Nothing has been measured yet; `{command}` does it."
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    aligned = ["---"] + ["---:"] * (len(heads) - 1)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, aligned, *rows))
+
+
+def _mean(shares: Sequence[float]) -> str:
+    if not shares:
+        return "–"
+    spread = f" ({100 * min(shares):.2f}–{100 * max(shares):.2f})" if len(shares) > 1 else ""
+    return f"{100 * sum(shares) / len(shares):.2f} %{spread}"
+
+
+def _spread(percentiles: dict[str, float], *, digits: int = 2) -> str:
+    return f"{percentiles['p50']:.{digits}f} ({percentiles['p95']:.{digits}f})"
+
+
+def _goal(value: float | None) -> str:
+    return "" if value is None else f"< {value}"
+
+
+def _named(machine: dict[str, Any]) -> str:
+    return f"{machine['cpu']} ({machine['cores']} cores, {machine['system']})"
+
+
+def _footer(found: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items() if version)
+    threads = f"{found['threads']} thread{'' if found['threads'] == 1 else 's'}"
+    commit = (found["commit"] or "no commit")[:7] + ("-dirty" if (found["commit"] or "").endswith("-dirty") else "")
+    return f"{threads} of {_named(found['machine'])}; {versions}; {found['time'][:10]} at {commit}."
+
+
+if __name__ == "__main__":
+    main()
