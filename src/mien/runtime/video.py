@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import av
 
@@ -21,6 +21,7 @@ from mien.runtime.shots import ArrayShot, Converter, DecodedShot, Shot
 if TYPE_CHECKING:
     from av import VideoFrame
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
 
 Say = Callable[[str], None]
@@ -31,6 +32,8 @@ FPS = 25.0
 
 CONNECTING, READING = 10.0, 5.0
 """Seconds that a network stream may take to open, and to send something."""
+
+_NOTHING = "not one picture in it can be decoded; it was cut short or never finished: copy or record it again"
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
@@ -119,6 +122,7 @@ class VideoFile:
         self._stream = video_stream(name, container)
         self._stream.thread_type = "FRAME" if threads > 1 else "NONE"
         self._stream.codec_context.thread_count = threads
+        self._end = _announced_end(container, self._stream)
         self._closed = False
 
     def shots(self) -> Generator[Shot, None, None]:
@@ -137,26 +141,18 @@ class VideoFile:
         finally:
             self._container.close()
         if index < 0:
-            reason = f"({frames.broken})" if frames.broken else "; it was cut short or never finished: copy it again"
-            raise VideoError(f"{self.name}: not one picture of this video can be decoded {reason}")
+            raise VideoError(f"{self.name}: {_NOTHING}")
         if frames.damaged:
             self._say(
                 f"{self.name}: {frames.damaged} damaged picture{'s were' if frames.damaged > 1 else ' was'} skipped"
             )
-        end = self._announced_end()
-        if frames.broken or time < end - max(0.5, 0.02 * end):
-            announced = f" of {end:.1f} s" if end > time else ""
+        if frames.broken or time < self._end - max(0.5, 0.02 * self._end):
+            announced = f" of {self._end:.1f} s" if self._end > time else ""
             self._say(f"{self.name}: the file is cut short, it was read as far as it goes: {time:.1f} s{announced}")
 
     def close(self) -> None:
         """End :meth:`shots`."""
         self._closed = True
-
-    def _announced_end(self) -> float:
-        """Seconds that the header promises; 0 where it promises nothing."""
-        if self._stream.duration is not None and self._stream.time_base is not None:
-            return float(self._stream.duration * self._stream.time_base)
-        return (self._container.duration or 0) / av.time_base
 
 
 class PictureFolder:
@@ -226,17 +222,9 @@ class Decoding:
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """The frames, with :attr:`time` set for each."""
-        packets = self._container.demux(self._stream)
-        while True:
+        for packet in self._packets():
             try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.FFmpegError as error:
-                self.broken = error.strerror
-                return
-            try:
-                frames = packet.decode()
+                frames = self._stream.decode(packet)
             except av.FFmpegError:
                 self.damaged += 1
                 continue
@@ -246,6 +234,20 @@ class Decoding:
                     continue
                 self._stamp(frame)
                 yield frame
+
+    def _packets(self) -> Iterator[Packet[Any] | None]:
+        """What the container holds; then None where it breaks off, for the frames that the decoder still has."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.FFmpegError as error:
+                self.broken = error.strerror
+                yield None
+                return
+            yield packet
 
     def _stamp(self, frame: VideoFrame) -> None:
         """A frame without a time stamp comes one usual interval after the last one."""
@@ -272,6 +274,8 @@ def open_container(name: str, address: str) -> InputContainer:
         raise VideoError(f"{name}: no answer within {CONNECTING:.0f} s; check the address and the network") from None
     except av.error.InvalidDataError:
         raise VideoError(f"{name}: not a video that FFmpeg can read; is it another kind of file?") from None
+    except av.error.EOFError:
+        raise VideoError(f"{name}: {_NOTHING}") from None
     except av.error.ProtocolNotFoundError:
         raise VideoError(f"{name}: FFmpeg does not know this kind of address; use rtsp:// or http://") from None
     except (av.FFmpegError, OSError) as error:
@@ -287,7 +291,9 @@ def video_stream(name: str, container: InputContainer) -> VideoStream:
     if not container.streams.video:
         kinds = sorted({stream.type for stream in container.streams})
         container.close()
-        raise VideoError(f"{name}: there is no video in it, only {' and '.join(kinds) or 'nothing'}")
+        if not kinds:
+            raise VideoError(f"{name}: {_NOTHING}")
+        raise VideoError(f"{name}: there is no video in it, only {' and '.join(kinds)}")
     stream = container.streams.video[0]
     if cast("object | None", stream.codec_context) is None:
         container.close()
@@ -318,6 +324,13 @@ def _open_file(path: Path) -> InputContainer:
             f"{path}: an MP4 without its index, which is written last: it was cut short or never finished; "
             "copy or record it again"
         ) from None
+
+
+def _announced_end(container: InputContainer, stream: VideoStream) -> float:
+    """Seconds that the header promises; 0 where it promises nothing."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / av.time_base
 
 
 def _turns(frame: VideoFrame) -> int:
