@@ -17,10 +17,11 @@ import pytest
 
 from mien.core.errors import VideoError
 from mien.runtime import live
+from mien.runtime.decode import open_container
 from mien.runtime.live import Camera, NetworkStream
 from mien.runtime.pump import Pump
 from mien.runtime.shots import ArrayShot, DecodedShot
-from mien.runtime.video import PictureFolder, VideoFile, open_container, open_source
+from mien.runtime.video import PictureFolder, VideoFile, open_source
 from runtime.streams import ListSource, moving_faces, write_video
 
 FASTSTART = {"movflags": "faststart"}

@@ -12,9 +12,10 @@ import cv2
 
 from mien.core.errors import VideoError
 from mien.core.preprocess import Image
+from mien.runtime.decode import Decoding, open_container, video_stream
 from mien.runtime.media import quiet
 from mien.runtime.shots import ArrayShot, Converter, DecodedShot, Shot
-from mien.runtime.video import Decoding, Say, open_container, video_stream
+from mien.runtime.video import Say
 
 if TYPE_CHECKING:
     from av.container import InputContainer

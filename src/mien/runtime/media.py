@@ -151,7 +151,7 @@ def _upright(picture: Image, way: int) -> Image:
     return picture if flip is None else cast(Image, cv2.flip(picture, flip))
 
 
-class Quiet:
+class _Quiet:
     """OpenCV's log switched off while any thread is inside: a broken file is reported once, by us."""
 
     def __init__(self) -> None:
@@ -172,4 +172,4 @@ class Quiet:
                 cv2.utils.logging.setLogLevel(self._level)
 
 
-quiet = Quiet()
+quiet = _Quiet()

@@ -1,0 +1,162 @@
+"""FFmpeg containers: opened with errors that say what is wrong, and decoded past what is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import av
+
+from mien.core.errors import VideoError
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+CONNECTING, READING = 10.0, 5.0
+"""Seconds that a network stream may take to open, and to send something."""
+
+NOTHING = "not one picture in it can be decoded; it was cut short or never finished: copy or record it again"
+"""What is said of a video without pictures."""
+
+_USUAL_RATE = 25.0
+
+
+class Decoding:
+    """Iterates over the frames that can be decoded, and remembers how it went.
+
+    Attributes:
+        time: seconds of the frame at hand, from the first one on.
+        damaged: packets and frames that could not be decoded so far.
+        broken: why the container could not be read to its end, where that is so.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        """Start at the container's beginning."""
+        self.time = 0.0
+        self.damaged = 0
+        self.broken: str | None = None
+        self._container = container
+        self._stream = stream
+        self._first: float | None = None
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        """The frames, with :attr:`time` set for each."""
+        for packet in self._packets():
+            try:
+                frames = self._stream.decode(packet)
+            except av.FFmpegError:
+                self.damaged += 1
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self.damaged += 1
+                    continue
+                self._stamp(frame)
+                yield frame
+
+    def _packets(self) -> Iterator[Packet[Any] | None]:
+        """What the container holds; then None where it breaks off, for the frames that the decoder still has."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.FFmpegError as error:
+                self.broken = error.strerror
+                yield None
+                return
+            yield packet
+
+    def _stamp(self, frame: VideoFrame) -> None:
+        """A frame without a time stamp comes one usual interval after the last one."""
+        stamp = cast("float | None", frame.time)
+        if stamp is not None:
+            self._first = stamp if self._first is None else self._first
+            self.time = stamp - self._first
+        elif self._first is None:
+            self._first = 0.0
+        else:
+            self.time += 1 / float(self._stream.average_rate or _USUAL_RATE)
+
+
+def open_container(name: str, address: str) -> InputContainer:
+    """Open a file or URL with FFmpeg.
+
+    Raises:
+        VideoError: it cannot be opened; the message says why.
+    """
+    options = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
+    try:
+        return av.open(address, options=options, timeout=(CONNECTING, READING))
+    except av.error.ExitError:
+        raise VideoError(f"{name}: no answer within {CONNECTING:.0f} s; check the address and the network") from None
+    except av.error.InvalidDataError:
+        raise VideoError(f"{name}: not a video that FFmpeg can read; is it another kind of file?") from None
+    except av.error.EOFError:
+        raise VideoError(f"{name}: {NOTHING}") from None
+    except av.error.ProtocolNotFoundError:
+        raise VideoError(f"{name}: FFmpeg does not know this kind of address; use rtsp:// or http://") from None
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(f"{name}: cannot be opened ({error.strerror or error})") from None
+
+
+def video_stream(name: str, container: InputContainer) -> VideoStream:
+    """The video of a container; closes it where there is none that can be decoded.
+
+    Raises:
+        VideoError: there is none, or its code is unknown.
+    """
+    if not container.streams.video:
+        kinds = sorted({stream.type for stream in container.streams})
+        container.close()
+        if not kinds:
+            raise VideoError(f"{name}: {NOTHING}")
+        raise VideoError(f"{name}: there is no video in it, only {' and '.join(kinds)}")
+    stream = container.streams.video[0]
+    if cast("object | None", stream.codec_context) is None:
+        container.close()
+        raise VideoError(f"{name}: its video is in a code that this FFmpeg cannot decode; convert it to H.264")
+    return stream
+
+
+def open_file(path: Path) -> InputContainer:
+    """Open a local file.
+
+    Raises:
+        VideoError: it is missing, empty, cut short before its index, or no video.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
+        raise VideoError(f"{path}: {reason}") from None
+    if not head:
+        raise VideoError(f"{path}: the file is empty (0 bytes)")
+    try:
+        return open_container(str(path), f"file:{path}")
+    except VideoError:
+        if head[4:8] != b"ftyp":
+            raise
+        raise VideoError(
+            f"{path}: an MP4 without its index, which is written last: it was cut short or never finished; "
+            "copy or record it again"
+        ) from None
+
+
+def announced_end(container: InputContainer, stream: VideoStream) -> float:
+    """Seconds that the header promises; 0 where it promises nothing."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / av.time_base
+
+
+def turns(frame: VideoFrame) -> int:
+    """Quarter turns counter-clockwise that bring a frame upright; angles between are left as they are."""
+    quarter, rest = divmod(round(frame.rotation), 90)
+    return quarter % 4 if rest == 0 else 0
