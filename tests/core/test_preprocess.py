@@ -67,6 +67,22 @@ def test_outside_the_picture_the_edge_repeats():
     assert (crop == 77).all()
 
 
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("x", [20_000, 39_950, -60])
+def test_a_face_in_a_panorama_is_cut_out_as_in_a_small_picture(x, turned):
+    panorama = np.zeros((200, 40_000, 3), np.uint8)
+    panorama[:] = np.abs(np.arange(40_000) % 400 - 200)[None, :, None]
+    start = min(max(x - 300, 0), 39_200)
+    quarter = np.array([[0, -1], [1, 0]]) if turned else np.eye(2)
+    points = np.array([x + 60, 100]) + (TEMPLATE - 0.5) @ quarter * 120
+    shift = np.array([start, 0])
+    whole = crop_face(panorama, face(points, Box(x, 40, 120, 120)), SPEC)
+    part = crop_face(
+        np.ascontiguousarray(panorama[:, start : start + 800]), face(points - shift, Box(x - start, 40, 120, 120)), SPEC
+    )
+    assert np.abs(whole.astype(int) - part).max() <= 2
+
+
 def test_a_large_face_is_averaged_not_skipped():
     stripes = np.zeros((960, 960), np.uint8)
     stripes[::2] = 200

@@ -28,6 +28,9 @@ The mean over the Training rows in which YuNet finds a face, made symmetric: pri
 
 _MAX_OVERSAMPLING = 16
 
+_SAMPLING_LIMIT = 32_767
+"""``cv2.warpAffine`` refuses pictures with a side of so many pixels or more."""
+
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
@@ -80,6 +83,8 @@ def crop_face(picture: Image, face: Face, spec: InputSpec) -> Image:
         to_unit = _similarity(face.landmarks, TEMPLATE)
     else:
         to_unit = _from_box(face.box)
+    if max(picture.shape[:2]) >= _SAMPLING_LIMIT:
+        picture, to_unit = _surroundings(picture, to_unit, spec)
     return _finish(_warp(picture, to_unit, spec), spec)
 
 
@@ -116,6 +121,19 @@ def _similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDA
 
 def _from_box(box: Box) -> NDArray[np.float64]:
     return np.array([[1 / box.width, 0, -box.x / box.width], [0, 1 / box.height, -box.y / box.height]])
+
+
+def _surroundings(picture: Image, to_unit: NDArray[np.float64], spec: InputSpec) -> tuple[Image, NDArray[np.float64]]:
+    """The part of a picture that a crop shows, and the matrix that maps it; the rest of a panorama is cut away."""
+    low, high = -spec.margin, 1 + spec.margin
+    square = np.array([[low, high, low, high], [low, low, high, high]])
+    corners = np.linalg.solve(to_unit[:, :2], square - to_unit[:, 2:])
+    height, width = picture.shape[:2]
+    left, top = np.clip(np.floor(corners.min(axis=1)) - 2, 0, (width - 1, height - 1)).astype(int)
+    right, bottom = np.clip(np.ceil(corners.max(axis=1)) + 2, (left + 1, top + 1), (width, height)).astype(int)
+    moved = to_unit.copy()
+    moved[:, 2] += to_unit[:, :2] @ (left, top)
+    return picture[top:bottom, left:right], moved
 
 
 def _warp(picture: Image, to_unit: NDArray[np.float64], spec: InputSpec) -> Image:

@@ -35,9 +35,6 @@ Model = str | Path | OnnxClassifier
 OnError = Callable[[str, PictureError], None]
 """Told the source and the error of a picture that could not be read."""
 
-_SAMPLING_LIMIT = 32_767
-"""``cv2.warpAffine`` refuses pictures with a side of so many pixels or more."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Found:
@@ -209,7 +206,7 @@ class Recognizer:
         for spec in {model.input for model in self.models}:
             crops[spec] = np.empty((len(faces), *spec.shape), dtype=np.uint8)
             for index, face in enumerate(faces):
-                crops[spec][index] = crop_face(*_surroundings(image, face), spec)
+                crops[spec][index] = crop_face(image, face, spec)
         return _Found(source, image.shape[1], image.shape[0], faces, crops)
 
     def _read_file(self, path: str | Path) -> Image:
@@ -240,18 +237,6 @@ class Recognizer:
             source=found.source,
             rejected=len(found.faces) - len(faces),
         )
-
-
-def _surroundings(picture: Image, face: Face) -> tuple[Image, Face]:
-    """A face with what is around it, where the picture has a side that OpenCV cannot sample from."""
-    if max(picture.shape) < _SAMPLING_LIMIT:
-        return picture, face
-    (x, y), reach = face.box.center, min(2 * face.box.width, _SAMPLING_LIMIT / 2 - 1)
-    left, top = max(int(x - reach), 0), max(int(y - reach), 0)
-    box = replace(face.box, x=face.box.x - left, y=face.box.y - top)
-    landmarks = None if face.landmarks is None else face.landmarks - np.array([left, top], dtype=np.float32)
-    window = picture[top : max(int(y + reach), 1), left : max(int(x + reach), 1)]
-    return window, replace(face, box=box, landmarks=landmarks)
 
 
 def _source(picture: Picture) -> str | None:
