@@ -197,7 +197,8 @@ class Track:
         id: 1, 2, 3 … in the order of appearance; never used again within a stream.
         since: seconds from the start of the stream at which the face was first seen.
         detected: whether a detector found the face in this very frame; otherwise its box was carried on.
-        smoothed: the first model's probabilities smoothed over the track; None before the first measurable frame.
+        smoothed: the first model's probabilities smoothed over the track; None before the first measurable frame, and
+            once none came for longer than the smoothing's ``max_gap``.
         held: the expression that stands by hysteresis; None while uncertain.
     """
 
