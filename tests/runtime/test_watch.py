@@ -111,7 +111,7 @@ def test_whole_pictures_are_searched_now_and_then_and_small(yunet):
         follower.follow(shot)
     assert detector.searches <= 5
     assert detector.looks <= 40
-    assert detector.sizes == {(360, 640, 3)}
+    assert detector.sizes == {(360, 640, 3), (180, 320, 3)}
 
 
 @pytest.mark.parametrize("every", [1, 4, 15])
