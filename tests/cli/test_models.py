@@ -54,6 +54,15 @@ def test_show(mien, home):
     assert isinstance(mien("show", "mime").exception, UnknownModelError)
 
 
+def test_show_tells_how_the_bundled_model_was_measured(mien):
+    metrics = json.loads(mien("show", "tiny", "--json").stdout)["manifest"]["metrics"]
+    assert {metric["split"] for metric in metrics} == {"public", "private"}
+    text = mien("show", "tiny").stdout
+    for metric in metrics:
+        assert f"{metric['accuracy']:.1%}" in text
+        assert metric["protocol"].split(";")[0] in text
+
+
 def test_pull_from_a_file_and_verify(mien, home):
     result = mien("pull", "yunet", "--from", yunet_file())
     assert result.exit_code == 0, result.output

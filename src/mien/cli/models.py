@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mien.core.manifest import Metric
     from mien.runtime.library import Entry
 
 group = typer.Typer(help="List, show, pull and verify models.", no_args_is_help=True)
@@ -47,7 +50,8 @@ def show(
     """Show everything known about a model: origin, licences, labels and measurements."""
     from mien.runtime.library import entry
 
-    facts = _to_dict(entry(name))
+    found = entry(name)
+    facts = _to_dict(found)
     if json_:
         print(json.dumps(facts, indent=2))
         return
@@ -57,12 +61,13 @@ def show(
 
     table = Table.grid(padding=(0, 2, 0, 0))
     manifest = facts.pop("manifest", {})
-    metrics = manifest.pop("metrics", [])
+    manifest.pop("metrics", None)
     for key, value in (facts | manifest).items():
         table.add_row(Text(key.replace("_", " "), style="dim"), Text(_plain(value)))
-    for metric in metrics:
-        table.add_row(Text("measured", style="dim"), Text(_plain(metric)))
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    if found.manifest and found.manifest.metrics:
+        console.print(_measurements(found.manifest.metrics))
 
 
 @group.command()
@@ -103,6 +108,32 @@ def verify() -> None:
             print(f"mien: {name}: {error}", file=sys.stderr)
     if damaged:
         raise typer.Exit(1)
+
+
+def _measurements(metrics: tuple[Metric, ...]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, title="measured", title_justify="left", title_style="dim")
+    for column in ("on", "how", "n", "accuracy", "95 % interval", "without leaks", "macro F1", "log loss", "ECE"):
+        table.add_column(column, justify="left" if column in ("on", "how") else "right")
+    for metric in metrics:
+        low, high = metric.accuracy_interval
+        table.add_row(
+            f"{metric.dataset} {metric.split}",
+            metric.protocol.partition(";")[0],
+            f"{metric.n:,}",
+            f"{metric.accuracy:.1%}",
+            f"{low:.1%} to {high:.1%}",
+            _known(metric.accuracy_without_leaks, ".1%"),
+            _known(metric.macro_f1, ".3f"),
+            _known(metric.log_loss, ".3f"),
+            _known(metric.expected_calibration_error, ".1%"),
+        )
+    return table
+
+
+def _known(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def _to_dict(entry: Entry) -> dict[str, Any]:
