@@ -150,7 +150,11 @@ def test_the_limit_of_pixels_can_be_moved(mien, pictures):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(["--provider", "abacus"], "'abacus' is not available"), (["--detector", "yunet"], "mien models pull yunet")],
+    [
+        (["--provider", "abacus"], "'abacus' is not available"),
+        (["--detector", "yunet"], "mien models pull yunet"),
+        (["--detector", "yunett"], "did you mean 'yunet'"),
+    ],
 )
 def test_what_cannot_be_used_is_said(options, message, mien, pictures):
     result = mien(pictures, *options)
@@ -159,7 +163,7 @@ def test_what_cannot_be_used_is_said(options, message, mien, pictures):
 
 
 def test_a_wrong_option_is_a_wrong_usage(mien, pictures):
-    assert mien(pictures, "--detector", "eyes").exit_code == 2
+    assert mien(pictures, "--threads", "none").exit_code == 2
     assert mien().exit_code == 2
 
 

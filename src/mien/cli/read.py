@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,14 +14,6 @@ from mien.core.errors import PictureError
 if TYPE_CHECKING:
     from mien.runtime.recognizer import Recognizer
     from mien.runtime.sinks import Sink
-
-
-class DetectorChoice(StrEnum):
-    """Face detectors by name."""
-
-    auto = "auto"
-    haar = "haar"
-    yunet = "yunet"
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +27,8 @@ def read(
         list[str] | None, typer.Option(help="Name or path of a model; give it again to compare several.")
     ] = None,
     detector: Annotated[
-        DetectorChoice, typer.Option(help="Face detector; auto is YuNet once pulled, else Haar.")
-    ] = DetectorChoice.auto,
+        str, typer.Option(help="Face detector: auto (YuNet once pulled, else Haar), haar, yunet, or an installed one.")
+    ] = "auto",
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     csv: Annotated[Path | None, typer.Option(help="Write a row for each face and model.", metavar="FILE")] = None,
     annotate: Annotated[Path | None, typer.Option(help="Write annotated pictures here.", metavar="DIR")] = None,
@@ -61,7 +52,7 @@ def read(
     cv2.setNumThreads(threads)
     recognizer = Recognizer(
         model or DEFAULT_MODEL,
-        detector=detector.value,
+        detector=detector,
         provider=provider,
         threads=threads,
         max_pixels=max_pixels,
