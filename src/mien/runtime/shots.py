@@ -79,7 +79,10 @@ class ArrayShot:
 
 
 class Converter:
-    """Parts of decoded frames as RGB. For one thread: it keeps libswscale's preparations for the last few sizes."""
+    """Parts of decoded frames as RGB. For one thread: it keeps libswscale's preparations for the last few sizes.
+
+    Each is told to use one thread: left alone, every size would start as many as there are cores.
+    """
 
     def __init__(self) -> None:
         """Start with nothing prepared."""
@@ -99,7 +102,7 @@ class Converter:
         self._prepared.move_to_end((width, height))
         if len(self._prepared) > 16:
             self._prepared.popitem(last=False)
-        return cast(Image, reformatter.reformat(part, format="rgb24").to_ndarray())
+        return cast(Image, reformatter.reformat(part, format="rgb24", threads=1).to_ndarray())
 
 
 class DecodedShot:
