@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+# One thread a test process: several of them at once would fight for the cores.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8
 
 .DEFAULT_GOAL := help
 .PHONY: help demo install test test-slow lint format bench tables docs-images clean
@@ -26,14 +28,13 @@ help:
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
 
-# One thread a test process: several of them at once would fight for the cores.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto --maxprocesses 8
+	$(PYTEST) -m "not slow"
 
 install: $(VENV)/.dev
 
 test-slow: install
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 lint: install
 	$(BIN)/ruff check .
