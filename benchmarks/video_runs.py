@@ -127,7 +127,7 @@ def agreement(found: Boxes, reference: Boxes) -> dict[str, Any]:
     pairs = list(zip(found, reference, strict=False))
     for own, wanted in pairs:
         overlaps += _matched(own, wanted)
-    faces, finds = (sum(map(len, side)) for side in zip(*pairs, strict=True))
+    finds, faces = (sum(map(len, side)) for side in zip(*pairs, strict=True))
     return {
         "faces": faces,
         "missed": 1 - len(overlaps) / faces,
