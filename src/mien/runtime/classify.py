@@ -132,6 +132,7 @@ def _open(path: Path, provider: str, threads: int) -> ort.InferenceSession:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.enable_mem_pattern = False  # it keeps a plan, and memory, for each number of faces ever seen together
     options.log_severity_level = 4  # what fails is raised; the log would say it a second time
     try:
         session = ort.InferenceSession(str(path), options, providers=[provider])
