@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 import cv2
@@ -12,6 +13,7 @@ import numpy as np
 
 from mien.core.face import Event, Face, Frame, Reading, Track
 from mien.core.preprocess import Image, InputSpec, crop_face
+from mien.runtime.classify import OnnxClassifier
 from mien.runtime.follow import DetectEvery, Follower, Seen, Window, around, cut
 from mien.runtime.pump import Pump
 from mien.runtime.quality import CROP, QualityGate, assess
@@ -27,6 +29,40 @@ UNLIKE = "unlike a face"
 
 _CROP_REACH = 0.75
 """Face sides from a face's centre that its crop can reach, turned by 45 degrees and without a margin."""
+
+
+Choice = Callable[[Sequence[Seen]], Collection[int]]
+"""From the faces seen in a picture to the tracks of those that may be read."""
+
+Readings = list[tuple[Reading, ...]]
+"""For each face that was cut out, one reading for each model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is kept of one picture between looking at it and reading its faces.
+
+    Attributes:
+        width: of the picture, pixels.
+        height: likewise.
+        time: seconds from the start of the stream.
+        seen: the faces that may be read.
+        others: faces that are followed, and were never cut out.
+        reasons: why each of the seen cannot be read, or None.
+        crops: uint8 ``(n, *spec.shape)`` of those that can, for each kind of input.
+    """
+
+    width: int
+    height: int
+    time: float
+    seen: tuple[Seen, ...]
+    others: tuple[Seen, ...]
+    reasons: tuple[str | None, ...]
+    crops: dict[InputSpec, Image]
+
+    def __len__(self) -> int:
+        """Number of faces that were cut out."""
+        return sum(reason is None for reason in self.reasons)
 
 
 class Watcher:
@@ -62,20 +98,40 @@ class Watcher:
 
     def step(self, shot: Shot, source: str | None = None) -> Frame:
         """The frame of the next picture of the stream, whose name is ``source``."""
+        look = self.look(shot)
+        return self.conclude(look, read_together(self._recognizer.models, [look])[0], source)
+
+    def look(self, shot: Shot, *, choose: Choice | None = None) -> Look:
+        """Follow the faces of the next picture, and cut out those that may be read; no network reads them yet.
+
+        Args:
+            shot: the picture.
+            choose: which faces may be read; None for all.
+        """
         seen = self._follower.follow(shot)
-        reasons, crops = self._cut_out(shot, seen)
-        readings = self._read(reasons, crops)
-        faces, rejected, events = self._judge(shot, seen, reasons, readings)
+        chosen = None if choose is None else choose(seen)
+        mine = tuple(one for one in seen if chosen is None or one.track in chosen)
+        others = tuple(one for one in seen if chosen is not None and one.track not in chosen)
+        reasons, crops = self._cut_out(shot, mine)
+        stacked = {spec: np.stack(images) for spec, images in crops.items() if images}
+        return Look(shot.width, shot.height, shot.time, mine, others, tuple(reasons), stacked)
+
+    def conclude(self, look: Look, readings: Sequence[tuple[Reading, ...]], source: str | None = None) -> Frame:
+        """The frame of a picture that was looked at, from the readings of what was cut out of it.
+
+        Looks must be concluded in the order in which they were made.
+        """
+        faces, rejected, events = self._judge(look, iter(readings))
         return Frame(
-            width=shot.width,
-            height=shot.height,
+            width=look.width,
+            height=look.height,
             faces=tuple(sorted(faces, key=lambda face: -face.box.area)),
             detector=self._recognizer.detector.name,
             models=self._names,
             source=source,
-            time=shot.time,
+            time=look.time,
             rejected=rejected,
-            events=(*self._endings(shot.time), *events),
+            events=(*self._endings(look.time), *events),
         )
 
     def _cut_out(self, shot: Shot, seen: Sequence[Seen]) -> tuple[list[str | None], dict[InputSpec, list[Image]]]:
@@ -111,27 +167,12 @@ class Watcher:
             return one.window if area is not None else None
         return cut(shot, area)
 
-    def _read(
-        self, reasons: Sequence[str | None], crops: dict[InputSpec, list[Image]]
-    ) -> Iterator[tuple[Reading, ...]]:
-        """The readings of each face that can be read: one call of each network for all of them."""
-        if all(reason is not None for reason in reasons):
-            return iter(())
-        stacked = {spec: np.stack(images) for spec, images in crops.items()}
-        return iter(list(zip(*(model.read(stacked[model.input]) for model in self._recognizer.models), strict=True)))
-
-    def _judge(
-        self,
-        shot: Shot,
-        seen: Sequence[Seen],
-        reasons: Sequence[str | None],
-        readings: Iterator[tuple[Reading, ...]],
-    ) -> tuple[list[Face], int, list[Event]]:
+    def _judge(self, look: Look, readings: Iterator[tuple[Reading, ...]]) -> tuple[list[Face], int, list[Event]]:
         """The faces with all that is known of them, the number of finds that are none, and the events."""
         faces: list[Face] = []
         events: list[Event] = []
         rejected = 0
-        for one, given in zip(seen, reasons, strict=True):
+        for one, given in zip(look.seen, look.reasons, strict=True):
             reason, own = given, () if given is not None else next(readings)
             if own and self._recognizer.accepts(own):
                 self._accepted.add(one.track)
@@ -140,7 +181,7 @@ class Watcher:
             elif own:
                 rejected += 1
                 continue
-            smoothed, held, more = self._smoother.step(one.track, own[0] if own else None, shot.time)
+            smoothed, held, more = self._smoother.step(one.track, own[0] if own else None, look.time)
             events += more
             track = Track(one.track, self._follower.tracker.since(one.track), one.detected, smoothed, held)
             faces.append(replace(one.face, readings=own, unmeasurable=reason, track=track))
@@ -153,6 +194,17 @@ class Watcher:
         for track in ended:
             self._reasons.pop(track, None)
         return [event for track in ended for event in self._smoother.close(track, time)]
+
+
+def read_together(models: Sequence[OnnxClassifier], looks: Sequence[Look]) -> list[Readings]:
+    """The readings of each look's faces: one call of each network for all of them, of however many streams."""
+    counts = [len(look) for look in looks]
+    full = [look for look in looks if len(look)]
+    if not full:
+        return [[] for _ in looks]
+    by_model = [model.read(np.concatenate([look.crops[model.input] for look in full])) for model in models]
+    readings = iter(zip(*by_model, strict=True))
+    return [list(islice(readings, count)) for count in counts]
 
 
 def watch_shots(
