@@ -15,7 +15,12 @@
     │   ├── UnknownModelError  no model or network of that name
     │   └── ChecksumError      a file is not the one its sha256 names
     ├── DownloadError          a model could not be fetched
-    └── TrainingError          a run cannot be started, resumed or exported
+    ├── TrainingError          a run cannot be started, resumed or exported
+    └── AppError               the local app cannot do it
+        ├── PolicyError        the law does not let this be done for that purpose in that place
+        ├── ConsentError       nobody consented to it, or no longer, or to another text
+        ├── StoreError         the app's database cannot be read or written
+        └── RoomError          a room refuses, is full, is closed or has vanished
 
 Each message says what is wrong, where, and how to mend it.
 """
@@ -84,6 +89,26 @@ class DownloadError(MienError):
 
 class TrainingError(MienError):
     """A run cannot be started, resumed or exported."""
+
+
+class AppError(MienError):
+    """The local app cannot do what was asked."""
+
+
+class PolicyError(AppError):
+    """The law does not let this be done for that purpose in that place; the message names the source."""
+
+
+class ConsentError(AppError):
+    """Nobody consented to it, or no longer, or to another text."""
+
+
+class StoreError(AppError):
+    """The app's database cannot be read or written."""
+
+
+class RoomError(AppError):
+    """A room refuses, is full, is closed or has vanished."""
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
