@@ -80,7 +80,7 @@ def crop_face(picture: Image, face: Face, spec: InputSpec) -> Image:
     Parts of the crop that lie outside the picture repeat its edge.
     """
     if spec.align == "landmarks" and face.landmarks is not None:
-        to_unit = _similarity(face.landmarks, TEMPLATE)
+        to_unit = similarity(face.landmarks, TEMPLATE)
     else:
         to_unit = _from_box(face.box)
     if max(picture.shape[:2]) >= _SAMPLING_LIMIT:
@@ -106,7 +106,7 @@ def crop_pictures(pictures: list[Image] | Image, spec: InputSpec) -> Image:
     return crops
 
 
-def _similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float64]:
+def similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float64]:
     """Least-squares rotation, scale and shift (no mirroring) from points to points, as a 2 x 3 matrix.
 
     Umeyama (1991) in two dimensions: with points as complex numbers it is one linear regression.
