@@ -6,12 +6,13 @@ import io
 import struct
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image as Pil
 
 from mien.core.errors import PictureError, PictureTooLargeError, UnreadablePictureError
-from mien.runtime.media import as_picture, iter_pictures, read_picture
+from mien.runtime.media import as_picture, decode_picture, iter_pictures, read_picture
 from runtime.toys import png_header
 
 
@@ -235,3 +236,22 @@ def test_arrays(portrait):
 def test_other_arrays_are_refused(array):
     with pytest.raises(PictureError, match="a picture must be"):
         as_picture(array)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".webp", ".tiff", ".bmp"])
+def test_bytes_are_decoded_as_their_file_is(tmp_path, ending):
+    path = tmp_path / f"a{ending}"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8))
+    np.testing.assert_array_equal(decode_picture(path.read_bytes(), "a"), read_picture(path))
+
+
+def test_bytes_that_are_no_picture_are_refused():
+    jpeg = cv2.imencode(".jpg", np.full((40, 60, 3), 90, dtype=np.uint8))[1].tobytes()
+    with pytest.raises(UnreadablePictureError, match=r"frame 3: the file is empty"):
+        decode_picture(b"", "frame 3")
+    with pytest.raises(UnreadablePictureError, match="frame 3: not a picture"):
+        decode_picture(b"hello" * 100, "frame 3")
+    with pytest.raises(UnreadablePictureError, match="frame 3: the file is damaged or cut short"):
+        decode_picture(jpeg[:-100], "frame 3")
+    with pytest.raises(PictureTooLargeError, match="frame 3: 60 x 40"):
+        decode_picture(jpeg, "frame 3", max_pixels=2399)

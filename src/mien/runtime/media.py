@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -61,15 +62,28 @@ def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
     """
     path = Path(path)
     try:
-        _check_header(path, max_pixels)
+        _check_file(path)
+        _check_header(path, str(path), max_pixels)
         data = path.read_bytes()
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
         raise UnreadablePictureError(f"{path}: {reason}") from None
-    problem = damage(data)
-    if problem:
-        raise UnreadablePictureError(f"{path}: the file is damaged or cut short, {problem}; copy it again")
-    return _upright(_to_rgb(_decode(without_profile(data), path), path), orientation(data))
+    return _decode_whole(data, str(path))
+
+
+def decode_picture(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image:
+    """The bytes of a picture file, by whatever way they came, as RGB uint8 ``(height, width, 3)``.
+
+    As :func:`read_picture` does it, and with the same errors; ``name`` stands for the path in them.
+
+    Raises:
+        UnreadablePictureError: empty, cut short, damaged, or not a picture.
+        PictureTooLargeError: more than ``max_pixels``.
+    """
+    if not data:
+        raise UnreadablePictureError(f"{name}: the file is empty (0 bytes)")
+    _check_header(io.BytesIO(data), name, max_pixels)
+    return _decode_whole(data, name)
 
 
 def as_picture(array: NDArray[Any]) -> Image:
@@ -92,45 +106,57 @@ def _endings() -> list[str]:
     return sorted(EXTENSIONS)
 
 
-def _check_header(path: Path, max_pixels: int) -> None:
-    """Refuse what its header shows to be empty, no picture, or too large."""
+def _check_file(path: Path) -> None:
+    """Refuse what is no file with something in it."""
     if path.is_dir():
         raise UnreadablePictureError(f"{path}: is a folder; iter_pictures finds the pictures in it")
     if path.stat().st_size == 0:
         raise UnreadablePictureError(f"{path}: the file is empty (0 bytes)")
+
+
+def _check_header(file: Path | io.BytesIO, name: str, max_pixels: int) -> None:
+    """Refuse what its header shows to be no picture, or too large."""
     try:
-        width, height = imagesize.get(path)
+        width, height = imagesize.get(file)
     except OSError:
         raise
     except Exception as error:  # a damaged header fails in many ways, one for each format
-        raise UnreadablePictureError(f"{path}: its header is damaged ({error}); copy it again") from None
+        raise UnreadablePictureError(f"{name}: its header is damaged ({error}); copy it again") from None
     if width <= 0 or height <= 0:
-        raise UnreadablePictureError(f"{path}: not a picture that mien knows; it reads {_FORMATS}")
+        raise UnreadablePictureError(f"{name}: not a picture that mien knows; it reads {_FORMATS}")
     pixels = width * height
     if pixels > max_pixels:
         raise PictureTooLargeError(
-            f"{path}: {width} x {height} is {pixels / 1e6:,.1f} megapixels and the limit is "
+            f"{name}: {width} x {height} is {pixels / 1e6:,.1f} megapixels and the limit is "
             f"{max_pixels / 1e6:,.1f}; raise it with max_pixels={pixels} (--max-pixels {pixels})"
         )
 
 
-def _decode(data: bytes, path: Path) -> NDArray[Any]:
+def _decode_whole(data: bytes, name: str) -> Image:
+    """The picture of a file whose header was checked, upright."""
+    problem = damage(data)
+    if problem:
+        raise UnreadablePictureError(f"{name}: the file is damaged or cut short, {problem}; copy it again")
+    return _upright(_to_rgb(_decode(without_profile(data), name), name), orientation(data))
+
+
+def _decode(data: bytes, name: str) -> NDArray[Any]:
     try:
         with quiet:
             decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise UnreadablePictureError(f"{path}: cannot be decoded ({error.err})") from None
+        raise UnreadablePictureError(f"{name}: cannot be decoded ({error.err})") from None
     if decoded is None:
-        raise UnreadablePictureError(f"{path}: cannot be decoded; save it again as JPEG or PNG")
+        raise UnreadablePictureError(f"{name}: cannot be decoded; save it again as JPEG or PNG")
     return cast(NDArray[Any], decoded)
 
 
-def _to_rgb(decoded: NDArray[Any], path: Path) -> Image:
+def _to_rgb(decoded: NDArray[Any], name: str) -> Image:
     """RGB uint8 of what OpenCV decodes: grey, BGR or BGRA of 8 or 16 bits."""
     if decoded.dtype == np.uint16:
         decoded = cv2.convertScaleAbs(decoded, alpha=255 / 65535)
     if decoded.dtype != np.uint8:
-        raise UnreadablePictureError(f"{path}: {decoded.dtype} pixels are not read; save it with 8 or 16 bits")
+        raise UnreadablePictureError(f"{name}: {decoded.dtype} pixels are not read; save it with 8 or 16 bits")
     channels = 1 if decoded.ndim == 2 else decoded.shape[2]
     if channels == 4:
         decoded = _over_white(cast(Image, decoded))
