@@ -57,12 +57,26 @@ def train(recipe: Recipe, folder: Path, *, root: Path | None = None, threads: in
         DatasetError: the data is missing or wrong.
         KeyboardInterrupt: on Ctrl-C; the folder holds all whole epochs.
     """
+    _check_folder(recipe, folder)
+    fitted, validation = load_splits(recipe, network(recipe.network).input, root)
+    return fit(recipe, folder, fitted, validation, threads=threads)
+
+
+def fit(recipe: Recipe, folder: Path, fitted: Dataset, validation: Dataset, *, threads: int | None = None) -> Run:
+    """:func:`train` on rows at hand, such as covered ones: ``fitted`` fits the weights, ``validation`` chooses.
+
+    The recipe's ``data`` says where they came from and is not looked at. To go on with an unfinished run, hand in the
+    same rows.
+
+    Raises:
+        TrainingError: the folder holds a finished run, or one of another recipe.
+        KeyboardInterrupt: on Ctrl-C; the folder holds all whole epochs.
+    """
     before = _check_folder(recipe, folder)
     if threads is not None:
         torch.set_num_threads(threads)
     _keep_memory()
     spec = network(recipe.network).input
-    fitted, validation = load_splits(recipe, spec, root)
     torch.manual_seed(recipe.seed)
     body = build(recipe.network, len(fitted.labels), **recipe.options)
     trained, running = count_values(body)
@@ -82,9 +96,9 @@ def train(recipe: Recipe, folder: Path, *, root: Path | None = None, threads: in
     )
     folder.mkdir(parents=True, exist_ok=True)
     record.write(folder)
-    fit = FitModule(recipe, Normalised(body, spec), fitted, validation)
+    module = FitModule(recipe, Normalised(body, spec), fitted, validation)
     keeper = _Keeper(record, folder)
-    _run_lightning(fit, keeper, folder / CHECKPOINT)
+    _run_lightning(module, keeper, folder / CHECKPOINT)
     draw_curves(keeper.record, folder / CURVES)
     return keeper.record
 
@@ -166,7 +180,7 @@ def _check_folder(recipe: Recipe, folder: Path) -> Run | None:
     return before if (folder / CHECKPOINT).exists() else None
 
 
-def _run_lightning(fit: FitModule, keeper: _Keeper, checkpoint: Path) -> None:
+def _run_lightning(module: FitModule, keeper: _Keeper, checkpoint: Path) -> None:
     callbacks: list[Callback] = [keeper]
     if sys.stderr.isatty():
         callbacks.append(RichProgressBar(leave=True))
@@ -174,9 +188,9 @@ def _run_lightning(fit: FitModule, keeper: _Keeper, checkpoint: Path) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning.*")  # advice on loaders and loggers that are not used
         trainer = lightning.Trainer(
-            max_epochs=fit.recipe.epochs,
-            precision="bf16-mixed" if fit.recipe.precision == "bf16" else "32-true",
-            gradient_clip_val=fit.recipe.optimiser.clip,
+            max_epochs=module.recipe.epochs,
+            precision="bf16-mixed" if module.recipe.precision == "bf16" else "32-true",
+            gradient_clip_val=module.recipe.optimiser.clip,
             accelerator="auto",
             devices=1,
             logger=False,
@@ -190,7 +204,7 @@ def _run_lightning(fit: FitModule, keeper: _Keeper, checkpoint: Path) -> None:
         resume = checkpoint if keeper.record.history and checkpoint.exists() else None
         handler = signal.getsignal(signal.SIGINT)
         try:
-            trainer.fit(fit, ckpt_path=resume, weights_only=True)
+            trainer.fit(module, ckpt_path=resume, weights_only=True)
         except SystemExit:  # what Lightning makes of Ctrl-C, after ignoring any further one
             signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from None
