@@ -62,6 +62,8 @@ def show(
     table = Table.grid(padding=(0, 2, 0, 0))
     manifest = facts.pop("manifest", {})
     manifest.pop("metrics", None)
+    if head := manifest.pop("head", None):
+        manifest["activation maps"] = f"yes: {head['pooling']} pool of {head['channels']} channels"
     for key, value in (facts | manifest).items():
         table.add_row(Text(key.replace("_", " "), style="dim"), Text(_plain(value)))
     console = Console()

@@ -124,6 +124,30 @@ def check_labels(labels: Sequence[str], where: str) -> Labels:
     return parsed
 
 
+def label_indices(labels: Labels, wanted: str | Sequence[str], n: int, where: str) -> NDArray[np.int64]:
+    """Which output of ``labels`` each of n crops is asked about: ``(n,)``.
+
+    Args:
+        labels: the outputs.
+        wanted: one expression for all crops, or one for each.
+        n: number of crops.
+        where: opens the error, such as a model's name.
+
+    Raises:
+        LabelError: an expression that is not among the labels, or not one for each crop.
+    """
+    names = [wanted] * n if isinstance(wanted, str) else list(wanted)
+    if len(names) != n:
+        raise LabelError(f"{where}: {len(names)} expressions for {n} crops: give one for all, or one for each")
+    known: dict[str, int] = {str(label): index for index, label in enumerate(labels)}
+    table = {}
+    for name in set(names) if n else [wanted] if isinstance(wanted, str) else []:
+        if str(name) not in known:
+            raise LabelError(f"{where} does not know the expression '{name}': {nearest(str(name), known)}")
+        table[name] = known[str(name)]
+    return np.array([table[name] for name in names], dtype=np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class LabelMap:
     """How class indices of one label set become those of another.

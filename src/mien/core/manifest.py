@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mien.core.errors import ChecksumError, ConfigError, LabelError, ModelError
 from mien.core.expression import Expression, check_labels
@@ -45,6 +51,55 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """What stands between a model's last feature map and its logits: a global pool, then one affine map.
+
+    ``logits = weights @ pool(features) + bias``. Dense layers and batch norms without activation between them are
+    folded into one matrix. With it a class activation map needs nothing but the features.
+
+    Attributes:
+        pooling: over height and width of the graph's output ``features``, float32 ``(n, channels, h, w)``.
+        channels: C, of that feature map.
+        bias: K numbers, one for each label.
+        weights: base64 of the ``(K, C)`` matrix, row by row, as little-endian float32: see :attr:`matrix`.
+
+    Raises:
+        ValueError: the weights are not base64, not K x C numbers, or not finite.
+    """
+
+    pooling: Literal["max", "average"]
+    channels: int
+    bias: tuple[float, ...]
+    weights: str
+
+    def __post_init__(self) -> None:
+        """Check that the weights are K x C finite numbers."""
+        if not np.isfinite(self.matrix).all() or not np.isfinite(self.bias).all():
+            raise ValueError("head: weights and bias must be finite")
+
+    @classmethod
+    def of(cls, pooling: Literal["max", "average"], matrix: NDArray[np.floating], bias: NDArray[np.floating]) -> Head:
+        """The head of a ``(K, C)`` matrix and a ``(K,)`` bias."""
+        weights = base64.b64encode(matrix.astype("<f4").tobytes()).decode("ascii")
+        return cls(pooling, matrix.shape[1], tuple(float(value) for value in bias.astype(np.float32)), weights)
+
+    @property
+    def matrix(self) -> NDArray[np.float32]:
+        """The weights, ``(K, C)`` float32.
+
+        Raises:
+            ValueError: they are damaged.
+        """
+        try:
+            values = np.frombuffer(base64.b64decode(self.weights, validate=True), dtype="<f4")
+            return values.reshape(len(self.bias), self.channels).astype(np.float32)
+        except (binascii.Error, ValueError):
+            raise ValueError(
+                f"head: weights must be base64 of {len(self.bias)} x {self.channels} float32: export the model again"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What a model is, where it came from and how far it can be trusted.
 
@@ -70,6 +125,8 @@ class Manifest:
         seed: of the training run.
         paper: source of the architecture.
         commit: of mien when it was exported.
+        head: from the graph's output ``features`` to the logits, where the network has such a head; class activation
+            maps need it.
         schema: version of this format.
     """
 
@@ -94,6 +151,7 @@ class Manifest:
     seed: int | None = None
     paper: str | None = None
     commit: str | None = None
+    head: Head | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -108,6 +166,8 @@ class Manifest:
             check_labels(self.labels, "labels")
         except LabelError as error:
             raise ValueError(str(error)) from None
+        if self.head and len(self.head.bias) != len(self.labels):
+            raise ValueError(f"head: {len(self.head.bias)} outputs for {len(self.labels)} labels")
 
     @classmethod
     def read(cls, path: Path) -> Manifest:

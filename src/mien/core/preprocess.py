@@ -79,13 +79,17 @@ def crop_face(picture: Image, face: Face, spec: InputSpec) -> Image:
 
     Parts of the crop that lie outside the picture repeat its edge.
     """
-    if spec.align == "landmarks" and face.landmarks is not None:
-        to_unit = similarity(face.landmarks, TEMPLATE)
-    else:
-        to_unit = _from_box(face.box)
+    to_unit = to_unit_square(face, spec)
     if max(picture.shape[:2]) >= _SAMPLING_LIMIT:
         picture, to_unit = _surroundings(picture, to_unit, spec)
     return _finish(_warp(picture, to_unit, spec), spec)
+
+
+def to_unit_square(face: Face, spec: InputSpec) -> NDArray[np.float64]:
+    """The 2 x 3 matrix from a picture's pixels to the square of side 1 that :func:`crop_face` cuts, without margin."""
+    if spec.align == "landmarks" and face.landmarks is not None:
+        return similarity(face.landmarks, TEMPLATE)
+    return _from_box(face.box)
 
 
 def crop_picture(picture: Image, spec: InputSpec) -> Image:

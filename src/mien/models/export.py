@@ -13,11 +13,12 @@ import onnxruntime
 import torch
 
 from mien.core.errors import ModelError
-from mien.core.manifest import Manifest, sha256
+from mien.core.manifest import Head, Manifest, sha256
 from mien.core.predictor import Floats, softmax
 from mien.core.preprocess import Image
 from mien.data.base import Dataset
 from mien.evaluation.calibration import calibrate
+from mien.models.head import FEATURES, logits_of, with_features
 from mien.models.network import TorchPredictor
 
 COVERAGE = 0.9
@@ -58,7 +59,9 @@ def export(predictor: TorchPredictor, calibration: Dataset, folder: Path, proven
     """Write ``folder/NAME.onnx`` and ``folder/NAME.json``.
 
     Temperature, conformal threshold and energy threshold are fitted on ``calibration``, which must be rows that did
-    not fit the weights. The graph is compared with torch on its first 512 crops before the manifest is written.
+    not fit the weights. The graph is compared with torch on its first 512 crops before the manifest is written. A
+    network that ends in a global pool and affine layers keeps its last feature map as the second output ``features``,
+    for class activation maps.
 
     Raises:
         ModelError: a probability differs from torch's by more than :data:`TOLERANCE`.
@@ -66,8 +69,9 @@ def export(predictor: TorchPredictor, calibration: Dataset, folder: Path, proven
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{predictor.name}.onnx"
     part = folder / f"{predictor.name}.onnx.part"
-    onnx.save(to_onnx(predictor), part)
-    _check_parity(predictor, part, calibration.images[:_PARITY_ROWS])
+    model, head = with_features(to_onnx(predictor))
+    onnx.save(model, part)
+    _check_parity(predictor, part, calibration.images[:_PARITY_ROWS], head)
     fitted = calibrate(predictor.logits(calibration.images), calibration.indices, coverage=COVERAGE)
     part.replace(path)
     manifest = Manifest(
@@ -91,6 +95,7 @@ def export(predictor: TorchPredictor, calibration: Dataset, folder: Path, proven
         seed=provenance.seed,
         paper=provenance.paper,
         commit=provenance.commit,
+        head=head,
     )
     manifest.write(folder / f"{predictor.name}.json")
     return manifest
@@ -127,7 +132,7 @@ def to_onnx(predictor: TorchPredictor) -> onnx.ModelProto:
     return model
 
 
-def _check_parity(predictor: TorchPredictor, path: Path, crops: Image) -> None:
+def _check_parity(predictor: TorchPredictor, path: Path, crops: Image, head: Head | None) -> None:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
@@ -138,3 +143,8 @@ def _check_parity(predictor: TorchPredictor, path: Path, crops: Image) -> None:
             f"{path}: a probability differs by {worst:.2g} between torch and ONNX Runtime, more than {TOLERANCE:g}; "
             "the network holds an operation that exports differently"
         )
+    if head is not None:
+        folded = logits_of(session.run([FEATURES], {"crops": crops})[0], head)
+        worst = float(np.abs(softmax(folded) - softmax(logits)).max(initial=0.0))
+        if worst > TOLERANCE:
+            raise ModelError(f"{path}: its feature map and folded head give probabilities that differ by {worst:.2g}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -83,13 +83,24 @@ class OnnxClassifier:
         Raises:
             ValueError: the crops have another shape or type.
         """
-        if crops.dtype != np.uint8 or crops.shape[1:] != self.input.shape:
-            raise ValueError(f"{self.name} takes uint8 crops (n, *{self.input.shape}), got {crops.dtype} {crops.shape}")
         logits = np.empty((len(crops), len(self.labels)), dtype=np.float32)
-        for start in range(0, len(crops), _CHUNK):
-            chunk = np.ascontiguousarray(crops[start : start + _CHUNK])
-            logits[start : start + _CHUNK] = self._session.run(["logits"], {"crops": chunk})[0]
+        for start, values in self._run("logits", crops):
+            logits[start : start + len(values)] = values
         return logits
+
+    def features(self, crops: Image) -> Iterator[Floats]:
+        """The last feature map, float32 ``(m, C, h, w)``, of uint8 crops ``(n, *input.shape)``, some at a time.
+
+        Raises:
+            ModelError: the graph does not give it.
+            ValueError: the crops have another shape or type.
+        """
+        if self.manifest.head is None:
+            raise ModelError(
+                f"'{self.name}' gives no feature map, which a class activation map needs: its network has layers with "
+                "activations behind the pooling, or an older mien exported it; export its run again"
+            )
+        return (values for _, values in self._run("features", crops))
 
     def read(self, crops: Image) -> list[Reading]:
         """One reading for each of n crops, uint8 ``(n, *input.shape)``."""
@@ -107,6 +118,14 @@ class OnnxClassifier:
             )
             for row, value in zip(probabilities, energies, strict=True)
         ]
+
+    def _run(self, output: str, crops: Image) -> Iterator[tuple[int, Floats]]:
+        """One output, chunk by chunk, each with the position of its first crop."""
+        if crops.dtype != np.uint8 or crops.shape[1:] != self.input.shape:
+            raise ValueError(f"{self.name} takes uint8 crops (n, *{self.input.shape}), got {crops.dtype} {crops.shape}")
+        for start in range(0, len(crops), _CHUNK):
+            chunk = np.ascontiguousarray(crops[start : start + _CHUNK])
+            yield start, self._session.run([output], {"crops": chunk})[0]
 
 
 def providers() -> tuple[str, ...]:
@@ -164,6 +183,14 @@ def _check_graph(session: ort.InferenceSession, manifest: Manifest, path: Path) 
             f"{path}: its manifest names {len(manifest.labels)} labels, the network gives {_text(logits.shape)}: "
             "the two do not belong together"
         )
+    if manifest.head is not None:
+        features = outputs.get("features")
+        if features is None or len(features.shape) != 4 or features.shape[1] != manifest.head.channels:
+            found = "none" if features is None else _text(features.shape)
+            raise ModelError(
+                f"{path}: its manifest says features of (n, {manifest.head.channels}, h, w), "
+                f"the network gives {found}: the two do not belong together"
+            )
 
 
 def _fits(found: Sequence[int | str | None], one: tuple[int, ...]) -> bool:
