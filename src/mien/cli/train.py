@@ -113,6 +113,7 @@ def networks(
 
 def _need_torch(purpose: str) -> None:
     try:
+        import mien.training  # noqa: F401, I001  (first: it mends a torchvision that Lightning would stop at)
         import lightning
         import torch
         import yaml  # noqa: F401

@@ -44,8 +44,9 @@ class InputSpec:
         margin: share of the side that is added around the face on each side.
         illumination: ``"equalise"`` (histogram), ``"clahe"`` (contrast-limited, 4 x 4 tiles), ``"gamma"`` (the gamma
             that brings the mean to mid-grey), or ``"none"``. On RGB it works on the luma.
-        mean: per channel, subtracted inside the graph; on the 0 to 255 scale.
-        std: per channel, divided by inside the graph; on the 0 to 255 scale.
+        mean: per plane, subtracted inside the graph; on the 0 to 255 scale. Three values on a grey crop show it to
+            the network as RGB: a plane each, so that networks pretrained on colour take grey crops.
+        std: per plane, divided by inside the graph; on the 0 to 255 scale.
 
     Raises:
         ValueError: a size, margin or statistic out of range.
@@ -65,8 +66,14 @@ class InputSpec:
             raise ValueError(f"size must be 8 to 1024 pixels, got {self.size}")
         if not 0 <= self.margin <= 1:
             raise ValueError(f"margin must be 0 to 1, got {self.margin}")
-        if len(self.mean) != self.channels or len(self.std) != self.channels or min(self.std) <= 0:
-            raise ValueError(f"mean and std need {self.channels} values, std above 0: got {self.mean}, {self.std}")
+        if len(self.mean) not in (self.channels, 3) or len(self.std) != len(self.mean) or min(self.std) <= 0:
+            wanted = "3" if self.channels == 3 else "1 or 3"
+            raise ValueError(f"mean and std need {wanted} values each, std above 0: got {self.mean}, {self.std}")
+
+    @property
+    def planes(self) -> int:
+        """Planes that the network itself takes, after normalisation: 1, or 3 for RGB and for grey shown as RGB."""
+        return len(self.mean)
 
     @property
     def shape(self) -> tuple[int, ...]:

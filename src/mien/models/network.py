@@ -20,7 +20,7 @@ class Normalised(nn.Module):
     std: Tensor
 
     def __init__(self, body: nn.Module, spec: InputSpec) -> None:
-        """Wrap ``body``, which takes normalised ``(n, channels, size, size)``."""
+        """Wrap ``body``, which takes normalised ``(n, planes, size, size)``."""
         super().__init__()
         self.body = body
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, -1, 1, 1))
@@ -32,7 +32,10 @@ class Normalised(nn.Module):
         return logits
 
     def normalise(self, planes: Tensor) -> Tensor:
-        """Normalised planes of planes ``(n, channels, size, size)`` on the 0 to 255 scale."""
+        """Normalised planes of planes ``(n, channels, size, size)`` on the 0 to 255 scale.
+
+        This is where grey becomes RGB for a network that takes it: three means spread one plane over three.
+        """
         return (planes - self.mean) / self.std
 
 

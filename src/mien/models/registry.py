@@ -16,7 +16,7 @@ from mien.core.preprocess import InputSpec
 FER2013_INPUT = InputSpec(mean=(129.47,), std=(65.03,))
 """48 x 48 grey, normalised by the mean and deviation of FER2013's Training rows (129.474, 65.027)."""
 
-_FAMILIES = ("resezap", "deepface_emotion", "tiny")
+_FAMILIES = ("resezap", "deepface_emotion", "tiny", "backbones")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def network(name: str) -> Network:
 def build(name: str, classes: int = 7, **options: object) -> nn.Module:
     """A network with fresh weights from torch's global random state.
 
-    It maps normalised crops ``(n, channels, size, size)`` float to logits ``(n, classes)``.
+    It maps normalised planes ``(n, planes, size, size)`` float to logits ``(n, classes)``.
 
     Raises:
         UnknownModelError: there is none of that name.
@@ -125,7 +125,8 @@ def count_multiplications(model: nn.Module, spec: InputSpec) -> int:
     was_training = model.training
     try:
         with torch.no_grad():
-            model.eval()(torch.zeros(1, spec.channels, spec.size, spec.size))
+            place = next(model.parameters()).device  # "meta" computes shapes alone
+            model.eval()(torch.zeros(1, spec.planes, spec.size, spec.size, device=place))
     finally:
         model.train(was_training)
         for hook in hooks:
