@@ -1,0 +1,158 @@
+"""What all methods of attribution share: the network's layers, batches, and the checks before them.
+
+A method is a frozen dataclass of its settings, called as a function: ``GradCAM()(network, crops, "happy")``. A subclass
+of :class:`Method` writes only how one batch becomes maps.
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mien.core.errors import DatasetError, ModelError
+from mien.core.expression import label_indices
+from mien.core.predictor import Predictor
+from mien.core.preprocess import Image, InputSpec
+from mien.models.network import Normalised, TorchPredictor
+
+Floats = NDArray[np.float32]
+
+CHUNK = 128
+"""Crops that go through a network together: larger batches are no faster on a CPU, and need more memory."""
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """Base of all methods: from a network, crops and expressions to maps.
+
+    Maps are float32 ``(n, h, w)`` in the unit of the logit and are not normalised. Those of one network and method have
+    one size: that of the crop, or of the layer that is looked at (:func:`mien.core.heatmap.enlarge` makes them larger).
+    """
+
+    name: ClassVar[str]
+    """What the command line and results call it."""
+    title: ClassVar[str]
+    """What figures call it."""
+
+    def __call__(self, network: Predictor, crops: Image, expressions: str | Sequence[str]) -> Floats:
+        """Maps ``(n, h, w)`` of uint8 crops ``(n, *input.shape)``.
+
+        Args:
+            network: a torch network.
+            crops: what it reads.
+            expressions: the logit that is explained: one for all crops, or one for each.
+
+        Raises:
+            ModelError: the model has no gradients, or no such layer.
+            LabelError: the model does not know an expression.
+            DatasetError: there are no crops.
+            ValueError: the crops have another shape or type.
+        """
+        graph = graph_of(network)
+        check_crops(network, crops)
+        classes = torch.from_numpy(label_indices(network.labels, expressions, len(crops), network.name))
+        device = graph.mean.device
+        parts = []
+        for start in range(0, len(crops), CHUNK):
+            chunk = torch.from_numpy(np.ascontiguousarray(crops[start : start + CHUNK])).to(device)
+            maps = self._maps(graph, network.input, chunk, classes[start : start + CHUNK].to(device))
+            parts.append(maps.detach().cpu().numpy().astype(np.float32, copy=False))
+        return np.concatenate(parts)
+
+    @abstractmethod
+    def _maps(self, graph: Normalised, spec: InputSpec, crops: Tensor, classes: Tensor) -> Tensor:
+        """Maps ``(n, h, w)`` of one batch of uint8 crops and their class indices ``(n,)``."""
+
+
+def graph_of(network: Predictor) -> Normalised:
+    """The torch graph of a network.
+
+    Raises:
+        ModelError: it is no torch network.
+    """
+    if not isinstance(network, TorchPredictor):
+        raise ModelError(
+            f"'{network.name}' has no gradients, because it is an ONNX file: ask for its class activation map "
+            "(mien.runtime.cam, or 'mien read --explain'), or open the run that it was exported from"
+        )
+    return network.graph
+
+
+def check_crops(network: Predictor, crops: Image) -> None:
+    """Refuse crops that the network does not take.
+
+    Raises:
+        DatasetError: there are none.
+        ValueError: they have another shape or type.
+    """
+    if crops.dtype != np.uint8 or crops.shape[1:] != network.input.shape:
+        shape = f"(n, {', '.join(map(str, network.input.shape))})"
+        raise ValueError(f"{network.name} takes uint8 crops {shape}, got {crops.dtype} {crops.shape}")
+    if len(crops) == 0:
+        raise DatasetError(f"there is no crop for {network.name} to explain: give one or more")
+
+
+def layers(graph: Normalised, spec: InputSpec) -> dict[str, tuple[int, ...]]:
+    """Every layer that gives maps: its name and its output's ``(channels, h, w)``, in the order they are finished."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def keep(name: str) -> Any:
+        def hook(_: nn.Module, __: object, output: object) -> None:
+            if isinstance(output, Tensor) and output.ndim == 4:
+                shapes.pop(name, None)  # a layer that is called again counts where it is finished last
+                shapes[name] = tuple(output.shape[1:])
+
+        return hook
+
+    handles = [m.register_forward_hook(keep(name)) for name, m in graph.body.named_modules() if name]
+    try:
+        with torch.no_grad():
+            graph(torch.zeros(1, *spec.shape, dtype=torch.uint8, device=graph.mean.device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return shapes
+
+
+def default_layer(graph: Normalised, spec: InputSpec) -> str:
+    """The last layer whose output is still a map, before the global pooling; within containers the innermost.
+
+    Raises:
+        ModelError: no layer gives a map.
+    """
+    shapes = layers(graph, spec)
+    maps = [name for name, (_, height, width) in shapes.items() if height * width > 1]
+    if not maps:
+        raise ModelError("no layer of this network gives a map of more than one position")
+    name, modules = maps[-1], dict(graph.body.named_modules())
+    while (children := list(modules[name].named_children())) and type(modules[name]).forward is nn.Sequential.forward:
+        last = f"{name}.{children[-1][0]}"
+        if shapes.get(last) != shapes[name]:
+            break
+        name = last
+    return name
+
+
+def find_layer(graph: Normalised, spec: InputSpec, name: str | None) -> nn.Module:
+    """A layer by its name, or the default one.
+
+    Raises:
+        ModelError: there is none of that name, or its output is no map; the nearest that give maps are named.
+    """
+    chosen = default_layer(graph, spec) if name is None else name
+    modules = dict(graph.body.named_modules())
+    shapes = layers(graph, spec) if name is not None else {chosen: ()}
+    if chosen not in shapes or not chosen:
+        wrong = "gives no map (n, channels, h, w)" if modules.get(chosen) else "does not exist"
+        near = difflib.get_close_matches(chosen, shapes, n=3, cutoff=0.4)
+        hint = f"near to it: {', '.join(near)}; " if near else ""
+        raise ModelError(f"the layer '{chosen}' {wrong}: {hint}the default is '{default_layer(graph, spec)}'")
+    return modules[chosen]
