@@ -24,8 +24,8 @@ PREDICTORS = {
 def run(monkeypatch):
     app = typer.Typer()
     commands.register(app)
-    monkeypatch.setattr(commands, "_open", PREDICTORS.__getitem__)
-    monkeypatch.setattr(commands, "_load", lambda name, predictor, root: faces(name=name))
+    monkeypatch.setattr(commands, "open_predictor", PREDICTORS.__getitem__)
+    monkeypatch.setattr(commands, "load_for", lambda name, predictor, root: faces(name=name))
     return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
 
 
@@ -104,20 +104,20 @@ def test_a_run_is_opened_with_torch_and_a_name_without(monkeypatch, tmp_path):
     (tmp_path / "run.json").write_text("{}")
     monkeypatch.setitem(sys.modules, "mien.training.publish", SimpleNamespace(open_run=lambda path: ("run", path)))
     monkeypatch.setitem(sys.modules, "mien.runtime.library", SimpleNamespace(open_model=lambda name: ("onnx", name)))
-    assert commands._open(str(tmp_path)) == ("run", tmp_path)
-    assert commands._open("tiny") == ("onnx", "tiny")
+    assert commands.open_predictor(str(tmp_path)) == ("run", tmp_path)
+    assert commands.open_predictor("tiny") == ("onnx", "tiny")
 
 
 def test_a_run_without_torch_names_the_extra(monkeypatch, tmp_path):
     (tmp_path / "run.json").write_text("{}")
     monkeypatch.setitem(sys.modules, "mien.training.publish", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mien\[train\]'"):
-        commands._open(str(tmp_path))
+        commands.open_predictor(str(tmp_path))
 
 
 def test_the_dataset_is_loaded_for_the_models_input(monkeypatch, tmp_path):
     seen = {}
     loader = SimpleNamespace(load_dataset=lambda name, spec, *, root: seen.update(name=name, spec=spec, root=root))
     monkeypatch.setitem(sys.modules, "mien.data.load", loader)
-    commands._load("fer2013", PREDICTORS["linear"], tmp_path)
+    commands.load_for("fer2013", PREDICTORS["linear"], tmp_path)
     assert seen == {"name": "fer2013", "spec": PREDICTORS["linear"].input, "root": tmp_path}

@@ -57,10 +57,10 @@ def evaluate(
 
     if ledger is not None and ledger.exists():
         book.read(ledger)  # a broken ledger is refused before minutes are spent
-    predictor = _open(model)
+    predictor = open_predictor(model)
     result = measure(
         predictor,
-        _load(dataset, predictor, data),
+        load_for(dataset, predictor, data),
         split=split,
         mirror=mirror,
         columns=columns or (),
@@ -109,11 +109,11 @@ def compare(
         raise typer.BadParameter("name two or more different models, then the dataset", param_hint="MODEL")
     hits, rows = {}, {}
     for model in models:
-        predictor = _open(model)
+        predictor = open_predictor(model)
         name = predictor.name if predictor.name not in hits else model
         answers = predict(
             predictor,
-            _load(dataset, predictor, data),
+            load_for(dataset, predictor, data),
             split=split,
             mirror=mirror,
             unknown="drop" if drop_unknown else "refuse",
@@ -160,7 +160,8 @@ def _record(model: str, result: Evaluation) -> None:
     replace(manifest, metrics=(*others, new)).write(path)
 
 
-def _open(model: str) -> Predictor:
+def open_predictor(model: str) -> Predictor:
+    """A bundled or pulled model, an ONNX file, or a run's folder, as a predictor."""
     path = Path(model)
     if (path / "run.json").is_file():
         try:
@@ -175,7 +176,8 @@ def _open(model: str) -> Predictor:
     return open_model(model)
 
 
-def _load(dataset: str, predictor: Predictor, root: Path | None) -> Dataset:
+def load_for(dataset: str, predictor: Predictor, root: Path | None) -> Dataset:
+    """A dataset cropped to what a predictor takes."""
     from mien.data.load import load_dataset
 
     return load_dataset(dataset, predictor.input, root=root)
