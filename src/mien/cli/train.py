@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,19 +34,12 @@ def train(
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
 ) -> None:
     """Train a network by a recipe. The same command again goes on with a run that was interrupted."""
-    _need_torch("training")
-    import yaml
-
+    need_torch("training")
     from mien.training.fit import train as fit
     from mien.training.recipe import Recipe
 
     chosen = Recipe.read(recipe)
-    settings = {}
-    for item in change or []:
-        key, separator, value = item.partition("=")
-        if not separator:
-            raise ConfigError(f"--set {item}: expected KEY=VALUE")
-        settings[key] = yaml.safe_load(value)
+    settings = settings_of(change)
     if seed is not None:
         settings["seed"] = seed
     chosen = chosen.override(settings) if settings else chosen
@@ -70,7 +63,7 @@ def export(
     data: Data = None,
 ) -> None:
     """Export a run to ONNX with its manifest, calibrated on the validation split and checked against torch."""
-    _need_torch("exporting")
+    need_torch("exporting")
     from mien.training.publish import export_run
 
     folder = out or run
@@ -82,7 +75,7 @@ def networks(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """List the networks that recipes can name."""
-    _need_torch("listing networks")
+    need_torch("listing networks")
     from rich.console import Console
     from rich.table import Table
 
@@ -111,7 +104,21 @@ def networks(
     Console().print(table)
 
 
-def _need_torch(purpose: str) -> None:
+def settings_of(change: list[str] | None) -> dict[str, Any]:
+    """The keys and values of ``--set KEY=VALUE``, values read as YAML."""
+    import yaml
+
+    settings = {}
+    for item in change or []:
+        key, separator, value = item.partition("=")
+        if not separator:
+            raise ConfigError(f"--set {item}: expected KEY=VALUE")
+        settings[key] = yaml.safe_load(value)
+    return settings
+
+
+def need_torch(purpose: str) -> None:
+    """Refuse with the install command where what training needs is missing."""
     try:
         import mien.training  # noqa: F401, I001  (first: it mends a torchvision that Lightning would stop at)
         import lightning
