@@ -1,0 +1,176 @@
+"""The store's part that keeps settings, and consents with their withdrawal."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from mien.app.audit import Action
+from mien.app.consent import Consent, State
+from mien.app.policy import Decision, Place, Purpose, decide
+from mien.app.records import Settings
+from mien.app.storage import tables as t
+from mien.app.storage.part import Part
+from mien.app.terms import DAY, Scope, Terms, terms
+from mien.core.errors import ConsentError, PolicyError
+
+_ACTIONS = {
+    State.SHOWN: Action.CONSENT_SHOWN,
+    State.GIVEN: Action.CONSENT_GIVEN,
+    State.PAUSED: Action.CONSENT_PAUSED,
+    State.WITHDRAWN: Action.CONSENT_WITHDRAWN,
+    State.EXPIRED: Action.CONSENT_EXPIRED,
+}
+
+
+class SettingsPart(Part):
+    """Settings, what the policy makes of them, and consents."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the person set; the defaults where nothing was."""
+        with self._database.read() as connection:
+            return read_settings(connection)
+
+    def change_settings(self, **changes: Any) -> Settings:
+        """Change fields of :class:`Settings`. A shorter retention holds for what is stored too, a longer one does not.
+
+        Raises:
+            ValueError: a value out of range.
+            TypeError: no such field.
+        """
+        with self._database.write() as connection:
+            new = dataclasses.replace(read_settings(connection), **changes)
+            for field in dataclasses.fields(new):
+                value = getattr(new, field.name)
+                statement = upsert(t.SETTINGS).values(key=field.name, value=value)
+                connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+            latest = t.RECORDINGS.c.started + new.retention_days * DAY
+            connection.execute(update(t.RECORDINGS).where(t.RECORDINGS.c.expires > latest).values(expires=latest))
+            purpose = {} if new.purpose is None else {"purpose": str(new.purpose)}
+            place, days = str(new.place), new.retention_days
+            details: dict[str, str | int | bool] = {
+                "place": place,
+                "retention_days": days,
+                "advice": new.advice,
+                **purpose,
+            }
+            self._log(connection, Action.SETTINGS_CHANGED, details)
+        return new
+
+    @property
+    def decision(self) -> Decision | None:
+        """What the policy says of the purpose and place that are set; None before a purpose was chosen."""
+        settings = self.settings
+        return None if settings.purpose is None else decide(settings.purpose, settings.place)
+
+    def terms(self, scope: Scope = Scope.OWN, *, room: str = "") -> Terms:
+        """The consent text that applies now.
+
+        Raises:
+            PolicyError: no purpose was chosen yet, or the policy refuses.
+        """
+        settings = self.settings
+        if settings.purpose is None:
+            raise PolicyError("no purpose was chosen yet: say first what mien is used for, and where")
+        decision = decide(settings.purpose, settings.place)
+        return terms(decision, retention_days=settings.retention_days, scope=scope, room=room)
+
+    def keep(self, consent: Consent) -> None:
+        """Keep a consent as it stands, and log its state. :meth:`withdraw` withdraws one.
+
+        Raises:
+            ValueError: it is withdrawn.
+            ConsentError: the store has it as withdrawn already.
+        """
+        if consent.state is State.WITHDRAWN:
+            raise ValueError("a consent is withdrawn by Store.withdraw, which also erases")
+        with self._database.write() as connection:
+            self._keep(connection, consent)
+
+    def consent(self, scope: Scope = Scope.OWN) -> Consent | None:
+        """The latest consent of a scope as it stands now, expired where its time is up; None where there is none."""
+        return next((found for found in self.consents() if found.terms.scope is scope), None)
+
+    def consents(self) -> tuple[Consent, ...]:
+        """All consents as they stand now, the latest first; withdrawn ones stay as receipts."""
+        order = (t.CONSENTS.c.shown.desc(), t.CONSENTS.c.changed.desc())
+        now = self._clock()
+        with self._database.read() as connection:
+            return tuple(read_consent(row).at(now) for row in connection.execute(select(t.CONSENTS).order_by(*order)))
+
+    def withdraw(self, consent: Consent) -> Consent:
+        """Withdraw a consent: erase all recordings under it with their notes and corrections, and all ratings.
+
+        What survives is the receipt and the audit log, which hold no reading.
+
+        Raises:
+            ConsentError: it is withdrawn already.
+            StoreError: it is erased, but a program that reads the database keeps traces of it alive.
+        """
+        withdrawn = consent.withdraw(self._clock())
+        with self._database.write(erases=True) as connection:
+            self._keep(connection, withdrawn)
+            connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.consent == consent.id))
+            if consent.terms.scope is Scope.OWN:
+                connection.execute(delete(t.FEEDBACK))
+        return withdrawn
+
+    def _keep(self, connection: Connection, consent: Consent) -> None:
+        kept = connection.execute(select(t.CONSENTS.c.state).where(t.CONSENTS.c.id == consent.id)).scalar()
+        if kept == State.WITHDRAWN:
+            raise ConsentError("this consent was withdrawn: consent anew to go on")
+        values = {
+            "scope": str(consent.terms.scope),
+            "state": str(consent.state),
+            "terms": consent.terms.to_dict(),
+            "shown": consent.shown,
+            "changed": consent.changed,
+            "given": consent.given,
+            "expires": consent.expires,
+        }
+        statement = upsert(t.CONSENTS).values(id=consent.id, **values)
+        connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+        if kept == consent.state:
+            return
+        resumed = kept == State.PAUSED and consent.state is State.GIVEN
+        action = Action.CONSENT_RESUMED if resumed else _ACTIONS[consent.state]
+        text = consent.terms
+        self._log(
+            connection,
+            action,
+            {
+                "consent": consent.id,
+                "scope": str(text.scope),
+                "purpose": str(text.purpose),
+                "terms_version": text.version,
+                "terms_sha256": text.sha256,
+            },
+        )
+
+
+def read_settings(connection: Connection) -> Settings:
+    """The settings that a database holds."""
+    stored = {row.key: row.value for row in connection.execute(select(t.SETTINGS))}
+    known = {f.name: stored[f.name] for f in dataclasses.fields(Settings) if stored.get(f.name) is not None}
+    if "purpose" in known:
+        known["purpose"] = Purpose(known["purpose"])
+    if "place" in known:
+        known["place"] = Place(known["place"])
+    return Settings(**known)
+
+
+def read_consent(row: Row[Any]) -> Consent:
+    """The consent of a row."""
+    return Consent(
+        id=row.id,
+        terms=Terms.from_dict(row.terms),
+        state=State(row.state),
+        shown=row.shown,
+        changed=row.changed,
+        given=row.given,
+        expires=row.expires,
+    )
