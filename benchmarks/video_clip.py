@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import harness
+from mien.core.face import Box
 from mien.core.preprocess import Image
 
 FPS = 30
@@ -85,18 +86,29 @@ class Clip:
         left = round(margin * (0.5 + 0.5 * math.sin(2 * math.pi * time / 11)))
         return self._scenery[: self.height, left : left + self.width].astype(np.int16)
 
-    def _paint(self, canvas: NDArray[np.int16], person: int, time: float) -> None:
-        """Draw one head over the canvas."""
-        head, mask = self._head
-        side = FACE_SIDES[self.faces] * self.height
-        phase = 2.4 * person
+    def drawn(self, index: int) -> list[Box]:
+        """Where the faces are in a frame, those outside the picture too."""
+        places = [self._place(person, index / FPS) for person in range(self.faces)]
+        return [
+            Box(x - scale * _SIDE / 2, y - scale * _SIDE / 2, scale * _SIDE, scale * _SIDE) for (x, y), scale in places
+        ]
+
+    def _place(self, person: int, time: float) -> tuple[tuple[float, float], float]:
+        """The centre of a face, pixels, and its scale relative to the portrait's."""
+        side, phase = FACE_SIDES[self.faces] * self.height, _phase(person)
         sway = (1.1 if self.faces == 1 else 0.25) * side
         x = self.width * (person + 0.5) / self.faces + sway * math.sin(2 * math.pi * time / 5 + phase)
         y = self.height * 0.5 + 0.4 * side * math.sin(2 * math.pi * time / 3.7 + phase)
         if person and person == self.faces - 1:
             x += (self.width / self.faces + 2 * side) * _away(time)
-        scale = side / _SIDE * (1 + 0.2 * math.sin(2 * math.pi * time / 7 + phase))
-        turn = cv2.getRotationMatrix2D(_MIDDLE, 15 * math.sin(2 * math.pi * time / 4 + phase), scale)
+        return (x, y), side / _SIDE * (1 + 0.2 * math.sin(2 * math.pi * time / 7 + phase))
+
+    def _paint(self, canvas: NDArray[np.int16], person: int, time: float) -> None:
+        """Draw one head over the canvas."""
+        head, mask = self._head
+        (x, y), scale = self._place(person, time)
+        angle = 15 * math.sin(2 * math.pi * time / 4 + _phase(person))
+        turn = cv2.getRotationMatrix2D(_MIDDLE, angle, scale)
         reach = math.ceil(1.6 * scale * _SIDE)
         left, top = max(round(x) - reach, 0), max(round(y) - reach, 0)
         right, bottom = min(round(x) + reach, self.width), min(round(y) + reach, self.height)
@@ -134,6 +146,10 @@ class Clip:
     def _grain(self) -> NDArray[np.int16]:
         shape = (self.height + 64, self.width + 64, 1)
         return np.random.default_rng(0).normal(0, _GRAIN, shape).round().astype(np.int16)
+
+
+def _phase(person: int) -> float:
+    return 2.4 * person
 
 
 def _away(time: float) -> float:

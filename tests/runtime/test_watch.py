@@ -103,13 +103,27 @@ def test_nobody_is_missed_at_the_default_cadence(yunet, faces, size):
     assert len(follower.tracker.predict(44 / 30)) == faces
 
 
+class Ghosts(CountingNear):
+    """Finds a face that is none in each small copy; a closer look shows nothing there."""
+
+    def detect(self, picture):
+        return [*super().detect(picture), Face(Box(2, 2, 40, 40), 0.7)]
+
+
+def test_a_find_that_a_closer_look_does_not_confirm_starts_no_track(yunet):
+    follower = Follower(Ghosts(YuNetDetector(yunet)))
+    seen = [one for shot in shots_of(moving_faces(30, faces=1)) for one in follower.follow(shot)]
+    assert {one.track for one in seen} == {1}
+    assert len(seen) == 30
+
+
 def test_whole_pictures_are_searched_now_and_then_and_small(yunet):
     detector = CountingNear(YuNetDetector(yunet))
     assert isinstance(detector, RegionDetector)
     follower = Follower(detector)
     for shot in shots_of(moving_faces(60, width=1280, height=720)):
         follower.follow(shot)
-    assert detector.searches <= 5
+    assert detector.searches <= 8
     assert detector.looks <= 40
     assert detector.sizes == {(360, 640, 3), (180, 320, 3)}
 

@@ -1,7 +1,8 @@
 """Which faces are in each picture of a stream, without searching every picture as a whole.
 
-A search finds new faces, on a reduced copy, at a cadence. Between searches each known face is looked for where its
-track is expected: a small region costs a tenth of a search, and gives box and landmarks at full resolution.
+A search finds new faces, on a reduced copy, at a cadence; each must hold up when looked at closely. Between searches
+each known face is looked for where its track is expected: a small region costs a tenth of a search, and gives box and
+landmarks at full resolution.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ DetectEvery = int | Literal["auto"]
 THOROUGH_SIDE, QUICK_SIDE = 640, 320
 """Long side of the reduced copy that is searched, pixels. A quick search costs a quarter of a thorough one."""
 
-THOROUGH_EVERY = 2.0
-"""Seconds from one thorough search to the next at ``"auto"`` while all is well: those between are quick. Where nobody
-is followed, or somebody is missing, every search is thorough."""
+THOROUGH_EVERY, THOROUGH_AFTER_LOSS = 2.0, 0.4
+"""Seconds from one thorough search to the next at ``"auto"``, while all is well and while somebody is missing: those
+between are quick. Where nobody is followed every search is thorough."""
 
-WITH_FACES, WITHOUT_FACES, AFTER_LOSS = 0.5, 0.2, 0.1
+WITH_FACES, WITHOUT_FACES, AFTER_LOSS = 0.3, 0.2, 0.1
 """Seconds from one search to the next at ``"auto"``: while faces are followed, while there is none, and while one that
 was followed is missing. The last also holds beside a fixed number of frames."""
 
-LOOK_EVERY = 0.06
-"""Seconds for which a face that was where it was expected is carried on unseen: every second frame of most videos."""
+LOOK_EVERY = 0.09
+"""Seconds for which a face that was where it was expected is carried on unseen: two of three frames of most videos."""
 
 _REACH = 0.85
 """Face sides from an expected face's centre to each edge of the region in which it is looked for."""
@@ -108,15 +109,15 @@ class Follower:
         """The faces of the next picture, in no order. Pictures must come in the order of their time."""
         expected = self.tracker.predict(shot.time)
         if self._is_due(shot, len(expected)):
-            is_quick = self._every == "auto" and len(expected) > 0 and not self.tracker.lost
-            return self._search(shot, thorough=not is_quick or shot.time - self._thorough_at >= THOROUGH_EVERY)
+            pause = THOROUGH_AFTER_LOSS if self.tracker.lost else THOROUGH_EVERY
+            return self._search(shot, thorough_after=pause if expected and self._every == "auto" else 0.0)
         lost = self.tracker.lost
         carried = [Seen(t, f, False) for t, f in expected if t not in lost and not self._is_to_be_looked_for(t, shot)]
         kept = {one.track for one in carried}
         wanted = [(track, face) for track, face in expected if track not in kept]
         seen = self._look(shot, wanted, taken=[one.face.box for one in carried])
         if len(seen) < len(wanted) and shot.time - self._searched_at >= AFTER_LOSS:
-            return self._search(shot, thorough=True)
+            return self._search(shot, thorough_after=THOROUGH_AFTER_LOSS)
         return carried + seen
 
     def _is_to_be_looked_for(self, track: int, shot: Shot) -> bool:
@@ -128,18 +129,33 @@ class Follower:
         elapsed = shot.time - self._searched_at
         return elapsed < 0 or elapsed >= (WITH_FACES if faces else WITHOUT_FACES)
 
-    def _search(self, shot: Shot, *, thorough: bool) -> list[Seen]:
-        """All faces of the picture; one that the reduced copy does not show may still be found at its place."""
+    def _search(self, shot: Shot, *, thorough_after: float) -> list[Seen]:
+        """All faces of the picture, thoroughly so if the last such search is ``thorough_after`` seconds ago or more.
+
+        A face that the reduced copy does not show may still be found at its place.
+        """
         self._searched_at, self._searched_index = shot.time, shot.index
+        thorough = shot.time - self._thorough_at >= thorough_after
         if thorough:
             self._thorough_at = shot.time
         reduced, scale = shot.reduced(THOROUGH_SIDE if thorough else QUICK_SIDE)
+        known = [face.box for _, face in self.tracker.predict(shot.time)]
         found = [mapped(face, scale=1 / scale) for face in self._detector.detect(reduced)]
+        found = [f for f in found if any(f.box.iou(box) >= _OWN for box in known) or self._holds_up(shot, f)]
         seen = [Seen(track, face, True) for track, face in self.tracker.update(found, shot.time)]
         self._look_from = {one.track: shot.time + LOOK_EVERY for one in seen}
         lost = self.tracker.lost
         expected = [(track, face) for track, face in self.tracker.predict(shot.time) if track in lost]
         return seen + self._look(shot, expected, taken=[one.face.box for one in seen])
+
+    def _holds_up(self, shot: Shot, face: Face) -> bool:
+        """Whether a find that is new is still one when looked at closely: most false finds of small copies are not."""
+        area = around(face.box, _REACH, shot)
+        if self._near is None or area is None:
+            return True
+        window = cut(shot, area)
+        near = self._near.detect_near(window.image, math.sqrt(face.box.area))
+        return any(find.box.iou(window.within(face).box) >= _OWN for find in near)
 
     def _look(self, shot: Shot, expected: Sequence[tuple[int, Face]], *, taken: Sequence[Box] = ()) -> list[Seen]:
         """Those of the expected faces that are found where they should be, and not on a place already taken."""
