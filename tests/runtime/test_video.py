@@ -412,6 +412,16 @@ def iter_until_error(shots, into):
     return []
 
 
+@pytest.mark.parametrize("path", ["", "/a@b"])
+def test_a_password_in_an_address_is_used_and_never_told(serve, path):
+    address = serve(transport_stream(4)) + path
+    with closing(open_source(address.replace("//", "//me:secret@"))) as source:
+        assert source.name == address
+    with pytest.raises(VideoError) as caught:
+        open_source(address.replace("//", "//me:secret@"))
+    assert "secret" not in str(caught.value)
+
+
 def test_an_address_without_an_end_is_live(serve):
     source = open_source(serve(transport_stream(4)))
     assert isinstance(source, NetworkStream)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -82,6 +83,11 @@ class Decoding:
             self._first = 0.0
         else:
             self.time += 1 / float(self._stream.average_rate or _USUAL_RATE)
+
+
+def public_address(url: str) -> str:
+    """An address as results and messages may show it: without the user's name and password."""
+    return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@", r"\1", url)
 
 
 def open_container(name: str, address: str) -> InputContainer:

@@ -35,9 +35,9 @@ faces; at more, it finds no more."""
 _FAMILIAR = 0.7
 """What is expected is believed sooner: near a known face this share of the least score is enough."""
 
-_HAAR_SCALE = 1 / 0.965
-_YUNET_AREA = 0.804 * 1.074
-_YUNET_SHIFT = (0.003, -0.013)
+_HAAR_SCALE = 1 / 0.972
+_YUNET_AREA = 0.807 * 1.077
+_YUNET_SHIFT = (0.005, -0.018)
 
 Native = TypeVar("Native")
 

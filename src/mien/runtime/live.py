@@ -12,7 +12,7 @@ import cv2
 
 from mien.core.errors import VideoError
 from mien.core.preprocess import Image
-from mien.runtime.decode import Decoding, open_container, video_stream
+from mien.runtime.decode import Decoding, open_container, public_address, video_stream
 from mien.runtime.media import quiet
 from mien.runtime.shots import ArrayShot, Converter, DecodedShot, Shot
 from mien.runtime.video import Say
@@ -154,7 +154,8 @@ class NetworkStream(LiveSource):
         self, url: str, container: InputContainer, *, say: Say, retry: float, first_delay: float = FIRST_DELAY
     ) -> None:
         """Take the container that was opened at the URL."""
-        super().__init__(url, say=say, retry=retry, first_delay=first_delay)
+        super().__init__(public_address(url), say=say, retry=retry, first_delay=first_delay)
+        self._url = url
         self._begin(container)
 
     def _begin(self, container: InputContainer) -> None:
@@ -165,7 +166,7 @@ class NetworkStream(LiveSource):
         self._converter = Converter()
 
     def _open(self) -> None:
-        self._begin(open_container(self.name, self.name))
+        self._begin(open_container(self.name, self._url))
 
     def _let_go(self) -> None:
         self._container.close()

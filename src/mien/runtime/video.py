@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mien.core.errors import PictureError, VideoError
-from mien.runtime.decode import NOTHING, Decoding, announced_end, open_container, open_file, turns, video_stream
+from mien.runtime.decode import (
+    NOTHING,
+    Decoding,
+    announced_end,
+    open_container,
+    open_file,
+    public_address,
+    turns,
+    video_stream,
+)
 from mien.runtime.media import iter_pictures, read_picture
 from mien.runtime.shots import ArrayShot, Converter, DecodedShot, Shot
 
@@ -83,10 +92,11 @@ def open_source(
     if isinstance(source, int) or text.isdecimal():
         return Camera(int(source if isinstance(source, int) else text), say=say, retry=retry)
     if _URL.match(text):
-        container = open_container(text, text)
+        name = public_address(text)
+        container = open_container(name, text)
         if container.duration is None:
             return NetworkStream(text, container, say=say, retry=retry)
-        return VideoFile(text, container, say=say, threads=threads)
+        return VideoFile(name, container, say=say, threads=threads)
     if Path(text).is_dir():
         return PictureFolder(Path(text), say=say, fps=fps)
     return VideoFile(text, open_file(Path(text)), say=say, threads=threads)
