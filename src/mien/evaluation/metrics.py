@@ -100,6 +100,23 @@ def accuracy_interval(
     return float(low), float(high)
 
 
+def mean_interval(
+    values: NDArray[np.floating], *, level: float = 0.95, resamples: int = 2_000, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of ``values`` ``(n,)``: rows are drawn with replacement.
+
+    Raises:
+        ValueError: no rows.
+    """
+    n = len(values)
+    if n == 0:
+        raise ValueError("an interval needs one row or more")
+    rng = np.random.default_rng(seed)
+    means = np.array([values[rng.integers(0, n, n)].mean() for _ in range(resamples)])
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def confusion_matrix(probabilities: Probabilities, indices: Indices) -> NDArray[np.int64]:
     """Counts ``(K, K)``: rows are the truth, columns what was predicted."""
     check_rows(probabilities, indices)
