@@ -13,7 +13,7 @@ from mien.core.errors import PictureError
 
 if TYPE_CHECKING:
     from mien.runtime.recognizer import Recognizer
-    from mien.runtime.sinks import Sink
+    from mien.runtime.sinks import Drawings, Sink
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +33,10 @@ def read(
     csv: Annotated[Path | None, typer.Option(help="Write a row for each face and model.", metavar="FILE")] = None,
     annotate: Annotated[Path | None, typer.Option(help="Write annotated pictures here.", metavar="DIR")] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report.", metavar="FILE")] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Lay over each face in --annotate and --report what speaks for its expression."),
+    ] = False,
     provider: Annotated[str, typer.Option(help="ONNX Runtime execution provider.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Threads for decoding, searching and reading.")] = 1,
     max_pixels: Annotated[
@@ -49,6 +53,8 @@ def read(
     from mien.runtime.library import DEFAULT_MODEL
     from mien.runtime.recognizer import Recognizer
 
+    if explain and not (annotate or report):
+        raise typer.BadParameter("it draws into pictures: add --annotate DIR or --report FILE", param_hint="--explain")
     cv2.setNumThreads(threads)
     recognizer = Recognizer(
         model or DEFAULT_MODEL,
@@ -57,7 +63,8 @@ def read(
         threads=threads,
         max_pixels=max_pixels,
     )
-    sinks = _sinks(recognizer, json_=json_, csv=csv, annotate=annotate, report=report, max_pixels=max_pixels)
+    drawings = _drawings(recognizer, max_pixels=max_pixels, explain=explain)
+    sinks = _sinks(recognizer, drawings, json_=json_, csv=csv, annotate=annotate, report=report)
     failed = False
 
     def fail(source: str, error: PictureError) -> None:
@@ -91,18 +98,24 @@ def _pictures(paths: list[Path], fail: Callable[[str, PictureError], None]) -> I
             fail(str(path), error)
 
 
+def _drawings(recognizer: Recognizer, *, max_pixels: int, explain: bool) -> Drawings:
+    from mien.runtime.cam import ActivationMapper
+    from mien.runtime.sinks import Drawings
+
+    return Drawings(max_pixels=max_pixels, mapper=ActivationMapper(recognizer.models[0]) if explain else None)
+
+
 def _sinks(
     recognizer: Recognizer,
+    drawings: Drawings,
     *,
     json_: bool,
     csv: Path | None,
     annotate: Path | None,
     report: Path | None,
-    max_pixels: int,
 ) -> list[Sink]:
-    from mien.runtime.sinks import AnnotateSink, CsvSink, Drawings, JsonSink, TableSink
+    from mien.runtime.sinks import AnnotateSink, CsvSink, JsonSink, TableSink
 
-    drawings = Drawings(max_pixels=max_pixels)
     detector, models = recognizer.detector.name, [model.manifest for model in recognizer.models]
     sinks: list[Sink] = []
     if csv:

@@ -61,7 +61,7 @@ class ReportSink:
 
     def close(self) -> None:
         """Write the errors and the notes, and close the file."""
-        self._file.write(self._parts.foot(errors=self._errors, count=self._number))
+        self._file.write(self._parts.foot(errors=self._errors, count=self._number, explained=self._drawings.explained))
         self._file.close()
 
 

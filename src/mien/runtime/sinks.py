@@ -23,6 +23,8 @@ from mien.runtime.media import MAX_PIXELS, read_picture
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mien.runtime.cam import ActivationMapper
+
 SCHEMA = 1
 """Version of the JSON document."""
 
@@ -107,20 +109,27 @@ class Drawings:
     The last one is kept, for the next sink that wants it.
     """
 
-    def __init__(self, *, max_pixels: int = MAX_PIXELS) -> None:
-        """Read pictures of up to ``max_pixels``."""
+    def __init__(self, *, max_pixels: int = MAX_PIXELS, mapper: ActivationMapper | None = None) -> None:
+        """Read pictures of up to ``max_pixels``; with a ``mapper`` class activation maps lie over their faces."""
         self._max_pixels = max_pixels
+        self._mapper = mapper
         self._last: tuple[str, Image] | None = None
 
+    @property
+    def explained(self) -> str | None:
+        """Name of the model whose maps lie over the faces; None where there are no maps."""
+        return self._mapper.classifier.name if self._mapper else None
+
     def picture(self, frame: Frame) -> Image:
-        """The frame's picture without anything drawn in.
+        """The frame's picture without frames and words, with its maps where there is a mapper.
 
         Raises:
             PictureError: its file is gone, or the frame came from no file.
         """
         source = frame.source or ""
         if self._last is None or self._last[0] != source:
-            self._last = (source, read_picture(source, max_pixels=self._max_pixels))
+            picture = read_picture(source, max_pixels=self._max_pixels)
+            self._last = (source, self._mapper.draw(picture, frame) if self._mapper else picture)
         return self._last[1]
 
 
