@@ -1,0 +1,205 @@
+"""The occlusion study as tables, two figures and one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mien.core.errors import ConfigError
+from mien.explain.figure import BLUE, DIVERGING, GREEN, GREY, ORANGE, WIDTH, Drawing, canvas, style
+from mien.explain.occlusion import OPEN, Covered
+from mien.explain.page import Table, page, points, spread
+from mien.explain.regions import BANDS, FILLS, Fill
+from mien.explain.study import ALL, CONDITIONS, TRAINED, Arm, Study, further_regions
+
+SERIES = (("own", "the same cover", BLUE, "o"), (OPEN, "open faces", ORANGE, "s"), (ALL, "all four", GREEN, "^"))
+"""Networks by what they were trained under: key, words, colour and marker."""
+
+
+def print_study(study: Study) -> None:
+    """Print the tables to the terminal."""
+    for table in tables(study):
+        table.print(f"in per cent; {study.protocol.tested_rows:,} faces; 95 % intervals")
+
+
+def write(study: Study, folder: Path) -> list[Path]:
+    """Write ``study.html`` and both figures as PNG and SVG.
+
+    Raises:
+        MissingExtraError: matplotlib or jinja2 is not installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    accuracy, recall = accuracy_figure(study), recall_figure(study)
+    sheet = folder / "study.html"
+    text = page("Occlusion study after paper 004", describe(study), [accuracy, recall, *tables(study)])
+    sheet.write_text(text, encoding="utf-8")
+    return [sheet, *accuracy.save(folder / "study-accuracy"), *recall.save(folder / "study-recall")]
+
+
+def describe(study: Study) -> list[str]:
+    """The protocol in sentences, then one paragraph for each arm."""
+    p = study.protocol
+    counts = ", ".join(f"{n:,} {label}" for label, n in p.counts.items())
+    first = (
+        f"{p.dataset}, all splits pooled: {counts}. Random parts, each expression alike (seed {p.seed}): "
+        f"{p.fitted_rows:,} faces fit the weights, {p.chosen_rows:,} choose the epoch, {p.tested_rows:,} "
+        f"({p.share:.0%}) report. The very pixels of {p.leaked_rows:,} of these also stand among the others; the "
+        "figures without them stand beside. Bands of ten rows of white noise (or grey) from row "
+        f"{p.band_rows['eyes']} (eyes), {p.band_rows['nose']} (nose), {p.band_rows['mouth']} (mouth) of 48, the noise "
+        "fresh for each face."
+    )
+    return [first, *(f"{arm.name}: {arm.summary}. Seed {arm.seed}, {arm.device}." for arm in study.arms)]
+
+
+def tables(study: Study) -> list[Table]:
+    """All tables, those of each arm in its turn."""
+    parts = [own_table(study)]
+    for arm in study.arms:
+        parts += [*(cross_table(arm, fill) for fill in FILLS), recall_table(arm)]
+        if any(test.scores.region == region.name for region in further_regions() for test in arm.tests):
+            parts.append(regions_table(arm))
+    return parts
+
+
+def own_table(study: Study) -> Table:
+    """Each network under the condition that it was trained for, beside the paper's."""
+    heads = ["trained and tested under", "paper 004"]
+    for arm in study.arms:
+        heads += [arm.name.removeprefix("occlusion-"), "without leaked faces"]
+    rows = []
+    for condition in CONDITIONS:
+        cells = [condition, f"{100 * study.paper[condition]:.2f}"]
+        for arm in study.arms:
+            scores = arm.scores(condition, _region(condition))
+            cells += [_interval(scores), _clean(scores)]
+        rows.append(tuple(cells))
+    return Table("One network for each condition", tuple(heads), tuple(rows))
+
+
+def cross_table(arm: Arm, fill: Fill) -> Table:
+    """Every network under every condition."""
+    rows = [
+        (trained, *(_interval(arm.scores(trained, _region(condition), fill)) for condition in CONDITIONS))
+        for trained in TRAINED
+    ]
+    name = arm.name.removeprefix("occlusion-")
+    caption = f"{name}: accuracy by what it was trained under (rows, noise) and is tested under (columns, {fill})"
+    return Table(caption, ("trained under", *CONDITIONS), tuple(rows))
+
+
+def recall_table(arm: Arm) -> Table:
+    """Recall that each expression loses against the network of open faces on open faces."""
+    labels = [loss.label for loss in arm.scores(OPEN, OPEN).classes]
+    rows = []
+    for condition in CONDITIONS[1:]:
+        for key, words, *_ in SERIES:
+            scores = arm.scores(condition if key == "own" else key, _region(condition))
+            rows.append((condition, words, *(f"{points(c.lost)} ({spread(c.lost_interval)})" for c in scores.classes)))
+    open_recalls = (f"of {points(loss.recall)}" for loss in arm.scores(OPEN, OPEN).classes)
+    name = arm.name.removeprefix("occlusion-")
+    return Table(
+        f"{name}: recall lost under noise, points",
+        ("covered", "trained under", *labels),
+        ((OPEN, "open faces", *open_recalls), *rows),
+    )
+
+
+def regions_table(arm: Arm) -> Table:
+    """The networks of open faces and of all four conditions under further regions."""
+    rows = [
+        (region.name, *(_interval(arm.scores(trained, region.name, fill)) for trained in (OPEN, ALL) for fill in FILLS))
+        for region in further_regions()
+    ]
+    heads = [f"trained under {trained}, {fill}" for trained in (OPEN, ALL) for fill in FILLS]
+    return Table(f"{arm.name.removeprefix('occlusion-')}: further regions", ("covered", *heads), tuple(rows))
+
+
+def accuracy_figure(study: Study) -> Drawing:
+    """Accuracy under each condition by what the network was trained under: a panel for each arm, the paper in each."""
+    with style():
+        figure, grid = canvas(1, len(study.arms), height=2.8, width=min(WIDTH, 3.7 * len(study.arms)), sharey=True)
+        at = np.arange(len(CONDITIONS))
+        for axes, arm in zip(grid[0], study.arms, strict=True):
+            for place, (key, words, colour, marker) in enumerate(SERIES):
+                found = [arm.scores(c if key == "own" else key, _region(c)) for c in CONDITIONS]
+                middle = 100 * np.array([scores.accuracy for scores in found])
+                ends = 100 * np.array([scores.accuracy_interval for scores in found]).T
+                label = f"trained under {words}"
+                look = {"fmt": marker, "color": colour, "markersize": 4, "linewidth": 1, "capsize": 2}
+                axes.errorbar(at + 0.16 * (place - 0.5), middle, yerr=np.abs(ends - middle), label=label, **look)
+            paper = [100 * study.paper[condition] for condition in CONDITIONS]
+            axes.plot(at - 0.24, paper, "D", color=GREY, markersize=4, label="paper 004 (GoogLeNet)")
+            axes.set_xticks(at, CONDITIONS)
+            axes.set_title(arm.name.removeprefix("occlusion-"))
+            axes.grid(axis="y", linewidth=0.4, color="#dddddd")
+            axes.set_axisbelow(True)
+        grid[0, 0].set_ylabel("accuracy, %")
+        figure.supxlabel("covered with white noise", fontsize=8)
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=2 if len(study.arms) == 1 else 4, frameon=False
+        )
+    lines = [
+        f"{arm.name} " + ", ".join(f"{c} {points(arm.scores(c, _region(c)).accuracy)} %" for c in CONDITIONS)
+        for arm in study.arms
+    ]
+    return Drawing(
+        figure, f"Accuracy with parts of the face covered, each network under its own cover: {'; '.join(lines)}"
+    )
+
+
+def recall_figure(study: Study) -> Drawing:
+    """Recall that each expression loses under noise: a panel for each arm, one scale for all."""
+    labels = [str(label) for label in study.protocol.labels]
+    names = [f"{condition}, {words}" for condition in CONDITIONS[1:] for _, words, *_ in SERIES]
+    panels = [
+        100
+        * np.array(
+            [
+                [loss.lost for loss in arm.scores(condition if key == "own" else key, _region(condition)).classes]
+                for condition in CONDITIONS[1:]
+                for key, *_ in SERIES
+            ]
+        )
+        for arm in study.arms
+    ]
+    limit = max(1.0, *(float(np.abs(values).max()) for values in panels))
+    with style():
+        figure, grid = canvas(1, len(panels), height=2.9, width=min(WIDTH, 2.4 + 1.9 * len(panels)), sharey=True)
+        for axes, arm, values in zip(grid[0], study.arms, panels, strict=True):
+            image = axes.imshow(values, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
+            for (row, column), value in np.ndenumerate(values):
+                ink = "white" if abs(value) > 0.6 * limit else "black"
+                axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=ink, fontsize=7)
+            for line in (2.5, 5.5):
+                axes.axhline(line, color="white", linewidth=1.5)
+            axes.set_xticks(range(len(labels)), labels)
+            axes.set_title(arm.name.removeprefix("occlusion-"))
+        grid[0, 0].set_yticks(range(len(names)), names)
+        grid[0, 0].set_ylabel("covered, trained under")
+        bar = figure.colorbar(image, ax=grid, shrink=0.9)
+        bar.set_label("recall lost, points")
+        bar.outline.set_visible(False)
+    worst = ", ".join(
+        f"{values.max():.0f} points for {arm.name}" for arm, values in zip(study.arms, panels, strict=True)
+    )
+    return Drawing(
+        figure,
+        f"Recall that each of {', '.join(labels)} loses under noise over eyes, nose and mouth, by what the network was "
+        f"trained under; the most is {worst}",
+    )
+
+
+def _region(condition: str) -> str:
+    if condition not in CONDITIONS:
+        raise ConfigError(f"'{condition}' is no condition of the study: {', '.join(CONDITIONS)}")
+    return OPEN if condition == OPEN else BANDS[condition].name
+
+
+def _interval(scores: Covered) -> str:
+    return f"{100 * scores.accuracy:.2f} ({spread(scores.accuracy_interval)})"
+
+
+def _clean(scores: Covered) -> str:
+    return "–" if scores.accuracy_without_leaks is None else f"{100 * scores.accuracy_without_leaks:.2f}"

@@ -1,0 +1,157 @@
+"""The networks of the occlusion study: one run for each condition, each resumable, and the tests of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import ConfigError
+from mien.core.expression import LABEL_SETS, THREE
+from mien.data.base import Dataset
+from mien.data.leaks import leaked_rows
+from mien.data.load import load_dataset
+from mien.explain.occlusion import covered_logits
+from mien.explain.regions import Fill, Region
+from mien.explain.study import (
+    TRAINED,
+    Arm,
+    Protocol,
+    Study,
+    Trained,
+    describe,
+    epochs_under,
+    further_regions,
+    keep_protocol,
+    pooled,
+    score_all,
+    under,
+)
+from mien.models.registry import network
+from mien.training.fit import fit
+from mien.training.publish import open_run
+from mien.training.recipe import Recipe
+from mien.training.run import RECORD, Run
+
+Say = Callable[[str], None]
+
+
+def run_study(
+    recipes: Sequence[Recipe],
+    folder: Path,
+    *,
+    seed: int = 0,
+    root: Path | None = None,
+    threads: int | None = None,
+    say: Say = lambda _: None,
+) -> Study:
+    """Train what is not trained yet, test everything, and put it together.
+
+    Args:
+        recipes: one for each arm, of the same dataset.
+        folder: the runs go into ``folder/RECIPE/CONDITION``; a study that was stopped goes on from there.
+        seed: of the parts, the noise and the bootstrap; weights have their recipe's.
+        root: where datasets lie.
+        threads: torch's threads on the CPU; None leaves torch's own choice.
+        say: is told what happens, a line at a time.
+
+    Raises:
+        ConfigError: the recipes do not fit the study, or each other.
+        TrainingError: the folder holds another study.
+        DatasetError: the dataset is missing, or lacks one of the three expressions.
+        KeyboardInterrupt: on Ctrl-C; the same call goes on from the last whole epoch.
+    """
+    _check(recipes)
+    arms, protocol = [], None
+    for recipe in recipes:
+        rows = pooled(load_dataset(recipe.data.dataset, network(recipe.network).input, root=root), seed=seed)
+        protocol = describe(rows, seed=seed)
+        keep_protocol(folder, protocol)
+        arms.append(network_arm(recipe, rows, folder / recipe.name, protocol=protocol, threads=threads, say=say))
+    assert protocol is not None  # noqa: S101  # _check refuses an empty list
+    return Study.of(protocol, arms)
+
+
+def network_arm(
+    recipe: Recipe, rows: Dataset, folder: Path, *, protocol: Protocol, threads: int | None, say: Say = lambda _: None
+) -> Arm:
+    """Train a recipe's network under every condition, and test each under every condition.
+
+    Args:
+        recipe: of the network; its ``data`` is replaced by the parts of ``rows``.
+        rows: from :func:`mien.explain.study.pooled`.
+        folder: one run's folder for each condition goes into it.
+        protocol: of the study.
+        threads: torch's threads.
+        say: is told what happens.
+    """
+    fitted, validation, tested = (rows.split(name) for name in ("train", "validation", "test"))
+    runs = {}
+    for condition in TRAINED:
+        own = replace(
+            recipe, name=f"{recipe.name}-{condition}", epochs=epochs_under(condition, recipe.epochs), patience=None
+        )
+        done = _finished(own, folder / condition)
+        if done is None:
+            parts = [under(part, condition, seed=protocol.seed) for part in (fitted, validation)]
+            say(f"{own.name}: {own.epochs} epochs of {len(parts[0]):,} faces into {folder / condition}")
+            done = fit(own, folder / condition, parts[0], parts[1], threads=threads)
+        runs[condition] = done
+    predictors = {condition: open_run(folder / condition) for condition in TRAINED}
+
+    def answer(trained: str, hidden: Region | None, fill: Fill) -> NDArray[np.float32]:
+        predictor = predictors[trained]
+        return covered_logits(predictor, tested.images, hidden, fill=fill, rows=tested.rows, seed=protocol.seed)
+
+    say(f"{recipe.name}: testing on {len(tested):,} rows")
+    first = runs[TRAINED[0]]
+    return Arm(
+        name=recipe.name,
+        summary=f"{recipe.summary.rstrip('.')}; {recipe.epochs} epochs from scratch",
+        network=recipe.network,
+        input_size=first.input.size,
+        trained_values=first.trained,
+        values=first.trained + first.running,
+        seed=recipe.seed,
+        device=first.device,
+        networks=tuple(_summary(condition, run) for condition, run in runs.items()),
+        tests=score_all(answer, tested, extra=further_regions(), leaked=leaked_rows(rows, "test"), seed=protocol.seed),
+        commit=first.commit,
+    )
+
+
+def _finished(recipe: Recipe, folder: Path) -> Run | None:
+    if not (folder / RECORD).exists():
+        return None
+    run = Run.read(folder)
+    return run if run.status == "finished" and run.recipe == recipe else None
+
+
+def _summary(condition: str, run: Run) -> Trained:
+    best = run.best
+    return Trained(
+        condition=condition,
+        rows=run.rows,
+        epochs=len(run.history),
+        kept=best.epoch,
+        chosen_accuracy=best.validation_accuracy,
+        seconds=round(sum(epoch.seconds for epoch in run.history), 1),
+    )
+
+
+def _check(recipes: Sequence[Recipe]) -> None:
+    if not recipes:
+        raise ConfigError("a study needs a recipe: see recipes/occlusion-resezap.yaml")
+    names = [recipe.name for recipe in recipes]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"two recipes of a study have one name: {', '.join(names)}")
+    for recipe in recipes:
+        if recipe.data.labels is None or LABEL_SETS[recipe.data.labels] != THREE:
+            raise ConfigError(f"recipe '{recipe.name}': the study has three expressions; set data.labels to 'three'")
+        if recipe.data.dataset != recipes[0].data.dataset:
+            raise ConfigError(f"recipe '{recipe.name}' names another dataset than '{recipes[0].name}'")
+        if recipe.data.limit is not None:
+            raise ConfigError(f"recipe '{recipe.name}': data.limit has no meaning in a study, which parts all rows")

@@ -1,0 +1,214 @@
+"""Paper 004's study: its parts, its tests, its tables; and on drawn faces, killed and gone on with."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from explain.fakes import BrightMouth, faces
+from mien.core.errors import ConfigError, DatasetError, LabelError, TrainingError
+from mien.core.expression import FER2013, THREE, Expression
+from mien.explain import study_report
+from mien.explain.occlusion import OPEN, score
+from mien.explain.regions import BANDS, cover
+from mien.explain.study import (
+    ALL,
+    CONDITIONS,
+    PAPER,
+    TRAINED,
+    Arm,
+    Study,
+    Trained,
+    describe,
+    epochs_under,
+    further_regions,
+    keep_protocol,
+    pooled,
+    score_all,
+    under,
+)
+
+
+def seven(n=400, seed=0):
+    data = faces(n, labels=FER2013, seed=seed)
+    data.images[300:310] = data.images[:10]
+    data.indices[300:310] = data.indices[:10]
+    return data
+
+
+def test_rows_are_pooled_and_parted_anew():
+    rows = pooled(seven(), seed=3)
+    assert rows.labels == THREE
+    whole = rows.counts
+    for label, count in rows.split("test").counts.items():
+        assert count == pytest.approx(0.3 * whole[label], abs=1)
+    left = len(rows) - len(rows.split("test"))
+    assert len(rows.split("validation")) == pytest.approx(0.1 * left, abs=2)
+    protocol = describe(rows, seed=3)
+    assert protocol.fitted_rows + protocol.chosen_rows + protocol.tested_rows == len(rows)
+    others = {row.tobytes() for row in rows.images[rows.splits != "test"]}
+    assert protocol.leaked_rows == sum(row.tobytes() in others for row in rows.split("test").images)
+    assert protocol.leaked_rows > 0
+    assert np.array_equal(pooled(seven(), seed=3).splits, rows.splits)
+    assert not np.array_equal(pooled(seven(), seed=4).splits, rows.splits)
+
+
+def test_a_dataset_without_the_three_is_refused():
+    data = seven()
+    with pytest.raises(DatasetError, match="fewer than ten rows of happy"):
+        pooled(data.take(data.indices != FER2013.index(Expression.HAPPY)), seed=0)
+    foreign = replace(data.take(data.indices < 2), labels=(Expression.DISGUST, Expression.FEAR))
+    with pytest.raises(LabelError, match="no class of"):
+        pooled(foreign, seed=0)
+
+
+def test_each_condition_covers_and_all_are_all():
+    rows = pooled(seven(), seed=0).split("train")
+    for condition in CONDITIONS:
+        seen = under(rows, condition)
+        assert np.array_equal(seen.images, cover(rows.images, BANDS.get(condition), rows=rows.rows))
+    every = under(rows, ALL)
+    assert np.array_equal(every.images, np.concatenate([under(rows, c).images for c in CONDITIONS]))
+    assert np.array_equal(every.indices, np.tile(rows.indices, 4))
+    assert [epochs_under(c, 20) for c in TRAINED] == [20, 20, 20, 20, 5]
+
+
+def answers(rows):
+    """An arm of networks that see the band of their own row, and the wrong class where that is covered."""
+
+    def answer(trained, hidden, fill):
+        top = 0 if trained == "mouth" else 30
+        return BrightMouth(top=top).logits(cover(rows.images, hidden, fill=fill, rows=rows.rows))
+
+    return answer
+
+
+def arm_of(data, **changes):
+    tested = data.split("test")
+    leaked = np.zeros(len(tested), dtype=bool)
+    found = score_all(answers(tested), tested, extra=further_regions(), leaked=leaked, seed=0)
+    facts = {
+        "name": "occlusion-made",
+        "summary": "Made up",
+        "network": "made",
+        "input_size": 48,
+        "trained_values": 3,
+        "values": 3,
+        "seed": 0,
+        "device": "paper",
+        "networks": tuple(Trained(c, 10, 2, 1, 0.5, 1.0) for c in TRAINED),
+    }
+    return Arm(**facts | changes, tests=found)
+
+
+def test_every_network_is_tested_under_every_condition():
+    rows = pooled(seven(), seed=0)
+    arm = arm_of(rows)
+    tested = rows.split("test")
+    reference = answers(tested)(OPEN, None, "noise").argmax(1) == tested.indices
+    for trained in TRAINED:
+        for condition in CONDITIONS:
+            name = OPEN if condition == OPEN else BANDS[condition].name
+            scores = arm.scores(trained, name)
+            hits = answers(tested)(trained, BANDS.get(condition), "noise").argmax(1) == tested.indices
+            assert scores.accuracy == pytest.approx(hits.mean())
+            assert scores == score(
+                hits,
+                reference,
+                tested,
+                region=name,
+                fill=None if condition == OPEN else "noise",
+                leaked=np.zeros(len(hits), dtype=bool),
+            )
+    assert len(arm.tests) == 5 * 7 + 2 * 2 * len(further_regions())
+    with pytest.raises(KeyError, match="not tested under mask"):
+        arm.scores("eyes", "mask")
+
+
+def test_a_study_is_written_read_and_drawn(tmp_path):
+    rows = pooled(seven(), seed=0)
+    study = Study(describe(rows, seed=0), PAPER, (arm_of(rows), arm_of(rows, name="other")), "now", {"python": "3"})
+    study.write(tmp_path / "study.json")
+    assert Study.read(tmp_path / "study.json") == study
+    files = study_report.write(study, tmp_path)
+    assert files[0].name == "study.html"
+    for path in files:
+        assert path.stat().st_size > 5000
+    sheet = files[0].read_text()
+    for table in study_report.tables(study):
+        assert all(cell in sheet for row in table.rows for cell in row)
+        assert table.markdown.count("\n") == len(table.rows) + 1
+    own = study_report.own_table(study)
+    assert [row[1] for row in own.rows] == ["74.20", "72.01", "70.21", "52.10"]  # as printed in paper 004
+    with pytest.raises(ConfigError, match="mien occlusion study makes one"):
+        Study.read(tmp_path / "none.json")
+
+
+def test_a_folder_holds_one_protocol(tmp_path):
+    rows = pooled(seven(), seed=0)
+    keep_protocol(tmp_path / "runs", describe(rows, seed=0))
+    keep_protocol(tmp_path / "runs", describe(rows, seed=0))
+    with pytest.raises(TrainingError, match="a study of other rows or another seed"):
+        keep_protocol(tmp_path / "runs", describe(pooled(seven(), seed=1), seed=1))
+
+
+@pytest.fixture
+def recipe(face_folder, tmp_path):
+    path = tmp_path / "drawn.yaml"
+    path.write_text(
+        "name: drawn\nnetwork: resezap\nsummary: Drawn.\nepochs: 4\nbatch: 16\n"
+        f"data: {{dataset: {face_folder}, train: train, validation: validation, labels: three}}\n"
+    )
+    return path
+
+
+def test_recipes_that_do_not_fit_are_refused(recipe, tmp_path):
+    from mien.explain.study_runs import run_study
+    from mien.training.recipe import Recipe
+
+    good = Recipe.read(recipe)
+    for wrong, message in (
+        ([], "needs a recipe"),
+        ([good, good], "have one name"),
+        ([good.override({"data.labels": "six"})], "set data.labels to 'three'"),
+        ([good, good.override({"name": "b", "data.dataset": "fer2013"})], "names another dataset"),
+        ([good.override({"data.limit": 50})], "data.limit has no meaning"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            run_study(wrong, tmp_path / "runs")
+
+
+@pytest.mark.slow
+def test_a_killed_study_goes_on_to_the_same_result(recipe, tmp_path):
+    def command(out):
+        return [
+            sys.executable, "-m", "mien", "occlusion", "study", str(recipe), "--out", str(out), "--threads", "1"
+        ]  # fmt: skip
+
+    process = subprocess.Popen(command(tmp_path / "killed"), env=dict(os.environ), stderr=subprocess.DEVNULL)
+    second = tmp_path / "killed" / "drawn" / "eyes" / "run.json"
+    for _ in range(2400):
+        assert process.poll() is None, "the study ended before it could be stopped"
+        if second.exists() and json.loads(second.read_text()).get("history"):
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = [
+        subprocess.run(command(tmp_path / out), capture_output=True, text=True, check=False)
+        for out in ("killed", "whole")
+    ]
+    assert [d.returncode for d in done] == [0, 0], done[0].stderr
+    assert "drawn-none: trained before, 4 epochs" in done[0].stderr
+    assert "trained before" not in done[1].stderr
+    killed, whole = (Study.read(tmp_path / out / "occlusion.json") for out in ("killed", "whole"))
+    assert [t.scores for t in killed.arms[0].tests] == [t.scores for t in whole.arms[0].tests]
+    assert killed.arms[0].networks[0].epochs == 4
+    assert killed.arms[0].networks[-1].epochs == 1
+    assert (tmp_path / "whole" / "study.html").exists()
