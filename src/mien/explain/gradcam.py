@@ -92,7 +92,7 @@ def features_and_gradients(
             score = logits.gather(1, classes[:, None]).sum()
     finally:
         handle.remove()
-    if not score.requires_grad:
+    (gradients,) = torch.autograd.grad(score, kept[-1], allow_unused=True) if score.requires_grad else (None,)
+    if gradients is None:
         raise ModelError("the logits do not depend on this layer: choose another")
-    (gradients,) = torch.autograd.grad(score, kept[-1])
     return kept[-1].detach(), gradients
