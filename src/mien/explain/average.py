@@ -58,8 +58,8 @@ class Condition:
 def paper_conditions(network: Predictor) -> tuple[Condition, ...]:
     """Paper 004's four: nothing, the eyes, the nose or the mouth covered by a band of white noise; one network."""
     return (
-        Condition("nothing", network),
-        *(Condition(name, network, region) for name, region in BANDS.items()),
+        Condition("nothing covered", network),
+        *(Condition(f"{name} covered", network, region) for name, region in BANDS.items()),
     )
 
 
@@ -115,11 +115,10 @@ class Averages:
             if (mask := masks[column]) is not None:
                 outline(axes, mask)
 
-        names = [c.name if c.hidden is None else f"{c.name} covered" for c in self.conditions]
         return maps_panel(
             rows,
             rows=[str(e) for e in self.expressions],
-            columns=names,
+            columns=[condition.name for condition in self.conditions],
             unit=unit,
             title=title,
             alt=f"{title}, over {self.sampled}. {self.describe()}",
