@@ -93,6 +93,30 @@ def test_two_models(mien, pictures, tmp_path, toy):
     assert [r["model"] for r in frame["faces"][0]["readings"]] == ["toy", "second"]
 
 
+def test_explain_lays_maps_over_the_faces(mien, pictures, tmp_path):
+    portrait = pictures / "a.png"
+    plain = mien(portrait, "--model", "tiny", "--annotate", tmp_path / "plain", model=False)
+    page = tmp_path / "page.html"
+    options = ("--model", "tiny", "--explain", "--annotate", tmp_path / "drawn", "--report", page)
+    drawn = mien(portrait, *options, model=False)
+    assert plain.exit_code == drawn.exit_code == 0, drawn.output
+    before, after = (cv2.imread(str(tmp_path / name / "a-mien.jpg")).astype(int) for name in ("plain", "drawn"))
+    changed = (abs(after - before).max(axis=2) > 25).nonzero()
+    assert len(changed[0]) > 100
+    assert 60 < changed[0].min() < changed[0].max() < 180  # the portrait's face
+    assert 160 < changed[1].min() < changed[1].max() < 290
+    assert "class activation map" in page.read_text()
+
+
+def test_explain_needs_a_picture_to_draw_into_and_a_model_with_maps(mien, pictures, tmp_path):
+    nowhere = mien(pictures / "a.png", "--explain")
+    assert nowhere.exit_code == 2
+    assert "--annotate" in nowhere.output
+    without = mien(pictures / "a.png", "--explain", "--annotate", tmp_path / "out")
+    assert isinstance(without.exception, MienError)
+    assert "gives no feature map" in str(without.exception)
+
+
 def test_yunet_is_preferred_once_pulled(mien, pictures):
     pull("yunet", source=str(yunet_file()))
     assert "detector yunet" in mien(pictures).stdout

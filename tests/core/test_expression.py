@@ -15,6 +15,7 @@ from mien.core.expression import (
     LabelMap,
     Polarity,
     check_labels,
+    label_indices,
 )
 
 
@@ -83,3 +84,13 @@ def test_all_mass_on_dropped_classes_becomes_uniform():
 def test_label_sets_that_share_nothing_are_refused():
     with pytest.raises(LabelError, match="share an expression"):
         LabelMap.between(("contempt", "NF"), SIX)
+
+
+def test_indices_of_one_expression_or_of_one_each():
+    assert label_indices(SIX, "surprise", 3, "m").tolist() == [5, 5, 5]
+    assert label_indices(FER2013, ["sad", Expression.ANGRY], 2, "m").tolist() == [4, 0]
+    assert label_indices(FER2013, [], 0, "m").dtype == np.int64
+    with pytest.raises(LabelError, match="m does not know the expression 'neutral'"):
+        label_indices(SIX, "neutral", 0, "m")
+    with pytest.raises(LabelError, match="2 expressions for 3 crops"):
+        label_indices(SIX, ["sad", "sad"], 3, "m")

@@ -3,11 +3,12 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mien.core.errors import ChecksumError, ConfigError, ModelError
 from mien.core.expression import FER2013
-from mien.core.manifest import Manifest, Metric, sha256
+from mien.core.manifest import Head, Manifest, Metric, sha256
 from mien.core.preprocess import InputSpec
 from mien.core.schema import to_mapping
 
@@ -103,3 +104,40 @@ def test_what_is_no_json_is_refused(folder):
 def test_fields_without_a_value_are_left_out(folder):
     manifest = replace(Manifest.read(folder / "m.json"), paper=None)
     assert "paper" not in to_mapping(manifest)
+
+
+MATRIX = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+HEAD = Head.of("max", MATRIX, np.arange(7) / 3)
+
+
+def test_a_head_survives_writing_to_the_bit(folder):
+    replace(Manifest.read(folder / "m.json"), head=HEAD).write(folder / "m.json")
+    head = Manifest.read(folder / "m.json").head
+    assert head == HEAD
+    np.testing.assert_array_equal(head.matrix, MATRIX)
+    np.testing.assert_array_equal(np.float32(head.bias), np.float32(np.arange(7) / 3))
+
+
+def test_a_manifest_without_a_head_is_read(folder):
+    assert "head" not in json.loads((folder / "m.json").read_text())
+    assert Manifest.read(folder / "m.json").head is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights": "*"}, "weights must be base64 of 7 x 5 float32"),
+        ({"weights": HEAD.weights[:-8]}, "weights must be base64 of 7 x 5 float32"),
+        ({"channels": 6}, "weights must be base64 of 7 x 6 float32"),
+        ({"pooling": "median"}, "head: pooling: 'median' is not one of them"),
+        ({"weights": Head.of("max", MATRIX, np.zeros(7)).weights, "bias": [0.0] * 5, "channels": 7}, "5 outputs for 7"),
+        ({"bias": [float("inf")] * 7}, "must be finite"),
+        ({"colour": 1}, "unknown key 'colour'"),
+    ],
+    ids=str,
+)
+def test_a_wrong_head_is_named(folder, change, message):
+    content = json.loads((folder / "m.json").read_text()) | {"head": to_mapping(HEAD) | change}
+    (folder / "m.json").write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=message):
+        Manifest.read(folder / "m.json")

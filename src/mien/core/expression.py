@@ -140,12 +140,10 @@ def label_indices(labels: Labels, wanted: str | Sequence[str], n: int, where: st
     if len(names) != n:
         raise LabelError(f"{where}: {len(names)} expressions for {n} crops: give one for all, or one for each")
     known: dict[str, int] = {str(label): index for index, label in enumerate(labels)}
-    table = {}
-    for name in set(names) if n else [wanted] if isinstance(wanted, str) else []:
-        if str(name) not in known:
+    for name in [wanted] if isinstance(wanted, str) else names:
+        if name not in known:
             raise LabelError(f"{where} does not know the expression '{name}': {nearest(str(name), known)}")
-        table[name] = known[str(name)]
-    return np.array([table[name] for name in names], dtype=np.int64)
+    return np.array([known[name] for name in names], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
