@@ -1,0 +1,90 @@
+"""An exported model back in torch: its network from the registry, with the weights of its ONNX graph.
+
+The export folds batch norms into the convolutions before them, so a rebuilt network has other values than the one that
+was trained, but the same outputs: that is checked before it is given out. Layers have their names and shapes, except
+that a convolution's own output is what its batch norm gave, and the batch norm passes it on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from mien.core.errors import ModelError
+from mien.core.manifest import Manifest
+from mien.core.predictor import softmax
+from mien.models.export import TOLERANCE
+from mien.models.network import TorchPredictor
+from mien.models.registry import build
+
+_PREFIX = "body."
+
+
+def rebuild(manifest: Manifest, folder: Path) -> TorchPredictor:
+    """The model that ``manifest`` in ``folder`` describes, in torch.
+
+    Raises:
+        UnknownModelError: its network is not in the registry.
+        ModelError: the file is missing, or its weights do not fit the network as the registry builds it.
+        ChecksumError: the file is another than the manifest names.
+    """
+    path = manifest.verify(folder)
+    body = build(manifest.network, len(manifest.labels)).eval()
+    graph = onnx.load(path).graph
+    given = {tensor.name: torch.tensor(numpy_helper.to_array(tensor)) for tensor in graph.initializer}
+    wrong = ModelError(
+        f"{path}: its weights do not fit '{manifest.network}' as the registry builds it, perhaps because it was "
+        "trained with options of its own: open the run that it was exported from"
+    )
+    try:
+        _load(body, given)
+    except (KeyError, RuntimeError) as error:
+        raise wrong from error
+    predictor = TorchPredictor(
+        body, manifest.input, manifest.labels, name=manifest.name, temperature=manifest.temperature
+    )
+    crops = np.random.default_rng(0).integers(0, 256, (16, *manifest.input.shape), dtype=np.uint8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    expected = session.run(["logits"], {"crops": crops})[0]
+    if np.abs(softmax(expected) - softmax(predictor.logits(crops))).max() > TOLERANCE:
+        raise wrong
+    return predictor
+
+
+def _load(body: nn.Module, given: dict[str, Tensor]) -> None:
+    """Copy what the graph holds; where it folded a norm into a convolution, the norm becomes the folded shift."""
+    state = {name: given[_PREFIX + name] for name in body.state_dict() if _PREFIX + name in given}
+    layers = [(name, part) for name, part in body.named_modules() if isinstance(part, nn.Conv2d | nn.BatchNorm2d)]
+    waiting: tuple[str, nn.Module] | None = None
+    for name, part in layers:
+        if isinstance(part, nn.Conv2d):
+            waiting = (name, part)
+            continue
+        if f"{_PREFIX}{name}.weight" in given:
+            continue
+        if waiting is None:
+            raise KeyError(name)
+        shift = given.get(f"{_PREFIX}{waiting[0]}.weight_bias", given.get(f"{_PREFIX}{waiting[0]}.bias"))
+        if shift is None:
+            raise KeyError(name)
+        state |= {
+            f"{name}.weight": torch.full_like(shift, (1 + part.eps) ** 0.5),
+            f"{name}.bias": shift,
+            f"{name}.running_mean": torch.zeros_like(shift),
+            f"{name}.running_var": torch.ones_like(shift),
+        }
+        if waiting[1].bias is not None:
+            state[f"{waiting[0]}.bias"] = torch.zeros_like(shift)
+        waiting = None
+    wanted = {name for name in body.state_dict() if not name.endswith("num_batches_tracked")}
+    if missing := wanted - state.keys():
+        raise KeyError(sorted(missing)[0])
+    body.load_state_dict(state, strict=False)
