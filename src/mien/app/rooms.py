@@ -40,7 +40,7 @@ from mien.app.policy import Decision, Feature
 from mien.app.room_reports import LEAST, REPORT_WINDOWS, WINDOW, Coarse, Draft, Report, Window, coarse, hints, report
 from mien.app.rules import PACES
 from mien.app.terms import VERSION, Scope
-from mien.core.errors import PolicyError, RoomError
+from mien.core.errors import RoomError
 from mien.core.expression import Polarity
 
 DELAY_WINDOWS = 2
@@ -61,7 +61,7 @@ KEPT_REPORTS = 240
 
 _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
-__all__ = ["LEAST", "WINDOW", "Coarse", "Report", "Room", "View", "coarse", "hints", "refuse_faces"]
+__all__ = ["LEAST", "WINDOW", "Coarse", "Report", "Room", "View", "coarse", "hints"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,11 @@ class Room:
         self._next = 0
         self._shown_until: int | None = None
         self._reports: deque[Report] = deque(maxlen=KEPT_REPORTS)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether people can join and send."""
+        return self._open
 
     @property
     def faces(self) -> bool:
@@ -303,13 +308,3 @@ class Room:
             self._circle = frozenset(self._members)
         if len(self._circle) >= LEAST:
             self._drafts.append(Draft(first=self._at, circle=self._circle))
-
-
-def refuse_faces(decision: Decision) -> None:
-    """Refuse to send polarity where the participant's own place forbids it, whatever the room says.
-
-    Raises:
-        PolicyError: it does.
-    """
-    if not decision.allows(Feature.ROOM_FACES):
-        raise PolicyError(f"this machine sends no readings to a room for {decision.purpose.words}: {decision.reason}")
