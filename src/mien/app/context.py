@@ -1,0 +1,86 @@
+"""What the routes of one running app share: its store, its engine, its secrets, and who is being analysed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from mien.app.consent import Consent
+from mien.app.engine import Engine
+from mien.app.policy import Decision, Feature
+from mien.app.security import Access
+from mien.app.store import Store
+from mien.core.errors import ConsentError, PolicyError
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+NO_PURPOSE = "no purpose was chosen yet: say first what mien is used for, and where"
+
+
+@dataclass(slots=True, eq=False)
+class Context:
+    """All of a running app.
+
+    Attributes:
+        store: what is kept.
+        engine: what reads frames.
+        access: who may ask.
+        clock: gives Unix seconds.
+        epoch: grows whenever consent, purpose or retention may have changed, so that live sessions ask again.
+        sitting: how many browsers' frames are being analysed.
+        recording: number of the recording under way; one at a time, as it is one person's.
+        uploading: held while an upload is read; one at a time, so that the live view keeps its pace.
+    """
+
+    store: Store
+    engine: Engine
+    access: Access
+    clock: Callable[[], float] = time.time
+    epoch: int = 0
+    sitting: int = 0
+    recording: int | None = None
+    uploading: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def decision(self) -> Decision | None:
+        """What the policy says of what was chosen; None before."""
+        return self.store.decision
+
+    def allow(self, feature: Feature) -> Decision:
+        """Refuse what the policy does not allow.
+
+        Raises:
+            PolicyError: it is not allowed, or no purpose was chosen.
+        """
+        decision = self.decision
+        if decision is None:
+            raise PolicyError(NO_PURPOSE)
+        decision.require(feature)
+        return decision
+
+    def gate(self, feature: Feature) -> Consent:
+        """The consent under which a face may be read now.
+
+        Raises:
+            PolicyError: the policy does not allow it.
+            ConsentError: nobody consented, or no longer.
+        """
+        self.allow(feature)
+        consent = self.store.consent()
+        if consent is None:
+            raise ConsentError("consent has not been given yet: read the text and agree, or leave it")
+        consent.check(self.store.terms(), self.clock())
+        return consent
+
+    def changed(self) -> None:
+        """Tell the live sessions that what holds for them may have changed."""
+        self.epoch += 1
+
+
+def context_of(connection: HTTPConnection) -> Context:
+    """The context of the app that handles a request or socket."""
+    return cast(Context, connection.app.state.context)

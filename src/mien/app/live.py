@@ -1,0 +1,305 @@
+"""The live view: frames come over a socket, the newest of them is read, and what it showed goes back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import struct
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from mien.app.activation import Activation
+from mien.app.consent import Consent, State
+from mien.app.context import Context, context_of
+from mien.app.policy import Feature
+from mien.app.recorder import Recorder
+from mien.app.sitting import LARGEST_FRAME, Sitting, View, described
+from mien.core.errors import AppError, ConsentError, MienError, PictureError, PolicyError
+
+MOST_FPS = 15.0
+"""Frames read a second from one browser, at most; it may send more, of which only the newest count."""
+
+SENDING = 5.0
+"""Seconds for which a browser may not read what is sent to it, before the socket is closed."""
+
+_HEAD = struct.Struct("<I")
+_BAD_FRAMES = 50
+REFUSED, TOO_LARGE, TOO_SLOW, BAD = 4403, 1009, 4408, 4400
+"""Codes with which the socket is closed."""
+
+router = APIRouter()
+
+
+@router.websocket("/live/frames")
+async def live(socket: WebSocket) -> None:
+    """Frames in, views out. ``?kind=scheduled`` is for pictures that are taken while nobody looks at the page."""
+    scheduled = socket.query_params.get("kind") == "scheduled"
+    await socket.accept()
+    await Session(socket, context_of(socket), kind="scheduled" if scheduled else "live").run()
+
+
+class _OverError(Exception):
+    """The session ends: a code, and why, in words for the person."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Session:
+    """One browser's socket.
+
+    A frame is four bytes, the frame's number (little endian), and a JPEG. Commands are JSON objects with the key
+    ``do``. What goes back are JSON objects with the key ``is``: ``ready``, ``view``, ``bad`` (a frame that could not be
+    used), ``recording``, ``paused``, ``said`` (a sentence for the person) and ``over``.
+    """
+
+    def __init__(self, socket: WebSocket, context: Context, *, kind: Literal["live", "scheduled"]) -> None:  # noqa: D107
+        self._socket = socket
+        self._context = context
+        self._kind: Literal["live", "scheduled"] = kind
+        self._sitting = Sitting(context.engine.recognizer, alone=kind == "scheduled")
+        self._newest: tuple[int, bytes] | None = None
+        self._arrived = asyncio.Event()
+        self._sending = asyncio.Lock()
+        self._began = time.monotonic()
+        self._consent: Consent | None = None
+        self._epoch = -1
+        self._paused = False
+        self._recorder: Recorder | None = None
+        self._activation: Activation | None = None
+        self._bad = 0
+
+    async def run(self) -> None:
+        """Serve the socket to its end."""
+        context = self._context
+        context.sitting += 1
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await self._ask()
+            await self._send({"is": "ready", "model": self._model, "most_fps": MOST_FPS, "others": context.sitting - 1})
+            tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._read())]
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except _OverError as over:
+            await self._end(over.code, str(over))
+        except (WebSocketDisconnect, RuntimeError):
+            pass  # the browser left, or the app is closing
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._stop_recording(say=False)
+            context.sitting -= 1
+
+    @property
+    def _model(self) -> str:
+        return self._context.engine.recognizer.models[0].name
+
+    async def _receive(self) -> None:
+        """Take in frames, of which only the newest waits, and commands."""
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message.get("code", 1005))
+            data = message.get("bytes")
+            if data is None:
+                await self._command(message.get("text") or "")
+            elif len(data) > LARGEST_FRAME + _HEAD.size:
+                raise _OverError(TOO_LARGE, f"a frame of {len(data) / 1e6:.1f} MB is more than is taken")
+            elif len(data) <= _HEAD.size:
+                await self._send({"is": "bad", "frame": 0, "why": "a frame without a picture"})
+            else:
+                self._newest = _HEAD.unpack_from(data)[0], data[_HEAD.size :]
+                self._arrived.set()
+
+    async def _read(self) -> None:
+        """Read the newest frame, whenever the last one is done and its answer has gone."""
+        due = 0.0
+        while True:
+            await asyncio.sleep(max(due - time.monotonic(), 0))
+            await self._arrived.wait()
+            self._arrived.clear()
+            taken, self._newest = self._newest, None
+            await self._ask()
+            if taken is None or self._paused:
+                continue
+            due = time.monotonic() + 0.95 / MOST_FPS
+            number, jpeg = taken
+            start = time.monotonic()
+            job = self._context.engine.submit(self._sitting, jpeg, start - self._began)
+            try:
+                view = await asyncio.wrap_future(job)
+            except PictureError as error:
+                await self._refuse(number, error)
+                continue
+            self._bad = 0
+            self._record_view(view)
+            answer = {"is": "view", "frame": number, "milliseconds": round(1000 * (time.monotonic() - start), 1)}
+            await self._send(answer | described(view) | await self._map_of(view))
+
+    def _record_view(self, view: View) -> None:
+        if self._recorder is not None and self._context.recording != self._recorder.recording:
+            self._recorder.abandon()  # it was deleted while it was under way
+            self._recorder = None
+        if self._recorder is not None:
+            self._recorder.push(view)
+
+    async def _refuse(self, number: int, error: PictureError) -> None:
+        self._bad += 1
+        if self._bad > _BAD_FRAMES:
+            raise _OverError(BAD, f"one frame after another cannot be used: {error}")
+        await self._send({"is": "bad", "frame": number, "why": str(error)})
+
+    async def _map_of(self, view: View) -> dict[str, Any]:
+        if self._activation is None:
+            return {}
+        found = await asyncio.to_thread(self._activation.of, view)
+        return {} if found is None else {"map": found}
+
+    async def _ask(self) -> None:
+        """Whether this face may still be read: by the clock always, by the store where something may have changed."""
+        consent = self._consent
+        if self._epoch == self._context.epoch:
+            if consent is not None and consent.at(self._context.clock()).state is State.EXPIRED:
+                raise _OverError(REFUSED, "the time of the consent is up: consent anew to go on")
+            return
+        self._epoch, was = self._context.epoch, self._paused
+        try:
+            self._consent, self._paused = await asyncio.to_thread(_standing, self._context)
+        except (ConsentError, PolicyError) as error:
+            raise _OverError(REFUSED, str(error)) from None
+        if was != self._paused:
+            await self._send({"is": "paused", "paused": self._paused})
+
+    async def _command(self, text: str) -> None:
+        try:
+            command = json.loads(text)
+            handler = self._commands[command["do"]]
+        except (ValueError, KeyError, TypeError):
+            raise _OverError(BAD, "the page and the app do not understand each other; load the page again") from None
+        try:
+            await handler(self, command)
+        except (MienError, ValueError, TypeError, KeyError) as error:
+            await self._say(str(error))
+
+    async def _pause(self, command: dict[str, Any]) -> None:  # noqa: ARG002
+        await asyncio.to_thread(pause, self._context)
+        await self._ask()
+
+    async def _resume(self, command: dict[str, Any]) -> None:  # noqa: ARG002
+        await asyncio.to_thread(resume, self._context)
+        await self._ask()
+
+    async def _point(self, command: dict[str, Any]) -> None:
+        self._sitting.subject.point(float(command["x"]), float(command["y"]))
+
+    async def _map(self, command: dict[str, Any]) -> None:
+        self._activation = Activation(self._context.engine.recognizer.models[0]) if command.get("on") else None
+
+    async def _record(self, command: dict[str, Any]) -> None:
+        context = self._context
+        if self._recorder is not None:
+            return
+        if context.recording is not None:
+            raise AppError("A recording runs in another tab of this app. Stop it there first.")
+        await asyncio.to_thread(context.allow, Feature.RECORDINGS)
+        if self._consent is None or self._paused:
+            raise AppError("Nothing is analysed at the moment, so nothing can be recorded. Go on first.")
+        context.recording = 0  # before anything is awaited, so that two tabs cannot both begin
+        try:
+            self._recorder = await Recorder.open(
+                context.store,
+                self._consent,
+                model=self._model,
+                name=str(command.get("name", ""))[:200],
+                kind=self._kind,
+                began=time.monotonic() - self._began,
+                tell=self._say,
+            )
+            context.recording = self._recorder.recording
+        finally:
+            context.recording = context.recording or None
+        await self._send({"is": "recording", "recording": self._recorder.recording})
+
+    async def _stop(self, command: dict[str, Any]) -> None:  # noqa: ARG002
+        await self._stop_recording(say=True)
+
+    async def _note(self, command: dict[str, Any]) -> None:
+        if self._recorder is None:
+            raise AppError("Notes belong to a recording; start one first.")
+        at = self._recorder.length
+        await asyncio.to_thread(self._context.store.note, self._recorder.recording, str(command["text"]), at=at)
+        await self._say("Noted.")
+
+    async def _stop_recording(self, *, say: bool) -> None:
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return
+        try:
+            await recorder.close()
+        finally:
+            if self._context.recording == recorder.recording:
+                self._context.recording = None
+        if say:
+            await self._send({"is": "recording", "recording": None, "last": recorder.recording})
+
+    async def _say(self, words: str) -> None:
+        with contextlib.suppress(_OverError, WebSocketDisconnect, RuntimeError):
+            await self._send({"is": "said", "words": words})
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        """Send, unless the browser does not read; then the session is over."""
+        async with self._sending:
+            try:
+                async with asyncio.timeout(SENDING):
+                    await self._socket.send_text(json.dumps(message, separators=(",", ":")))
+            except TimeoutError:
+                raise _OverError(TOO_SLOW, "the browser does not read what is sent to it") from None
+
+    async def _end(self, code: int, reason: str) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+            async with asyncio.timeout(1):
+                await self._socket.send_text(json.dumps({"is": "over", "code": code, "why": reason}))
+                await self._socket.close(code, reason[:100])
+
+    _commands: dict[str, Callable[[Session, dict[str, Any]], Awaitable[None]]] = {  # noqa: RUF012
+        "pause": _pause,
+        "resume": _resume,
+        "point": _point,
+        "map": _map,
+        "record": _record,
+        "stop": _stop,
+        "note": _note,
+    }
+
+
+def _standing(context: Context) -> tuple[Consent | None, bool]:
+    """The consent under which a face may be read, and whether it is paused."""
+    consent = context.store.consent()
+    if consent is not None and consent.state is State.PAUSED:
+        context.allow(Feature.LIVE)
+        return consent, True
+    return context.gate(Feature.LIVE), False
+
+
+def pause(context: Context) -> None:
+    """Pause the person's consent, in every tab."""
+    consent = context.store.consent()
+    if consent is not None and consent.state is State.GIVEN:
+        context.store.keep(consent.pause(context.clock()))
+    context.changed()
+
+
+def resume(context: Context) -> None:
+    """Go on after a pause."""
+    consent = context.store.consent()
+    if consent is not None and consent.state is State.PAUSED:
+        context.store.keep(consent.resume(context.clock()))
+    context.changed()

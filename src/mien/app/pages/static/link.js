@@ -1,0 +1,60 @@
+// The socket to the app on this machine. At most two frames are on their way; a new one waits for an answer.
+
+const MOST_UNDER_WAY = 2;
+
+export class Link {
+  #socket = null;
+  #number = 0;
+  #underWay = new Map();
+
+  // `heard` is told every message; `closed` why the socket closed.
+  constructor(path, { heard, closed }) {
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    this.#socket = new WebSocket(`${scheme}://${location.host}${path}`);
+    this.#socket.binaryType = "arraybuffer";
+    let why = "";
+    this.ready = new Promise((resolve, reject) => {
+      this.#socket.addEventListener("message", (event) => {
+        const message = JSON.parse(event.data);
+        if (message.is === "ready") resolve(message);
+        if (message.is === "over") why = message.why;
+        const sent = message.frame === undefined ? undefined : this.#answered(message.frame);
+        heard(message, sent);
+      });
+      this.#socket.addEventListener("close", () => {
+        reject(new Error(why || "mien does not answer; is it still running?"));
+        closed(why || "The connection to mien ended. Is it still running in the terminal?");
+      });
+    });
+    this.ready.catch(() => {});
+  }
+
+  get hasRoom() { return this.#socket.readyState === WebSocket.OPEN && this.#underWay.size < MOST_UNDER_WAY; }
+
+  tell(command) {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(command));
+  }
+
+  // Sends a picture; `kept` comes back with its answer.
+  async send(jpeg, kept) {
+    this.#number = (this.#number + 1) >>> 0;
+    const number = this.#number;
+    this.#underWay.set(number, kept);
+    const body = await (await jpeg).arrayBuffer();
+    const message = new Uint8Array(body.byteLength + 4);
+    new DataView(message.buffer).setUint32(0, number, true);
+    message.set(new Uint8Array(body), 4);
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(message);
+  }
+
+  // Frames that were passed over for a newer one get no answer of their own.
+  forget() { this.#underWay.clear(); }
+
+  close() { this.#socket.close(); }
+
+  #answered(number) {
+    const kept = this.#underWay.get(number);
+    for (const older of this.#underWay.keys()) if (older <= number) this.#underWay.delete(older);
+    return kept;
+  }
+}

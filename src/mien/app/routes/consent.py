@@ -1,0 +1,75 @@
+"""The consent page, which stands before the camera, and the receipt."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from mien.app.consent import State, show
+from mien.app.context import context_of
+from mien.app.policy import Feature
+from mien.app.routes import go, page
+from mien.core.errors import ConsentError
+
+router = APIRouter()
+
+
+@router.get("/consent")
+def ask(request: Request) -> Response:
+    """The text, to read before anything is computed."""
+    context = context_of(request)
+    decision = context.decision
+    if decision is None or not decision.allows(Feature.LIVE):
+        return go("/")
+    text, latest = context.store.terms(), context.store.consent()
+    if latest is not None and latest.state is State.SHOWN and latest.terms.sha256 == text.sha256:
+        consent = latest
+    else:
+        consent = show(text, now=context.clock())
+    valid = latest is not None and latest.state in (State.GIVEN, State.PAUSED) and latest.terms.sha256 == text.sha256
+    if consent is not latest and not valid:
+        context.store.keep(consent)
+    return page(request, "consent.html", decision=decision, text=text, consent=consent, given=latest if valid else None)
+
+
+@router.post("/consent")
+def give(request: Request, consent: Annotated[str, Form()], agreed: Annotated[str, Form()] = "") -> Response:
+    """Agree to the text that was shown."""
+    context = context_of(request)
+    context.allow(Feature.LIVE)
+    shown = context.store.consent()
+    if shown is None or shown.id != consent or shown.terms.sha256 != context.store.terms().sha256:
+        raise ConsentError("the text has changed since it was shown, or was answered in another tab: read it again")
+    if agreed != "yes":
+        raise ConsentError("nothing was agreed to: tick the box if you agree, or leave it")
+    context.store.keep(shown.give(context.clock()))
+    context.changed()
+    return go("/live")
+
+
+@router.post("/consent/withdraw")
+def withdraw(request: Request) -> Response:
+    """Stop, and erase everything that was recorded under the consent."""
+    context = context_of(request)
+    consent = context.store.consent()
+    if consent is None or consent.state is State.WITHDRAWN:
+        raise ConsentError("there is no consent to withdraw")
+    context.recording = None
+    context.store.withdraw(consent)
+    context.changed()
+    return go("/privacy", "withdrawn")
+
+
+@router.get("/consent/receipt.{ending}")
+def receipt(request: Request, ending: str) -> Response:
+    """The receipt of the latest consent, as text or JSON."""
+    consent = context_of(request).store.consent()
+    if consent is None:
+        raise ConsentError("there is no consent to show")
+    words = consent.receipt.to_text() if ending == "txt" else json.dumps(consent.receipt.to_dict(), indent=1)
+    kind = "text/plain" if ending == "txt" else "application/json"
+    headers = {"content-disposition": f'attachment; filename="mien-consent.{"txt" if ending == "txt" else "json"}"'}
+    return Response(words, media_type=kind, headers=headers)
