@@ -43,8 +43,8 @@ class Table:
         Console(markup=False, highlight=False).print(terminal)
 
 
-def page(title: str, notes: Sequence[str], parts: Sequence[Drawing | Table]) -> str:
-    """A page of HTML: title, notes a paragraph each, then drawings and tables in their order.
+def page(title: str, notes: Sequence[str], parts: Sequence[Drawing | Table | str]) -> str:
+    """A page of HTML: title, notes a paragraph each, then drawings, tables and paragraphs in their order.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
