@@ -203,9 +203,13 @@ def imagenet_state(name: str) -> Mapping[str, Tensor]:
 
 
 def modern_name(name: str) -> str:
-    """A tensor's name as torchvision calls it today; the DenseNet files hold its older ``norm.1`` for ``norm1``."""
+    """A tensor's name as torchvision calls it today.
+
+    Its DenseNet files hold the older ``norm.1`` for ``norm1``; SqueezeNet files converted from Keras call ``squeeze``
+    as Keras did, ``squeeze1x1``.
+    """
     found = _DENSENET.fullmatch(name)
-    return f"{found[1]}{found[2]}" if found else name
+    return f"{found[1]}{found[2]}" if found else name.replace(".squeeze1x1.", ".squeeze.")
 
 
 def _register(name: str, source: Source) -> None:

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,16 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from safetensors.torch import save_file
+from torch import nn
 
 from mien.core.errors import TrainingError
-from mien.core.expression import LABEL_SETS
-from mien.core.preprocess import InputSpec
 from mien.data.base import Dataset
-from mien.data.load import load_dataset
 from mien.evaluation.ledger import commit
 from mien.models.network import Normalised
-from mien.models.registry import build, count_values, network
+from mien.models.registry import count_values
+from mien.training.distil import open_teachers
 from mien.training.recipe import Recipe
+from mien.training.rows import load_splits
 from mien.training.run import (
     CHECKPOINT,
     CURVES,
@@ -38,6 +39,8 @@ from mien.training.run import (
     draw_curves,
 )
 from mien.training.step import FitModule
+from mien.training.svm import fit_svm
+from mien.training.transfer import features, freeze, head_name, input_of, start
 
 
 def train(recipe: Recipe, folder: Path, *, root: Path | None = None, threads: int | None = None) -> Run:
@@ -58,7 +61,7 @@ def train(recipe: Recipe, folder: Path, *, root: Path | None = None, threads: in
         KeyboardInterrupt: on Ctrl-C; the folder holds all whole epochs.
     """
     _check_folder(recipe, folder)
-    fitted, validation = load_splits(recipe, network(recipe.network).input, root)
+    fitted, validation = load_splits(recipe, input_of(recipe), root)
     return fit(recipe, folder, fitted, validation, threads=threads)
 
 
@@ -76,9 +79,15 @@ def fit(recipe: Recipe, folder: Path, fitted: Dataset, validation: Dataset, *, t
     if threads is not None:
         torch.set_num_threads(threads)
     _keep_memory()
-    spec = network(recipe.network).input
+    spec = input_of(recipe)
     torch.manual_seed(recipe.seed)
-    body = build(recipe.network, len(fitted.labels), **recipe.options)
+    body, loaded = start(recipe, fitted.labels, spec)
+    if before is None and loaded is not None:
+        print(f"{recipe.name}: {loaded.describe()}", file=sys.stderr)
+    teachers = None if recipe.distil is None else open_teachers(recipe.distil, fitted.labels, spec)
+    identities = () if teachers is None else teachers.identities
+    if before is not None and (before.weights, before.teachers) != (loaded, identities):
+        raise TrainingError(f"{folder}: the weights or teachers it began with have changed since: train into another")
     trained, running = count_values(body)
     record = before or Run(
         recipe=recipe,
@@ -93,37 +102,23 @@ def fit(recipe: Recipe, folder: Path, fitted: Dataset, validation: Dataset, *, t
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else describe_machine(),
         versions=describe_versions(),
         commit=commit(),
+        weights=loaded,
+        teachers=identities,
     )
     folder.mkdir(parents=True, exist_ok=True)
     record.write(folder)
-    module = FitModule(recipe, Normalised(body, spec), fitted, validation)
-    keeper = _Keeper(record, folder)
-    _run_lightning(module, keeper, folder / CHECKPOINT)
+    graph, keeper = Normalised(body, spec), _Keeper(record, folder)
+    once, head = None, head_name(body, recipe.transfer)
+    if recipe.transfer.computes_once:
+        once = features(recipe, graph, fitted.images, spec), features(recipe, graph, validation.images, spec)
+    if recipe.transfer.mode == "svm" and once is not None:
+        keeper.keep(body, fit_svm(body, recipe, (once[0], fitted), (once[1], validation)))
+    else:
+        norms = freeze(body, recipe.transfer)
+        module = FitModule(recipe, graph, fitted, validation, frozen=norms, features=once, head=head, teachers=teachers)
+        _run_lightning(module, keeper, folder / CHECKPOINT)
     draw_curves(keeper.record, folder / CURVES)
     return keeper.record
-
-
-def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dataset, Dataset]:
-    """The rows that fit a recipe's weights, and those that choose among its epochs.
-
-    Raises:
-        DatasetError: the data is missing or wrong, or has no such split.
-        TrainingError: a class has no picture to be fitted on.
-    """
-    data = recipe.data
-    dataset = load_dataset(data.dataset, spec, root=root)
-    if data.labels is not None:
-        dataset = dataset.relabel(LABEL_SETS[data.labels])
-    fitted, validation = dataset.split(data.train), dataset.split(data.validation)
-    missing = [label for label, count in fitted.counts.items() if not count]
-    if missing:
-        raise TrainingError(f"{dataset.name}: the split '{data.train}' has no picture of {', '.join(missing)}")
-    if data.limit is not None and data.limit < len(fitted):
-        every = torch.linspace(0, len(fitted) - 1, data.limit).round().long().numpy()
-        fitted = fitted.take(every)
-    if len(fitted) < 2:
-        raise TrainingError(f"{dataset.name}: the split '{data.train}' has fewer than two pictures")
-    return fitted, validation
 
 
 class _Keeper(Callback):
@@ -148,6 +143,11 @@ class _Keeper(Callback):
             validation_accuracy=module.validated[1],
             seconds=time.perf_counter() - self._started,
         )
+        self.keep(module.result.body, epoch, trainer.save_checkpoint)
+        trainer.should_stop = self.record.status == "finished"
+
+    def keep(self, body: nn.Module, epoch: Epoch, save_checkpoint: Callable[[Path], None] | None = None) -> None:
+        """Put one more epoch into the folder."""
         recipe = self.record.recipe
         # a kill between the record and the checkpoint repeats an epoch: its earlier entry gives way
         history = (*(e for e in self.record.history if e.epoch < epoch.epoch), epoch)
@@ -156,14 +156,13 @@ class _Keeper(Callback):
         self.record = self.record.with_history(history, finished=finished)
         if self.record.best.epoch == epoch.epoch:
             part = self._folder / f"{WEIGHTS}.part"
-            body = module.result.body
             save_file({name: value.contiguous() for name, value in body.state_dict().items()}, part)
             part.replace(self._folder / WEIGHTS)
-        part = self._folder / f"{CHECKPOINT}.part"
-        trainer.save_checkpoint(part)
-        part.replace(self._folder / CHECKPOINT)
+        if save_checkpoint is not None:
+            part = self._folder / f"{CHECKPOINT}.part"
+            save_checkpoint(part)
+            part.replace(self._folder / CHECKPOINT)
         self.record.write(self._folder)
-        trainer.should_stop = finished
         if not sys.stderr.isatty():
             numbers = {key: round(value, 4) for key, value in asdict(epoch).items()}
             print(" ".join(f"{key} {value}" for key, value in numbers.items()), file=sys.stderr, flush=True)

@@ -11,9 +11,11 @@ from mien.core.errors import TrainingError
 from mien.core.manifest import Manifest
 from mien.models.export import Provenance, export
 from mien.models.network import TorchPredictor
-from mien.models.registry import build, network
-from mien.training.fit import load_splits
+from mien.models.registry import network
+from mien.models.views import Averaged
+from mien.training.rows import load_splits
 from mien.training.run import WEIGHTS, Run
+from mien.training.transfer import assemble
 
 
 def open_run(folder: Path, *, name: str | None = None) -> TorchPredictor:
@@ -24,7 +26,7 @@ def open_run(folder: Path, *, name: str | None = None) -> TorchPredictor:
     """
     run = Run.read(folder)
     _ = run.best
-    body = build(run.recipe.network, len(run.labels), **run.recipe.options)
+    body = assemble(run.recipe, len(run.labels), run.input)
     path = folder / WEIGHTS
     try:
         body.load_state_dict(load_file(path))
@@ -32,6 +34,9 @@ def open_run(folder: Path, *, name: str | None = None) -> TorchPredictor:
         raise TrainingError(f"{path} is missing: train the recipe again into another folder") from None
     except Exception as error:  # safetensors and torch raise their own kinds for a damaged or foreign file
         raise TrainingError(f"{path} does not hold weights of '{run.recipe.network}': {error}") from error
+    views = run.recipe.views
+    if views != "one":
+        body = Averaged(body, views)
     return TorchPredictor(body, run.input, run.labels, name=name or run.recipe.name)
 
 
@@ -52,7 +57,7 @@ def export_run(folder: Path, out: Path, *, name: str | None = None, root: Path |
         network=recipe.network,
         summary=recipe.summary or network(recipe.network).summary,
         trained_on=f"{fitted.name}: fitted on {run.rows:,} rows of {data.train}, "
-        f"chosen on {len(validation):,} of {data.validation}",
+        f"chosen on {len(validation):,} of {data.validation}{_further(run)}",
         data_licence=run.data_licence,
         weights_licence=recipe.licence or "as the training data allows",
         paper=network(recipe.network).paper,
@@ -61,3 +66,18 @@ def export_run(folder: Path, out: Path, *, name: str | None = None, root: Path |
         commit=run.commit,
     )
     return export(predictor, validation, out, provenance)
+
+
+def _further(run: Run) -> str:
+    """What beside the labels of the dataset went into a run, in words for its manifest."""
+    recipe, parts = run.recipe, []
+    if run.weights is not None:
+        digest = f" (sha256 {run.weights.sha256[:12]})" if run.weights.sha256 else ""
+        parts.append(f"started from {run.weights.source}{digest}, transfer mode {recipe.transfer.mode}")
+    if recipe.votes is not None:
+        parts.append(f"extra labels: crowd votes of FER+ are {recipe.votes:.0%} of the targets")
+    if recipe.distil is not None:
+        parts.append(
+            f"learnt from {len(run.teachers)} other runs ({', '.join(Path(t).name for t in recipe.distil.teachers)})"
+        )
+    return "".join(f"; {part}" for part in parts)

@@ -10,6 +10,7 @@ import yaml
 
 from mien.core.errors import ConfigError
 from mien.core.schema import from_mapping, to_mapping
+from mien.training.settings import Crop, Distil, Transfer, Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,9 @@ class Recipe:
         name: of the model that comes out.
         network: its name in the registry.
         options: passed to the network's builder.
+        input: how its crops differ from the network's own, see :class:`Crop`.
+        weights: what it starts from, see :class:`Weights`.
+        transfer: what is trained of it, see :class:`Transfer`.
         data: see :class:`DataConfig`.
         augment: see :class:`Augmentation`.
         progressive: see :class:`Progressive`; None for pictures of full size throughout.
@@ -128,9 +132,14 @@ class Recipe:
         batch: pictures a step.
         smoothing: label smoothing.
         class_weights: ``inverse`` weighs each class by the inverse of its frequency.
+        votes: share of FER+'s crowd votes in the targets, the rest is the label; None for labels alone. A row without
+            votes keeps its label. These are extra labels, and the manifest says so.
+        distil: see :class:`Distil`; None for no teachers.
         averaging: decay of the exponential average of the weights, taken every fourth step; None for none.
         patience: stop after this many epochs without a better validation loss; None to run all epochs.
         precision: ``fp32``, or ``bf16`` for mixed precision.
+        views: what a prediction averages: ``one`` crop, the crop and its ``mirror`` image, or ``ten`` crops (four
+            corners and the middle at 7/8 of the side, and their mirror images); part of the model that comes out.
         seed: of weights, order and augmentation.
         summary: one sentence for the manifest.
         licence: of the weights; empty for "as the training data allows".
@@ -139,6 +148,9 @@ class Recipe:
     name: str
     network: str
     options: dict[str, Any] = field(default_factory=dict)
+    input: Crop = field(default_factory=Crop)
+    weights: Weights = field(default_factory=Weights)
+    transfer: Transfer = field(default_factory=Transfer)
     data: DataConfig = field(default_factory=DataConfig)
     augment: Augmentation = field(default_factory=Augmentation)
     progressive: Progressive | None = None
@@ -147,9 +159,12 @@ class Recipe:
     batch: int = 128
     smoothing: float = 0.0
     class_weights: Literal["none", "inverse"] = "none"
+    votes: float | None = None
+    distil: Distil | None = None
     averaging: float | None = None
     patience: int | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
+    views: Literal["one", "mirror", "ten"] = "one"
     seed: int = 0
     summary: str = ""
     licence: str = ""
@@ -162,6 +177,23 @@ class Recipe:
             raise ValueError("smoothing must be 0 to 1, averaging within 0 to 1")
         if not self.name or Path(self.name).name != self.name:
             raise ValueError(f"name must be a bare file name, got '{self.name}'")
+        if self.votes is not None and not 0 < self.votes <= 1:
+            raise ValueError(f"votes must be above 0 to 1, got {self.votes}")
+        self._check_transfer()
+
+    def _check_transfer(self) -> None:
+        mode = self.transfer.mode
+        if mode != "all" and self.weights.source == "none":
+            raise ValueError(f"transfer mode '{mode}' keeps weights as they are loaded: name them in weights.source")
+        if not self.transfer.computes_once:
+            return
+        if self.augment != Augmentation(flip=False) or self.progressive is not None or self.distil is not None:
+            raise ValueError(
+                f"transfer mode '{mode}' computes features once, from unchanged pictures: set augment to "
+                "{flip: false}, and leave progressive and distil out"
+            )
+        if mode == "svm" and (self.epochs, self.averaging, self.votes) != (1, None, None):
+            raise ValueError("transfer mode 'svm' has one epoch, and neither averaging nor votes")
 
     @classmethod
     def read(cls, path: Path) -> Recipe:

@@ -14,6 +14,7 @@ from mien.core.errors import MissingExtraError, TrainingError
 from mien.core.expression import Expression
 from mien.core.preprocess import InputSpec
 from mien.core.schema import from_mapping, to_mapping
+from mien.models.weights import Loaded
 from mien.training.recipe import Recipe
 
 RECORD, WEIGHTS, CHECKPOINT, CURVES = "run.json", "best.safetensors", "last.ckpt", "curves.png"
@@ -59,6 +60,8 @@ class Run:
         device: what it ran on.
         versions: of Python and the libraries that matter.
         commit: of the working folder's repository, where there is one.
+        weights: what was loaded before training, if anything.
+        teachers: sha256 of the weights of each run that it learns from.
         history: one entry an epoch.
     """
 
@@ -74,6 +77,8 @@ class Run:
     device: str
     versions: dict[str, str]
     commit: str | None = None
+    weights: Loaded | None = None
+    teachers: tuple[str, ...] = ()
     history: tuple[Epoch, ...] = ()
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning
@@ -15,6 +15,7 @@ from torch.nn import functional
 from mien.data.base import Dataset, class_weights
 from mien.models.network import Normalised, as_planes
 from mien.training.augment import augment
+from mien.training.distil import Teachers, distillation_loss
 from mien.training.recipe import Optimiser, Recipe
 
 AVERAGE_EVERY = 4
@@ -34,24 +35,25 @@ def rate_factor(step: int, total: int, settings: Optimiser) -> float:
 class Batches:
     """A dataset's batches. With a key their order follows from it, and the last, short one is left out."""
 
-    def __init__(self, rows: tuple[Tensor, Tensor], size: int, key: int | None = None) -> None:
-        """``rows`` are crops and class indices; ``size`` pictures a batch."""
-        self._images, self._indices = rows
-        self._size = min(size, len(self._indices))
+    def __init__(self, columns: Sequence[Tensor], size: int, key: int | None = None) -> None:
+        """``columns`` are crops, class indices and further targets, n values each; ``size`` rows a batch."""
+        self._columns = columns
+        self._rows = len(columns[0])
+        self._size = min(size, self._rows)
         self._key = key
 
     def __len__(self) -> int:
-        whole = len(self._indices) // self._size
-        return whole if self._key is not None else math.ceil(len(self._indices) / self._size)
+        whole = self._rows // self._size
+        return whole if self._key is not None else math.ceil(self._rows / self._size)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        n = len(self._indices)
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        n = self._rows
         order = torch.arange(n)
         if self._key is not None:
             order = torch.randperm(n, generator=torch.Generator().manual_seed(self._key))
         for batch in range(len(self)):
             rows = order[batch * self._size : (batch + 1) * self._size]
-            yield self._images[rows], self._indices[rows]
+            yield tuple(column[rows] for column in self._columns)
 
 
 class FitModule(lightning.LightningModule):
@@ -59,16 +61,47 @@ class FitModule(lightning.LightningModule):
 
     class_weights: Tensor | None
 
-    def __init__(self, recipe: Recipe, graph: Normalised, fitted: Dataset, validation: Dataset) -> None:
-        """Fit ``graph`` on one dataset and choose on the other."""
+    def __init__(
+        self,
+        recipe: Recipe,
+        graph: Normalised,
+        fitted: Dataset,
+        validation: Dataset,
+        *,
+        frozen: Sequence[nn.Module] = (),
+        features: tuple[Tensor, Tensor] | None = None,
+        head: str = "",
+        teachers: Teachers | None = None,
+    ) -> None:
+        """Fit ``graph`` on one dataset and choose on the other.
+
+        Args:
+            recipe: what to compute.
+            graph: what is fitted.
+            fitted: rows that fit it.
+            validation: rows that choose among the epochs.
+            frozen: norms within ``graph`` whose running values stay.
+            features: of both datasets' rows, in place of their pictures, where only the head is fitted.
+            head: name of the module of the body that takes the features.
+            teachers: whose answers are learnt from.
+        """
         super().__init__()
         self.recipe = recipe
         self.graph = graph.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(graph).requires_grad_(False) if recipe.averaging else None
         weights = class_weights(fitted.indices, len(fitted.labels)) if recipe.class_weights == "inverse" else None
         self.register_buffer("class_weights", None if weights is None else torch.from_numpy(weights))
-        self._fitted = _tensors(fitted)
-        self._validation = _tensors(validation)
+        self._frozen = tuple(frozen)
+        self._head = f"body.{head}" if features is not None else ""
+        self._teachers = teachers
+        seen = (torch.tensor(fitted.images), torch.tensor(validation.images)) if features is None else features
+        self._validation = (seen[1], torch.tensor(validation.indices))
+        columns = {"seen": seen[0], "indices": torch.tensor(fitted.indices)}
+        if recipe.votes is not None and fitted.votes is not None:
+            columns["votes"] = torch.tensor(fitted.votes)
+        if teachers is not None and recipe.distil is not None and recipe.distil.answers == "cached":
+            columns["answers"] = teachers.cached(fitted.images)
+        self._columns = columns
         self._draws = torch.Generator()
         self._sums = [0.0, 0.0, 0.0]
         self.validated = (math.nan, math.nan)
@@ -83,7 +116,7 @@ class FitModule(lightning.LightningModule):
 
     def train_dataloader(self) -> Batches:
         """This epoch's batches."""
-        return Batches(self._fitted, self.recipe.batch, self._key())
+        return Batches(tuple(self._columns.values()), self.recipe.batch, self._key())
 
     def val_dataloader(self) -> Batches:
         """The validation split in order."""
@@ -94,20 +127,37 @@ class FitModule(lightning.LightningModule):
         torch.manual_seed(self._key())
         self._draws.manual_seed(self._key() + 500_009)
         self._sums = [0.0, 0.0, 0.0]
+        for norm in self._frozen:
+            norm.eval()
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+    def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
         """Loss of one augmented batch."""
-        crops, indices = batch
-        planes = augment(as_planes(crops), self.recipe.augment, self._draws, size=self._size())
-        planes = self.graph.normalise(planes)
-        logits = self.graph.body(planes.contiguous(memory_format=torch.channels_last)).float()
-        loss = functional.cross_entropy(
-            logits, indices, weight=self.class_weights, label_smoothing=self.recipe.smoothing
-        )
+        targets = dict(zip(self._columns, batch, strict=True))
+        seen, indices = targets["seen"], targets["indices"]
+        if self._head:
+            logits = self.graph.get_submodule(self._head)(seen).float()
+        else:
+            planes = augment(as_planes(seen), self.recipe.augment, self._draws, size=self._size())
+            if self._teachers is not None and "answers" not in targets:
+                targets["answers"] = self._teachers.answers(planes)
+            planes = self.graph.normalise(planes)
+            logits = self.graph.body(planes.contiguous(memory_format=torch.channels_last)).float()
+        loss = self._loss(logits, targets)
         with torch.no_grad():
             correct = (logits.argmax(1) == indices).sum().item()
         for i, value in enumerate((loss.item() * len(indices), correct, len(indices))):
             self._sums[i] += value
+        return loss
+
+    def _loss(self, logits: Tensor, targets: dict[str, Tensor]) -> Tensor:
+        recipe, weight = self.recipe, self.class_weights
+        loss = functional.cross_entropy(logits, targets["indices"], weight=weight, label_smoothing=recipe.smoothing)
+        if "votes" in targets and recipe.votes is not None:
+            crowd = functional.cross_entropy(logits, targets["votes"], weight=weight)
+            loss = torch.lerp(loss, crowd, recipe.votes)
+        if "answers" in targets and recipe.distil is not None:
+            taught = distillation_loss(logits, targets["answers"], recipe.distil.temperature)
+            loss = torch.lerp(loss, taught, recipe.distil.weight)
         return loss
 
     def on_train_batch_end(self, *_: Any) -> None:
@@ -132,7 +182,7 @@ class FitModule(lightning.LightningModule):
         """Collect plain losses and hits of the kept weights."""
         crops, indices = batch
         with torch.autocast(self.device.type, enabled=False):  # kept weights are exported in fp32
-            logits = self.result(crops)
+            logits = self.result.get_submodule(self._head)(crops) if self._head else self.result(crops)
         self._losses.append(functional.cross_entropy(logits, indices, reduction="none"))
         self._hits.append(logits.argmax(1) == indices)
 
@@ -150,9 +200,10 @@ class FitModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """The recipe's optimiser, its rate set anew at every step."""
         settings = self.recipe.optimiser
+        trained = [p for p in self.graph.parameters() if p.requires_grad]
         groups = [
-            {"params": [p for p in self.graph.parameters() if p.ndim > 1], "weight_decay": settings.decay},
-            {"params": [p for p in self.graph.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.decay},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
         optimiser: torch.optim.Optimizer
         if settings.name == "adamw":
@@ -162,10 +213,6 @@ class FitModule(lightning.LightningModule):
         total = self.recipe.epochs * len(self.train_dataloader())
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate_factor(step, total, settings))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def _tensors(dataset: Dataset) -> tuple[Tensor, Tensor]:
-    return torch.tensor(dataset.images), torch.tensor(dataset.indices)
 
 
 @torch.no_grad()

@@ -1,0 +1,67 @@
+"""The rows of a run: what fits its weights, what chooses among its epochs, and crowd votes beside the labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mien.core.errors import LabelError, TrainingError
+from mien.core.expression import LABEL_SETS
+from mien.core.preprocess import InputSpec
+from mien.data.base import Dataset
+from mien.data.load import load_dataset
+from mien.training.recipe import Recipe
+
+
+def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dataset, Dataset]:
+    """The rows that fit a recipe's weights, and those that choose among its epochs.
+
+    Raises:
+        DatasetError: the data is missing or wrong, or has no such split.
+        TrainingError: a class has no picture to be fitted on, or there are no votes where the recipe wants them.
+    """
+    data = recipe.data
+    dataset = load_dataset(data.dataset, spec, root=root)
+    if recipe.votes is not None:
+        dataset = with_votes(dataset, spec, root)
+    if data.labels is not None:
+        dataset = dataset.relabel(LABEL_SETS[data.labels])
+    fitted, validation = dataset.split(data.train), dataset.split(data.validation)
+    missing = [label for label, count in fitted.counts.items() if not count]
+    if missing:
+        raise TrainingError(f"{dataset.name}: the split '{data.train}' has no picture of {', '.join(missing)}")
+    if data.limit is not None and data.limit < len(fitted):
+        every = torch.linspace(0, len(fitted) - 1, data.limit).round().long().numpy()
+        fitted = fitted.take(every)
+    if len(fitted) < 2:
+        raise TrainingError(f"{dataset.name}: the split '{data.train}' has fewer than two pictures")
+    return fitted, validation
+
+
+def with_votes(dataset: Dataset, spec: InputSpec, root: Path | None) -> Dataset:
+    """The dataset with soft labels: its own, or for FER2013 those of FER+, joined by row.
+
+    A row that FER+ removed or that has no majority keeps its label, as certainty.
+
+    Raises:
+        TrainingError: it has no votes and is not FER2013.
+        DatasetError: FER+ is missing or wrong.
+    """
+    if dataset.votes is not None:
+        return dataset
+    if dataset.name != "fer2013":
+        raise TrainingError(f"{dataset.name} has no crowd votes: leave 'votes' out; fer2013 and ferplus have them")
+    crowd = load_dataset("ferplus", spec, root=root)
+    try:
+        crowd = crowd.relabel(dataset.labels)
+    except LabelError as error:
+        raise TrainingError(f"the votes of FER+ do not fit {dataset.name}: {error}") from None
+    soft = np.eye(len(dataset.labels), dtype=np.float32)[dataset.indices]
+    place = {row: index for index, row in enumerate(dataset.rows.tolist())}
+    here = [index for index, row in enumerate(crowd.rows.tolist()) if row in place]
+    if crowd.votes is not None and here:
+        soft[[place[row] for row in crowd.rows[here].tolist()]] = crowd.votes[here]
+    return replace(dataset, votes=soft)

@@ -1,0 +1,268 @@
+"""Learning from other runs and from the crowd: the losses are the papers', the targets are exact, runs resume."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional
+
+from mien.core.errors import ConfigError, TrainingError
+from mien.core.expression import FER2013, FERPLUS
+from mien.core.predictor import softmax
+from mien.core.preprocess import InputSpec
+from mien.core.schema import from_mapping
+from mien.data.base import Dataset, text_column
+from mien.data.load import load_dataset
+from mien.models.network import as_planes
+from mien.training import distil, rows
+from mien.training.distil import distillation_loss, open_teachers
+from mien.training.fit import _Keeper, fit, train
+from mien.training.publish import export_run, open_run
+from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
+from mien.training.run import Run
+from mien.training.settings import Crop, Distil
+from mien.training.step import FitModule
+
+
+@pytest.fixture
+def recipe(face_folder):
+    return Recipe(
+        name="pupil",
+        network="resezap",
+        data=DataConfig(dataset=str(face_folder), validation="validation"),
+        augment=Augmentation(rotation=5, shift=0.03, erase=0.2),
+        optimiser=Optimiser(rate=1e-2),
+        epochs=3,
+        batch=20,
+        averaging=0.9,
+    )
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def teachers(face_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("teachers")
+    data = DataConfig(dataset=str(face_folder), validation="validation")
+    for seed in (0, 1):
+        settings = Recipe("teacher", "resezap", data=data, optimiser=Optimiser(rate=1e-2), epochs=1, batch=20)
+        train(replace(settings, seed=seed), folder / str(seed))
+    return tuple(str(folder / str(seed)) for seed in (0, 1))
+
+
+def test_the_loss_is_hintons():
+    rng = np.random.default_rng(0)
+    student, teacher = rng.normal(size=(5, 7)), rng.normal(size=(5, 7))
+    t = 3.0
+    p = np.exp(teacher / t) / np.exp(teacher / t).sum(1, keepdims=True)
+    q = np.exp(student / t) / np.exp(student / t).sum(1, keepdims=True)
+    expected = t**2 * (p * np.log(p / q)).sum(1).mean()
+    found = distillation_loss(torch.tensor(student), torch.tensor(p), t)
+    assert found.item() == pytest.approx(expected)
+
+
+def test_its_gradient_tends_to_that_of_matched_logits():
+    """Section 2.1 of Hinton et al.: at a high T, with centred logits, T^2 dC/dz_i tends to (z_i - v_i) / K."""
+    torch.manual_seed(0)
+    z, v = (x - x.mean(1, keepdim=True) for x in torch.randn(2, 4, 7, dtype=torch.float64))
+    z.requires_grad_()
+    distillation_loss(z, functional.softmax(v / 500, 1), 500.0).backward()
+    torch.testing.assert_close(z.grad, (z.detach() - v) / 7 / 4, atol=1e-3, rtol=0)
+
+
+def test_answers_are_the_mean_of_the_teachers(recipe, teachers):
+    spec = InputSpec(mean=(129.47,), std=(65.03,))
+    panel = open_teachers(Distil(teachers, temperature=2.0), FER2013, spec)
+    images = load_dataset(recipe.data.dataset, spec).split("test").images[:9]
+    expected = np.mean([softmax(open_run(folder).logits(images), 2.0) for folder in map(path, teachers)], axis=0)
+    np.testing.assert_allclose(panel.answers(as_planes(torch.tensor(images))), expected, atol=1e-6)
+    flipped = np.ascontiguousarray(images[:, :, ::-1])
+    both = (panel.answers(as_planes(torch.tensor(images))) + panel.answers(as_planes(torch.tensor(flipped)))) / 2
+    torch.testing.assert_close(panel.cached(images), both)
+    assert len(set(panel.identities)) == 2
+
+
+def path(text):
+    from pathlib import Path
+
+    return Path(text)
+
+
+def test_cached_answers_are_computed_once(recipe, teachers, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    asked = []
+    original = distil.Teachers.answers
+    monkeypatch.setattr(distil.Teachers, "answers", lambda self, planes: asked.append(1) or original(self, planes))
+    settings = replace(recipe, epochs=1, distil=Distil(teachers[:1], answers="cached"))
+    train(settings, tmp_path / "run")
+    once = len(asked)
+    assert once == 2  # the faces and their mirror images, 140 of them in one chunk
+    train(replace(settings, seed=1), tmp_path / "again")
+    assert len(asked) == once
+    train(replace(settings, distil=Distil(teachers[1:], answers="cached")), tmp_path / "other")
+    assert len(asked) == 2 * once
+
+
+class Interrupted:
+    """Ends a run as Ctrl-C does once it has completed some epochs."""
+
+    def __init__(self, monkeypatch, epochs):
+        original = _Keeper.on_train_epoch_end
+
+        def stop(keeper, trainer, module):
+            original(keeper, trainer, module)
+            if trainer.current_epoch + 1 == epochs:
+                raise KeyboardInterrupt
+
+        self._patch = monkeypatch
+        monkeypatch.setattr(_Keeper, "on_train_epoch_end", stop)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._patch.undo()
+
+
+@pytest.mark.parametrize("answers", ["batch", "cached"])
+def test_a_pupil_resumes_to_the_same_bits(recipe, teachers, tmp_path, monkeypatch, answers):
+    settings = replace(
+        recipe, distil=Distil(teachers, answers=answers), progressive=Progressive(size=32, until=0.5), smoothing=0.1
+    )
+    train(settings, tmp_path / "whole")
+    with pytest.MonkeyPatch.context() as patch, Interrupted(patch, 2), pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path / "stopped")
+    assert Run.read(tmp_path / "stopped").status == "running"
+    train(settings, tmp_path / "stopped")
+    one, other = (load_file(tmp_path / name / "best.safetensors") for name in ("whole", "stopped"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    states = [torch.load(tmp_path / n / "last.ckpt", weights_only=True)["state_dict"] for n in ("whole", "stopped")]
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not any("teacher" in name for name in states[0])
+
+
+def test_teachers_change_what_is_learnt_and_are_named(recipe, teachers, tmp_path):
+    run = train(replace(recipe, distil=Distil(teachers)), tmp_path / "taught")
+    alone = train(recipe, tmp_path / "alone")
+    assert run.history[0].train_loss != alone.history[0].train_loss
+    assert len(run.teachers) == 2
+    manifest = export_run(tmp_path / "taught", tmp_path / "model")
+    assert "learnt from 2 other runs (0, 1)" in manifest.trained_on
+    replace(run, status="running", teachers=("0" * 64, "1" * 64)).write(tmp_path / "taught")
+    with pytest.raises(TrainingError, match="weights or teachers it began with have changed"):
+        train(replace(recipe, distil=Distil(teachers)), tmp_path / "taught")
+
+
+def test_a_pupil_of_its_teachers_alone_copies_them(recipe, teachers, tmp_path):
+    """With weight 1 the labels play no part: shuffled ones give the same weights."""
+    spec = InputSpec(mean=(129.47,), std=(65.03,))
+    data = load_dataset(recipe.data.dataset, spec)
+    fitted, chosen = data.split("train"), data.split("validation")
+    wrong = replace(fitted, indices=np.roll(fitted.indices, 17))
+    settings = replace(recipe, epochs=1, distil=Distil(teachers, weight=1.0))
+    fit(settings, tmp_path / "right", fitted, chosen)
+    fit(settings, tmp_path / "wrong", wrong, chosen)
+    one, other = (load_file(tmp_path / name / "best.safetensors") for name in ("right", "wrong"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_unfit_teachers_are_refused(recipe, teachers, tmp_path):
+    taught = replace(recipe, distil=Distil(teachers[:1]))
+    with pytest.raises(TrainingError, match="no run in"):
+        train(replace(recipe, distil=Distil(("nowhere",))), tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"gives angry, disgust, .* the run"):
+        train(replace(taught, data=replace(recipe.data, labels="three")), tmp_path / "run")
+    with pytest.raises(TrainingError, match="takes crops of"):
+        train(replace(taught, input=Crop(illumination="equalise")), tmp_path / "run")
+    train(replace(recipe, epochs=1), tmp_path / "young")
+    replace(Run.read(tmp_path / "young"), status="running").write(tmp_path / "young")
+    with pytest.raises(TrainingError, match="is still in training"):
+        train(replace(recipe, distil=Distil((str(tmp_path / "young"),))), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"teachers": []}, "teachers must name one run or more"),
+        ({"teachers": ["a", "a"]}, "each once"),
+        ({"teachers": ["a"], "temperature": 0}, "temperature must be above 0"),
+        ({"teachers": ["a"], "weight": 0}, "weight above 0 to 1"),
+        ({"teachers": ["a"], "answers": "online"}, "'online' is not one of them"),
+        ({}, "the key 'teachers' is missing"),
+    ],
+)
+def test_contradictory_distillation_is_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        from_mapping(Distil, settings, "distil")
+
+
+def tiny_dataset(name="fer2013", n=14, labels=FER2013, votes=None):
+    rng = np.random.default_rng(0)
+    return Dataset(
+        name=name,
+        images=rng.integers(0, 256, (n, 48, 48), dtype=np.uint8),
+        indices=np.arange(n) % len(labels),
+        labels=labels,
+        splits=text_column(["train"] * n),
+        rows=np.arange(n) * 2,
+        licence="",
+        votes=votes,
+    )
+
+
+def test_votes_of_ferplus_are_joined_by_row(monkeypatch):
+    faces = tiny_dataset()
+    soft = np.full((3, 8), 0.5 / 7, dtype=np.float32)
+    soft[np.arange(3), [0, 1, 2]] = 0.5
+    crowd = replace(
+        tiny_dataset("ferplus", n=3, labels=FERPLUS, votes=soft), indices=np.array([0, 1, 2]), rows=np.array([4, 0, 99])
+    )
+    monkeypatch.setattr(rows, "load_dataset", lambda *_, **__: crowd)
+    found = rows.with_votes(faces, InputSpec(), None).votes
+    expected = np.eye(7, dtype=np.float32)[faces.indices]
+    without = [FERPLUS.index(label) for label in FER2013]
+    for place, row in ((2, 0), (0, 1)):  # rows 4 and 0 of the file; row 99 is not here
+        expected[place] = soft[row, without] / soft[row, without].sum()
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_own_votes_are_taken_and_none_are_invented():
+    votes = np.eye(7, dtype=np.float32)[np.zeros(14, dtype=int)]
+    own = tiny_dataset("mine", votes=votes)
+    assert rows.with_votes(own, InputSpec(), None) is own
+    with pytest.raises(TrainingError, match="mine has no crowd votes"):
+        rows.with_votes(tiny_dataset("mine"), InputSpec(), None)
+
+
+def test_votes_are_their_share_of_the_loss(recipe):
+    rng = np.random.default_rng(1)
+    votes = rng.dirichlet(np.ones(7), 14).astype(np.float32)
+    data = tiny_dataset(votes=votes)
+    module = FitModule(replace(recipe, votes=0.3, averaging=None), torch.nn.Module(), data, data)
+    logits = torch.randn(14, 7, generator=torch.Generator().manual_seed(0))
+    targets = {"indices": torch.tensor(data.indices), "votes": torch.tensor(votes)}
+    log_q = functional.log_softmax(logits, 1).numpy()
+    mixed = 0.7 * np.eye(7)[data.indices] + 0.3 * votes
+    assert module._loss(logits, targets).item() == pytest.approx(-(mixed * log_q).sum(1).mean(), rel=1e-5)
+
+
+def test_votes_are_named_as_extra_labels(recipe, tmp_path, monkeypatch, face_folder):
+    original = rows.load_dataset
+
+    def with_votes(*arguments, **options):
+        data = original(*arguments, **options)
+        return replace(data, votes=np.eye(7, dtype=np.float32)[data.indices])
+
+    monkeypatch.setattr(rows, "load_dataset", with_votes)
+    train(replace(recipe, epochs=1, votes=0.5), tmp_path / "run")
+    manifest = export_run(tmp_path / "run", tmp_path / "model")
+    assert "extra labels: crowd votes of FER+ are 50% of the targets" in manifest.trained_on
