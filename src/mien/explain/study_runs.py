@@ -30,11 +30,11 @@ from mien.explain.study import (
     score_all,
     under,
 )
-from mien.models.registry import network
 from mien.training.fit import fit
 from mien.training.publish import open_run
 from mien.training.recipe import Recipe
 from mien.training.run import RECORD, Run
+from mien.training.transfer import input_of
 
 Say = Callable[[str], None]
 
@@ -67,7 +67,7 @@ def run_study(
     _check(recipes)
     arms, protocol = [], None
     for recipe in recipes:
-        rows = pooled(load_dataset(recipe.data.dataset, network(recipe.network).input, root=root), seed=seed)
+        rows = pooled(load_dataset(recipe.data.dataset, input_of(recipe), root=root), seed=seed)
         protocol = describe(rows, seed=seed)
         keep_protocol(folder, protocol)
         arms.append(network_arm(recipe, rows, folder / recipe.name, protocol=protocol, threads=threads, say=say))
