@@ -27,6 +27,7 @@ class Dataset:
         licence: what the owner allows.
         votes: ``(n, K)`` float32 soft labels that sum to 1, or None.
         metadata: further columns of n values (subject, file, brightness …) for slices and splits.
+        left_out: how many of the owner's pictures are no rows, by the reason in words.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Dataset:
     licence: str
     votes: NDArray[np.float32] | None = None
     metadata: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that every column has a value for every row."""
@@ -85,7 +87,7 @@ class Dataset:
         return self.take(mask)
 
     def relabel(self, labels: Labels) -> Dataset:
-        """The same rows under another label set; rows whose class has no counterpart there are left out.
+        """The same rows under another label set; rows whose class has no counterpart there are counted as left out.
 
         Raises:
             LabelError: the label sets share no expression.
@@ -95,7 +97,10 @@ class Dataset:
         table = LabelMap.between(self.labels, labels)
         indices = table.labels(self.indices)
         votes = None if self.votes is None else table.probabilities(self.votes)
-        return replace(self, indices=np.maximum(indices, 0), labels=labels, votes=votes).take(indices >= 0)
+        foreign = [pair for pair, into in zip(self.counts.items(), table.table, strict=True) if into < 0 and pair[1]]
+        left_out = {**self.left_out, **{f"{label}, which is none of the labels": count for label, count in foreign}}
+        relabelled = replace(self, indices=np.maximum(indices, 0), labels=labels, votes=votes, left_out=left_out)
+        return relabelled.take(indices >= 0)
 
 
 def class_weights(indices: NDArray[np.int64], classes: int) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from mien.core.places import cache_folder
 from mien.core.preprocess import InputSpec
 from mien.data.base import Dataset, text_column
 
-_FORMAT = 1
+_FORMAT = 2
 _METADATA = "metadata."
 
 
@@ -46,13 +47,28 @@ def cached(
     """
     folder = folder or cache_folder()
     crop = astuple(replace(spec, mean=(0.0,) * spec.channels, std=(1.0,) * spec.channels))
-    path = folder / f"{layout}-{_digest(_FORMAT, layout, crop, str(source.resolve()))[:16]}.npz"
-    fingerprint = _digest([_state(file) for file in files])
-    dataset = _read(path, fingerprint)
+    path = folder / f"{layout}-{digest(_FORMAT, layout, crop, str(source.resolve()))[:16]}.npz"
+    found = fingerprint(files)
+    dataset = _read(path, found)
     if dataset is None:
         dataset = build()
-        _write(path, dataset, fingerprint)
+        _write(path, dataset, found)
     return dataset
+
+
+def fingerprint(files: Iterable[Path]) -> str:
+    """What changes when one of the files is another, by path, size or time of change."""
+    return digest([_state(file) for file in files])
+
+
+def write_arrays(path: Path, **arrays: Any) -> None:
+    """Write a cache file, whole or not at all; where the folder cannot be written it is left out."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _part(path) as part:
+            np.savez(part, **arrays)
+    except OSError:
+        return
 
 
 def _state(file: Path) -> tuple[str, int, int]:
@@ -63,14 +79,15 @@ def _state(file: Path) -> tuple[str, int, int]:
     return str(file), status.st_size, status.st_mtime_ns
 
 
-def _digest(*parts: object) -> str:
+def digest(*parts: object) -> str:
+    """Sha256 of the parts' representations."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _read(path: Path, fingerprint: str) -> Dataset | None:
+def _read(path: Path, expected: str) -> Dataset | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            if str(arrays["fingerprint"]) != fingerprint:
+            if str(arrays["fingerprint"]) != expected:
                 return None
             return Dataset(
                 name=str(arrays["name"]),
@@ -84,14 +101,15 @@ def _read(path: Path, fingerprint: str) -> Dataset | None:
                 metadata={
                     key.removeprefix(_METADATA): arrays[key] for key in arrays.files if key.startswith(_METADATA)
                 },
+                left_out=json.loads(str(arrays["left_out"])),
             )
     except Exception:  # absent or damaged, which shows in a dozen ways; the source says what is wrong, if anything is
         return None
 
 
-def _write(path: Path, dataset: Dataset, fingerprint: str) -> None:
+def _write(path: Path, dataset: Dataset, found: str) -> None:
     arrays: dict[str, Any] = {
-        "fingerprint": fingerprint,
+        "fingerprint": found,
         "name": dataset.name,
         "images": dataset.images,
         "indices": dataset.indices,
@@ -99,16 +117,12 @@ def _write(path: Path, dataset: Dataset, fingerprint: str) -> None:
         "splits": dataset.splits,
         "rows": dataset.rows,
         "licence": dataset.licence,
+        "left_out": json.dumps(dict(dataset.left_out)),
         **{f"{_METADATA}{name}": column for name, column in dataset.metadata.items()},
     }
     if dataset.votes is not None:
         arrays["votes"] = dataset.votes
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _part(path) as part:
-            np.savez(part, **arrays)
-    except OSError:
-        return
+    write_arrays(path, **arrays)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mien.core.errors import DatasetError, LabelError
@@ -10,11 +11,12 @@ from mien.data.base import text_column
 from mien.data.pictures import PictureIndex, pictures_under, visible
 
 
-def index_folder(folder: Path) -> PictureIndex:
+def index_folder(folder: Path, *, others: Sequence[str] = ()) -> PictureIndex:
     """List a folder of face crops: ``angry/1.png`` or ``train/angry/1.png``.
 
     Class folders may carry any word that :meth:`Expression.parse` knows, split folders any name. Hidden folders are
-    left out. The column ``file`` holds each picture's path in the folder.
+    left out. The column ``file`` holds each picture's path in the folder. ``others`` are further layouts, in words,
+    that were looked for before this one.
 
     Raises:
         LabelError: a class folder's name is no expression.
@@ -23,12 +25,12 @@ def index_folder(folder: Path) -> PictureIndex:
     if not folder.is_dir():
         raise DatasetError(f"there is no folder {folder}")
     tops = [entry for entry in visible(folder) if entry.is_dir()]
-    if any(_is_class(top) for top in tops):
+    if any(is_class(top) for top in tops):
         listed = [("", *pair) for pair in _classes(folder)]
-    elif any(_is_class(entry) for top in tops for entry in visible(top) if entry.is_dir()):
+    elif any(is_class(entry) for top in tops for entry in visible(top) if entry.is_dir()):
         listed = [(top.name, *pair) for top in tops for pair in _classes(top)]
     else:
-        raise DatasetError(_unknown_layout(folder))
+        raise DatasetError(_unknown_layout(folder, others))
     has_splits = any(split for split, _, _ in listed)
     return PictureIndex(
         name=folder.resolve().name,
@@ -40,7 +42,8 @@ def index_folder(folder: Path) -> PictureIndex:
     )
 
 
-def _is_class(folder: Path) -> bool:
+def is_class(folder: Path) -> bool:
+    """Whether a folder's name is a word for an expression."""
     try:
         Expression.parse(folder.name)
     except LabelError:
@@ -61,14 +64,15 @@ def _classes(folder: Path) -> list[tuple[Expression, Path]]:
     return listed
 
 
-def _unknown_layout(folder: Path) -> str:
+def _unknown_layout(folder: Path, others: Sequence[str]) -> str:
     entries = list(visible(folder))
     folders = [f"{entry.name}/" for entry in entries if entry.is_dir()]
     files = [entry.name for entry in entries if entry.is_file()]
     shown = ", ".join((folders + files)[:8]) + (", …" if len(entries) > 8 else "")
     return (
-        f"{folder} is in no known layout. Looked for: fer2013.csv; pictures in class folders (angry/1.png) or in class "
-        f"folders of splits (train/angry/1.png), where a class is one of {', '.join(Expression)}. "
+        f"{folder} is in no known layout. Looked for: {'; '.join(['fer2013.csv', *others])}; pictures in class folders "
+        f"(angry/1.png) or in class folders of splits (train/angry/1.png), where a class is one of "
+        f"{', '.join(Expression)}. "
         f"Found: {len(folders)} folders and {len(files)} files{f' ({shown})' if shown else ''}. "
         "Rename the folders, or list the pictures in a CSV file with the columns path,label"
     )

@@ -13,9 +13,16 @@ from mien.data import fer2013, ferplus
 from mien.data.base import Dataset
 from mien.data.cache import cached
 from mien.data.csv_manifest import index_manifest
+from mien.data.faces import Finder, faces_of
 from mien.data.folder import index_folder
+from mien.data.pictures import PictureIndex
+from mien.data.posed import JAFFE, KDEF, RAFD
+from mien.data.sequences import CK48, CKPLUS, MUG
 
-NAMES = ("fer2013", "ferplus")
+LAYOUTS = {layout.name: layout for layout in (CKPLUS, CK48, JAFFE, KDEF, RAFD, MUG)}
+"""Published datasets that are folders of pictures; FER2013 and FER+ are read by modules of their own."""
+
+NAMES = ("fer2013", "ferplus", *LAYOUTS)
 """Datasets that have a name."""
 
 _PICTURES, _VOTES = "fer2013.csv", "fer2013new.csv"
@@ -28,57 +35,76 @@ def load_dataset(
     root: Path | None = None,
     cache: Path | None = None,
     counts: fer2013.Counts = "published",
+    detector: Finder | None = None,
 ) -> Dataset:
     """Load a dataset, cropped to ``spec``.
 
     Args:
-        name_or_path: ``"fer2013"`` or ``"ferplus"``; or the path of ``fer2013.csv``, of ``fer2013new.csv`` beside it,
-            of a CSV manifest, of FER2013's image folders, or of a folder ``class/*.png`` or ``split/class/*.png``. A
-            folder of that very name is meant by ``Path("fer2013")`` or ``"./fer2013"``.
+        name_or_path: one of :data:`NAMES`; or the path of ``fer2013.csv``, of ``fer2013new.csv`` beside it, of a CSV
+            manifest, of FER2013's image folders, of a folder in the layout of one of :data:`LAYOUTS`, or of a folder
+            ``class/*.png`` or ``split/class/*.png``. A folder of that very name is meant by ``Path("fer2013")`` or
+            ``"./fer2013"``. A name means the whole dataset as published; a path may hold a part of it, FER2013 aside.
         spec: what every picture is cropped to.
-        root: where named datasets lie, as ``fer2013/fer2013.csv`` or ``fer2013.csv``; if None, ``MIEN_DATA``, else
-            ``mien/data`` in the platform's folder for users' data.
+        root: where named datasets lie, as ``fer2013/fer2013.csv`` or ``fer2013.csv``, ``jaffe/`` and so on; if None,
+            ``MIEN_DATA``, else ``mien/data`` in the platform's folder for users' data.
         cache: where decoded datasets are kept; if None, ``MIEN_CACHE``, else the platform's cache folder.
         counts: ``"any"`` accepts a FER2013 that differs from the published one.
+        detector: finds the faces of datasets that hold whole pictures; None takes those that were found before.
 
     Returns:
         The dataset. One that has no splits of its own gets ``train``, ``validation`` and ``test``
-        (:func:`mien.data.splits.with_splits`).
+        (:func:`mien.data.splits.with_splits`); those of :data:`LAYOUTS` are one split ``all``, of which
+        :class:`mien.data.folds.Folds` makes folds.
 
     Raises:
         LabelError: an unknown label.
-        DatasetError: unknown name, nothing at the path, another layout, a damaged or altered file, unreadable pictures.
+        DatasetError: unknown name, nothing at the path, another layout, a damaged or altered file, unreadable
+            pictures, or whole pictures whose faces have not been found.
     """
     build: Callable[[], Dataset]
     files: Sequence[Path]
     named = isinstance(name_or_path, str) and name_or_path in NAMES
+    if named and name_or_path in LAYOUTS:
+        index = LAYOUTS[str(name_or_path)].named(root or data_folder())
+        return _pictures(index, str(name_or_path), spec, detector, cache)
     source = _named(str(name_or_path), root) if named else Path(name_or_path).expanduser()
     if (source / _PICTURES).is_file():
         source /= _PICTURES
     if source.is_dir():
-        index = index_folder(source)
-        official = named or fer2013.is_fer2013(index)
-        if official:
-            index = fer2013.as_fer2013(index, counts=counts)
-        build, files, layout = partial(index.read, spec), index.sources, "fer2013-folder" if official else "folder"
-    elif not source.is_file():
+        for layout in LAYOUTS.values():
+            found = layout.index(source, whole=False)
+            if found is not None:
+                return _pictures(found, layout.name, spec, detector, cache)
+        index = index_folder(source, others=[layout.looks_like for layout in LAYOUTS.values()])
+        if named or fer2013.is_fer2013(index):
+            return _pictures(fer2013.as_fer2013(index, counts=counts), "fer2013-folder", spec, detector, cache)
+        return _pictures(index, "folder", spec, detector, cache)
+    if not source.is_file():
         raise DatasetError(
             f"there is no dataset '{name_or_path}' and nothing at such a path: {nearest(str(name_or_path), NAMES)}, "
             "or the path of a CSV file or an image folder"
         )
+    header = _header(source)
+    if "image name" in header:
+        pictures = source.with_name(_PICTURES)
+        build = partial(ferplus.read_csv, source, pictures, spec, counts=counts)
+        files, layout_name = (source, pictures), f"ferplus-{counts}"
+    elif header & {"emotion", "pixels"}:
+        build = partial(fer2013.read_csv, source, spec, counts=counts)
+        files, layout_name = (source,), f"fer2013-{counts}"
     else:
-        header = _header(source)
-        if "image name" in header:
-            pictures = source.with_name(_PICTURES)
-            build = partial(ferplus.read_csv, source, pictures, spec, counts=counts)
-            files, layout = (source, pictures), f"ferplus-{counts}"
-        elif header & {"emotion", "pixels"}:
-            build = partial(fer2013.read_csv, source, spec, counts=counts)
-            files, layout = (source,), f"fer2013-{counts}"
-        else:
-            index = index_manifest(source)
-            build, files, layout = partial(index.read, spec), index.sources, "manifest"
-    return cached(build, source=source, files=files, spec=spec, layout=layout, folder=cache)
+        return _pictures(index_manifest(source), "manifest", spec, detector, cache)
+    return cached(build, source=source, files=files, spec=spec, layout=layout_name, folder=cache)
+
+
+def _pictures(
+    index: PictureIndex, layout: str, spec: InputSpec, detector: Finder | None, cache: Path | None
+) -> Dataset:
+    build = partial(index.read, spec)
+    if index.whole:
+        found = faces_of(index, detector, folder=cache)
+        build, layout = partial(index.read, spec, found.faces), f"{layout}-{found.identity[:16]}"
+    return cached(build, source=index.origin, files=index.sources, spec=spec, layout=layout, folder=cache)
 
 
 def _named(name: str, root: Path | None) -> Path:

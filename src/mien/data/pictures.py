@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError, UnreadablePictureError
 from mien.core.expression import Expression
-from mien.core.preprocess import Image, InputSpec, crop_picture
+from mien.core.face import Face
+from mien.core.preprocess import Image, InputSpec, crop_face, crop_picture
 from mien.data.base import Dataset, text_column
 from mien.data.splits import with_splits
 
@@ -30,11 +31,14 @@ class PictureIndex:
     Attributes:
         name: what the dataset will be called.
         origin: the folder or file that lists them, for messages.
-        files: n pictures, each a face crop.
+        files: n pictures.
         expressions: n labels.
         splits: n names, or None where the owner gives none.
         licence: what the owner allows.
         metadata: further columns of n values.
+        whole: whether the pictures show more than the face, so that their faces have to be found first
+            (:mod:`mien.data.faces`); if not, each is a face crop.
+        left_out: how many further pictures the owner has that are not listed, by the reason in words.
 
     Raises:
         DatasetError: it lists no picture.
@@ -47,6 +51,8 @@ class PictureIndex:
     splits: Sequence[str] | None = None
     licence: str = "not stated"
     metadata: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    whole: bool = False
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse an empty list."""
@@ -58,8 +64,12 @@ class PictureIndex:
         """Every file that the dataset is made from."""
         return [self.origin, *self.files] if self.origin.is_file() else list(self.files)
 
-    def read(self, spec: InputSpec) -> Dataset:
+    def read(self, spec: InputSpec, faces: Sequence[Face | None] | None = None) -> Dataset:
         """Open every picture, crop it to ``spec`` and make splits where there are none.
+
+        Args:
+            spec: what the pictures are cropped to.
+            faces: n faces of whole pictures; those without one are left out. None for pictures that are face crops.
 
         Raises:
             DatasetError: pictures cannot be read; the message names them all, up to twenty.
@@ -67,22 +77,34 @@ class PictureIndex:
         labels = tuple(expression for expression in Expression if expression in self.expressions)
         dataset = Dataset(
             name=self.name,
-            images=self._crops(spec),
+            images=self._crops(spec, faces or [None] * len(self.files)),
             indices=np.array([labels.index(expression) for expression in self.expressions], dtype=np.int64),
             labels=labels,
             splits=text_column(self.splits or ["train"] * len(self.files)),
             rows=np.arange(len(self.files), dtype=np.int64),
             licence=self.licence,
             metadata=self.metadata,
+            left_out=self.left_out,
         )
+        if faces is not None:
+            dataset = self._with_faces(dataset, faces)
         return with_splits(dataset) if self.splits is None else dataset
 
-    def _crops(self, spec: InputSpec) -> Image:
+    def _with_faces(self, dataset: Dataset, faces: Sequence[Face | None]) -> Dataset:
+        found = np.array([face is not None for face in faces])
+        if not found.any():
+            raise DatasetError(f"{self.origin}: no face was found in any of {len(faces)} pictures: are they faces?")
+        if found.all():
+            return dataset
+        return replace(dataset, left_out={**self.left_out, "no face found": int((~found).sum())}).take(found)
+
+    def _crops(self, spec: InputSpec, faces: Sequence[Face | None]) -> Image:
         crops = np.zeros((len(self.files), *spec.shape), dtype=np.uint8)
         unreadable = []
-        for row, file in enumerate(self.files):
+        for row, (file, face) in enumerate(zip(self.files, faces, strict=True)):
             try:
-                crops[row] = crop_picture(decode(file), spec)
+                picture = decode(file)
+                crops[row] = crop_picture(picture, spec) if face is None else crop_face(picture, face, spec)
             except UnreadablePictureError as error:
                 unreadable.append(str(error))
         if unreadable:
