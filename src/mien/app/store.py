@@ -19,6 +19,8 @@
         store.log(Action.EXPORTED, recording=recording, format="csv")   # what happens outside of the store
         store.delete(recording)
         store.withdraw(consent)                             # stop and erase
+        store.backup(Path("mien-backup.db"))
+    restore(Path("mien-backup.db"))                         # with the store closed
 
 Frames never come here. A store may be used from many threads (an async server calls it through threads): operations
 take turns. Each is one transaction, on the disk when it returns, so that a kill or a power cut loses at most the second
@@ -28,15 +30,23 @@ emptied.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mien.app.audit import Action
 from mien.app.storage.annotations import AnnotationsPart
+from mien.app.storage.backup import RESTORING, Backup, inspect_backup, is_readable, remove, replace_by, write_backup
 from mien.app.storage.database import Database
 from mien.app.storage.recordings import RecordingsPart
+from mien.core.errors import StoreError
+
+_STALE = 3600.0
+"""Seconds after which a restore that is under way counts as killed."""
 
 
 def default_path() -> Path:
@@ -75,6 +85,86 @@ class Store(RecordingsPart, AnnotationsPart):
         """Close it."""
         self.close()
 
+    def purge(self, now: float | None = None) -> int:
+        """Erase what the retention has run out for, and what a killed restore left behind; how many recordings.
+
+        To be called at the start and every hour. Consents whose time is up are kept as expired, texts that were shown a
+        day ago and never agreed to are forgotten, and a recording that a clock which was ahead gave too long a life is
+        given the usual one.
+        """
+        draft = self.path.with_name(self.path.name + RESTORING)
+        with contextlib.suppress(OSError):
+            if draft.exists() and time.time() - draft.stat().st_mtime > _STALE:
+                remove(draft)
+        return super().purge(now)
+
+    def backup(self, target: Path, *, overwrite: bool = False) -> Backup:
+        """Copy everything into one file, also while a recording is under way.
+
+        A backup is not purged and knows of no later deletion; whoever makes one has to look after it.
+
+        Raises:
+            StoreError: the file exists and ``overwrite`` is off, or cannot be written.
+        """
+        made = write_backup(self._database, target, overwrite=overwrite)
+        self.log(Action.BACKED_UP, recordings=made.recordings)
+        return made
+
     def close(self) -> None:
         """Empty the write-ahead log into the database and close it; closing twice does nothing."""
         self._database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did.
+
+    Attributes:
+        backup: what was restored.
+        recordings: how many there are now: without those that were withdrawn since, or whose retention has run out.
+        aside: where a damaged database was moved; None where there was none.
+    """
+
+    backup: Backup
+    recordings: int
+    aside: Path | None
+
+
+def restore(source: Path, path: Path | None = None, *, clock: Callable[[], float] = time.time) -> Restored:
+    """Put a backup in the place of a database, all of it or nothing.
+
+    What was withdrawn since the backup stays erased, what the retention has run out for is erased, and the audit log of
+    the database that is replaced is kept.
+
+    Raises:
+        StoreError: the backup is missing, damaged or of a newer version, or the database is in use or of a newer
+            version. Nothing was changed then.
+    """
+    place = path or default_path()
+    backup = inspect_backup(source)
+    with contextlib.suppress(FileNotFoundError):
+        if source.samefile(place):
+            raise StoreError(f"{source}: is the database itself; name a backup")
+    former: Store | None = None
+    if place.exists() and is_readable(place):
+        former = Store(place, clock=clock)
+    draft = place.with_name(place.name + RESTORING)
+    try:
+        remove(draft)
+        replace_by(source, draft)
+        with Store(draft, clock=clock) as prepared:
+            if former is not None:
+                prepared.take_over(former.audit(), former.consents())
+            prepared.log(Action.RESTORED, recordings=backup.recordings)
+            prepared.purge()
+            recordings = len(prepared.recordings())
+        if former is not None:
+            former.close()
+        aside = replace_by(draft, place)
+        with Store(place, clock=clock):
+            pass  # a database that cannot be opened would be said here, with the backup still at hand
+    finally:
+        remove(draft)
+        if former is not None:
+            former.close()
+    return Restored(backup=backup, recordings=recordings, aside=aside)

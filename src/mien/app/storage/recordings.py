@@ -164,12 +164,18 @@ class RecordingsPart(SettingsPart):
             self._log(connection, Action.ALL_DELETED, {"recordings": erased})
         return erased
 
-    def purge(self, now: float | None = None) -> int:
-        """Erase what the retention has run out for; how many recordings. To be called at the start and every hour.
+    def erase_traces(self) -> None:
+        """Rebuild the file and empty its log, so that nothing of what was deleted before stays in them.
 
-        Consents whose time is up are kept as expired, and texts that were shown a day ago and never agreed to are
-        forgotten. A recording that a clock which was ahead gave too long a life is given the usual one.
+        Deleting does it too; this is for when that could not be done because another program read the database.
+
+        Raises:
+            StoreError: another program reads it now.
         """
+        self._database.erase()
+
+    def purge(self, now: float | None = None) -> int:
+        """See :meth:`mien.app.store.Store.purge`."""
         now = self._clock() if now is None else now
         with self._database.write() as connection:
             latest = now + read_settings(connection).retention_days * DAY

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from mien.app.audit import Action
+from mien.app.audit import Action, Entry
 from mien.app.consent import Consent, State
 from mien.app.policy import Decision, Place, Purpose, decide
 from mien.app.records import Settings
@@ -119,21 +120,25 @@ class SettingsPart(Part):
                 connection.execute(delete(t.FEEDBACK))
         return withdrawn
 
+    def take_over(self, entries: Sequence[Entry], consents: Sequence[Consent]) -> None:
+        """Take over what a restore must not undo: another database's audit log, and what was withdrawn in it."""
+        with self._database.write(erases=True) as connection:
+            rows = connection.execute(select(t.AUDIT.c.at, t.AUDIT.c.action))
+            known = {(row.at, row.action) for row in rows}
+            for entry in entries:
+                if (entry.at, str(entry.action)) not in known:
+                    row = {"at": entry.at, "action": str(entry.action), "details": dict(entry.details)}
+                    connection.execute(insert(t.AUDIT).values(row))
+            for consent in consents:
+                if consent.state is State.WITHDRAWN:
+                    self._write(connection, consent)
+                    connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.consent == consent.id))
+
     def _keep(self, connection: Connection, consent: Consent) -> None:
         kept = connection.execute(select(t.CONSENTS.c.state).where(t.CONSENTS.c.id == consent.id)).scalar()
         if kept == State.WITHDRAWN:
             raise ConsentError("this consent was withdrawn: consent anew to go on")
-        values = {
-            "scope": str(consent.terms.scope),
-            "state": str(consent.state),
-            "terms": consent.terms.to_dict(),
-            "shown": consent.shown,
-            "changed": consent.changed,
-            "given": consent.given,
-            "expires": consent.expires,
-        }
-        statement = upsert(t.CONSENTS).values(id=consent.id, **values)
-        connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+        self._write(connection, consent)
         if kept == consent.state:
             return
         resumed = kept == State.PAUSED and consent.state is State.GIVEN
@@ -150,6 +155,19 @@ class SettingsPart(Part):
                 "terms_sha256": text.sha256,
             },
         )
+
+    def _write(self, connection: Connection, consent: Consent) -> None:
+        values = {
+            "scope": str(consent.terms.scope),
+            "state": str(consent.state),
+            "terms": consent.terms.to_dict(),
+            "shown": consent.shown,
+            "changed": consent.changed,
+            "given": consent.given,
+            "expires": consent.expires,
+        }
+        statement = upsert(t.CONSENTS).values(id=consent.id, **values)
+        connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
 def read_settings(connection: Connection) -> Settings:
