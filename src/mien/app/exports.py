@@ -2,7 +2,8 @@
 
 ::
 
-    data = export(store, [recording_id], "csv")
+    made = export(store, recording_id, "csv")
+    made.name, made.kind, made.body                 # file name, media type, bytes
     store.log(Action.EXPORTED, recording=recording_id, format="csv")
 
 CSV and Parquet hold one row for each second. JSON holds names, notes and corrections too. The columns stand in
@@ -16,16 +17,15 @@ import datetime
 import io
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Any
 
 from mien.app.records import Correction, RecordingId, RecordingInfo
 from mien.app.store import Store
-from mien.core.errors import MissingExtraError
+from mien.core.errors import ConfigError, MissingExtraError, StoreError, nearest
 from mien.core.expression import Expression, Polarity
 
-Format = Literal["csv", "json", "parquet"]
-
-MEDIA_TYPES: dict[Format, str] = {
+MEDIA_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "json": "application/json",
     "parquet": "application/vnd.apache.parquet",
@@ -55,33 +55,49 @@ COLUMNS: dict[str, str] = {
 """Name and type of each column of CSV and Parquet. Shares and probabilities are empty where there are none."""
 
 
-def export(store: Store, recordings: Sequence[RecordingId], kind: Format) -> bytes:
-    """Some recordings as one file.
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A file.
+
+    Attributes:
+        name: what to call it; it holds nothing that a person typed.
+        kind: media type.
+        body: its bytes.
+    """
+
+    name: str
+    kind: str
+    body: bytes
+
+
+def export(store: Store, recordings: RecordingId | Sequence[RecordingId], ending: str) -> Exported:
+    """One recording, or several, as one file.
 
     Raises:
-        StoreError: there is no recording of one of the numbers.
+        StoreError: there is no recording of one of the numbers, or none was named.
+        ConfigError: another format than ``csv``, ``json`` or ``parquet``.
         MissingExtraError: Parquet is asked for, and pyarrow is not installed.
-        ValueError: no recording, or an unknown format.
     """
-    if not recordings or kind not in get_args(Format):
-        raise ValueError(f"expected a recording or more and one of {', '.join(get_args(Format))}, got '{kind}'")
-    if kind == "json":
-        document = {"schema": SCHEMA, "recordings": [_document(store, one) for one in recordings]}
-        return json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8")
-    rows = (row for one in recordings for row in _rows(store, one))
-    return _csv(rows) if kind == "csv" else _parquet(list(rows))
-
-
-def file_name(infos: Sequence[RecordingInfo], kind: Format) -> str:
-    """What to call the file: ``mien-2026-11-21-1530.csv``; it holds nothing that a person typed."""
-    stamps = sorted(_local(one, 0).strftime("%Y-%m-%d-%H%M") for one in infos)
+    if ending not in MEDIA_TYPES:
+        raise ConfigError(f"recordings cannot be exported as '{ending}': {nearest(ending, MEDIA_TYPES)}")
+    numbers = [recordings] if isinstance(recordings, int) else list(recordings)
+    if not numbers:
+        raise StoreError("nothing to export: name a recording or more")
+    infos = [store.recording(number) for number in numbers]
+    if ending == "json":
+        document = {"schema": SCHEMA, "recordings": [_document(store, info) for info in infos]}
+        body = json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8")
+    else:
+        rows = [row for info in infos for row in _rows(store, info)]
+        body = _csv(rows) if ending == "csv" else _parquet(rows)
+    stamps = sorted(_local(info, 0).strftime("%Y-%m-%d-%H%M") for info in infos)
     span = stamps[0] if len(stamps) == 1 else f"{stamps[0]}-to-{stamps[-1]}"
-    return f"mien-{span}.{kind}"
+    return Exported(name=f"mien-{span}.{ending}", kind=MEDIA_TYPES[ending], body=body)
 
 
-def _rows(store: Store, recording: RecordingId) -> Iterator[dict[str, Any]]:
-    info, corrections = store.recording(recording), store.corrections(recording)
-    for second in store.seconds(recording):
+def _rows(store: Store, info: RecordingInfo) -> Iterator[dict[str, Any]]:
+    corrections = store.corrections(info.id)
+    for second in store.seconds(info.id):
         known = second.probabilities
         correction = _correction(second.index, corrections)
         yield {
@@ -109,7 +125,7 @@ def _correction(index: int, corrections: Sequence[Correction]) -> Correction | N
     return next((one for one in reversed(corrections) if one.start <= index < one.end), None)
 
 
-def _csv(rows: Iterator[dict[str, Any]]) -> bytes:
+def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -133,8 +149,7 @@ def _parquet(rows: list[dict[str, Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def _document(store: Store, recording: RecordingId) -> dict[str, Any]:
-    info = store.recording(recording)
+def _document(store: Store, info: RecordingInfo) -> dict[str, Any]:
     return {
         "recording": info.id,
         "name": info.name,
@@ -144,8 +159,8 @@ def _document(store: Store, recording: RecordingId) -> dict[str, Any]:
         "started": _local(info, 0).isoformat(timespec="milliseconds"),
         "length": info.length,
         "closed": info.closed,
-        "seconds": [second.to_dict() for second in store.seconds(recording)],
-        "notes": [{"at": note.at, "text": note.text} for note in store.notes(recording)],
+        "seconds": [second.to_dict() for second in store.seconds(info.id)],
+        "notes": [{"at": note.at, "text": note.text} for note in store.notes(info.id)],
         "corrections": [
             {
                 "start": one.start,
@@ -153,7 +168,7 @@ def _document(store: Store, recording: RecordingId) -> dict[str, Any]:
                 "was": str(one.was),
                 "instead": None if one.instead is None else str(one.instead),
             }
-            for one in store.corrections(recording)
+            for one in store.corrections(info.id)
         ],
     }
 
