@@ -74,7 +74,7 @@ def test_fresh_weights_change_grad_cam_and_not_an_edge_detector():
     predictor = registered("resezap")
     crops = random_crops(predictor, 8)
     result = cascade(GradCAM(relu=False), predictor, crops, "happy", points=6)
-    assert (result.method, result.n, len(result.steps)) == ("grad-cam", 8, 6)
+    assert (result.method, result.n, len(result.steps)) == ("Grad-CAM", 8, 6)
     assert result.steps[0].layer == "head"
     assert result.steps[-1].layer == "blocks.0.layers.0.0.0"
     assert abs(result.steps[-1].rank_correlation) < 0.6

@@ -19,9 +19,9 @@ app = typer.Typer(
 
 def run() -> None:
     """Run the command line; a mien error prints one line on stderr and exits with 1, a wrong usage with 2."""
-    from mien.cli import app_data, data, evaluate, faces, models, occlusion, read, report, serve, train, watch
+    from mien.cli import app_data, data, evaluate, explain, faces, models, occlusion, read, report, serve, train, watch
 
-    for group in (read, watch, serve, app_data, report, train, evaluate, occlusion, faces, data, models):
+    for group in (read, watch, serve, app_data, report, train, evaluate, explain, occlusion, faces, data, models):
         group.register(app)
     try:
         app()

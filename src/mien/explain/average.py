@@ -7,7 +7,7 @@ network that was trained under that occlusion. A single map is that of one perso
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError, ModelError
-from mien.core.expression import Labels
+from mien.core.expression import Expression, Labels
 from mien.core.heatmap import enlarge
 from mien.core.predictor import Predictor
 from mien.core.preprocess import Image
@@ -103,6 +103,16 @@ class Averages:
         few = "; ".join(f"{count:,} of {', '.join(names)}" for count, names in fewer.items())
         missing = f" (there are only {few})" if few else ""
         return f"{self.asked:,} random faces of each expression{missing}, seed {self.seed}"
+
+    def only(self, expressions: Sequence[str]) -> Averages:
+        """The same for some of the expressions alone, in the order given."""
+        rows = [self.expressions.index(Expression(expression)) for expression in expressions]
+        return replace(
+            self,
+            expressions=tuple(self.expressions[row] for row in rows),
+            maps=self.maps[rows],
+            counts=tuple(self.counts[row] for row in rows),
+        )
 
     def draw(self, *, title: str, unit: str = "share of the logit") -> Drawing:
         """The panel: a row for each expression, a column for each condition, one scale."""

@@ -54,7 +54,7 @@ class Sanity:
     """One method's cascade.
 
     Attributes:
-        method: its name.
+        method: its title.
         n: crops.
         seed: of the fresh weights.
         steps: from the layer nearest to the logits downwards.
@@ -106,7 +106,7 @@ def cascade(
             modules[name].reset_parameters()
             if position in compared:
                 steps.append(_compare(name, first, method(changed, crops, expressions), network.input.size, seed))
-    return Sanity(method.name, len(crops), seed, tuple(steps))
+    return Sanity(method.title, len(crops), seed, tuple(steps))
 
 
 def trained_layers(graph: Normalised, spec: InputSpec) -> list[str]:
