@@ -70,10 +70,10 @@ def hold_out(
     """
     source = np.ones(len(dataset), dtype=np.bool_) if within is None else dataset.splits == within
     rows = dataset if within is None else dataset.split(within)
-    moved = held_out(rows.indices, _groups(rows, group), fraction=fraction, seed=seed)
+    moved = held_out(rows.indices, groups_of(rows, group), fraction=fraction, seed=seed)
     if not moved.any():
         raise DatasetError(
-            f"{dataset.name}: {len(rows)} rows in {len(np.unique(_groups(rows, group)))} groups are too few to hold "
+            f"{dataset.name}: {len(rows)} rows in {len(np.unique(groups_of(rows, group)))} groups are too few to hold "
             f"out {fraction:.0%}: add pictures, or ask for a larger share"
         )
     splits = dataset.splits.astype(object)
@@ -87,7 +87,7 @@ def with_splits(dataset: Dataset, *, seed: int = 0) -> Dataset:
     Nobody of a ``subject`` column stands in two of them; without that column, no picture does. A dataset that is too
     small for a split goes without it.
     """
-    groups = _groups(dataset, "subject" if "subject" in dataset.metadata else None)
+    groups = groups_of(dataset, "subject" if "subject" in dataset.metadata else None)
     splits = np.full(len(dataset), "train", dtype=object)
     for name, fraction in (("test", SHARE), ("validation", SHARE / (1 - SHARE))):
         left = np.flatnonzero(splits == "train")
@@ -95,7 +95,12 @@ def with_splits(dataset: Dataset, *, seed: int = 0) -> Dataset:
     return replace(dataset, splits=text_column(splits.tolist()))
 
 
-def _groups(dataset: Dataset, column: str | None) -> NDArray[np.generic]:
+def groups_of(dataset: Dataset, column: str | None) -> NDArray[np.generic]:
+    """Group of each row ``(n,)``: a metadata column, or if None equal pixels.
+
+    Raises:
+        DatasetError: there is no such column.
+    """
     if column is None:
         return picture_groups(dataset.images)
     if column not in dataset.metadata:

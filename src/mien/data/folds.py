@@ -1,0 +1,126 @@
+"""Folds for cross-validation, in which no person (or no picture) stands on both sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.errors import DatasetError
+from mien.data.base import Dataset, text_column
+from mien.data.splits import groups_of
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """One of k ways to part a dataset: a fold to report on, the next to choose on, the others to fit.
+
+    Attributes:
+        count: k.
+        test: which fold is reported, 0 to k - 1; the one after it chooses epochs, so the two never meet.
+        apart: what must not stand on both sides: the ``subject`` (people that the model has not seen), or only the
+            ``picture``, as papers with random splits have it (its copies stay together, persons do not).
+        seed: the same seed makes the same folds.
+    """
+
+    count: int = 5
+    test: int = 0
+    apart: Literal["subject", "picture"] = "subject"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.count < 3 or not 0 <= self.test < self.count:
+            raise ValueError(
+                f"folds need a count of 3 or more (fit, choose, report) and a test fold of 0 to count - 1, got "
+                f"{self.count} and {self.test}"
+            )
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """The dataset with the splits ``train``, ``validation`` and ``test`` of this fold.
+
+        Raises:
+            DatasetError: no column ``subject``, fewer persons or pictures than folds, or a class that is missing from
+                one of the three splits.
+        """
+        groups = groups_of(dataset, "subject" if self.apart == "subject" else None)
+        distinct = len(np.unique(groups))
+        if distinct < self.count:
+            raise DatasetError(
+                f"{dataset.name} has {distinct} {self.apart}s, too few for {self.count} folds: ask for fewer"
+            )
+        folds = fold_of(dataset.indices, groups, count=self.count, seed=self.seed)
+        splits = np.full(len(dataset), "train", dtype=object)
+        splits[folds == self.test] = "test"
+        splits[folds == (self.test + 1) % self.count] = "validation"
+        parted = replace(dataset, splits=text_column(splits.tolist()))
+        self._check_classes(parted)
+        return parted
+
+    def describe(self) -> str:
+        """In words, for protocols."""
+        return f"fold {self.test} of {self.count}, no {self.apart} on both sides (seed {self.seed})"
+
+    def _check_classes(self, dataset: Dataset) -> None:
+        present = {label for label, count in dataset.counts.items() if count}
+        for name in ("train", "validation", "test"):
+            missing = sorted(present - {label for label, count in dataset.split(name).counts.items() if count})
+            if missing:
+                raise DatasetError(
+                    f"{dataset.name}, {self.describe()}: the split '{name}' has no picture of {', '.join(missing)}: "
+                    "take fewer folds, another seed, or labels that leave it out"
+                )
+
+
+def fold_of(indices: NDArray[np.int64], groups: NDArray[np.generic], *, count: int, seed: int = 0) -> NDArray[np.int64]:
+    """Deal whole groups into folds of about equal counts of each class.
+
+    The largest groups are dealt first (equals in random order), each into the fold that leaves the counts per class
+    most even: the least sum, over classes, of the squared share of the class that each fold holds.
+
+    Args:
+        indices: ``(n,)`` class of each row.
+        groups: ``(n,)`` group of each row.
+        count: number of folds; every fold gets a group where there are as many groups.
+        seed: of the random order.
+
+    Returns:
+        ``(n,)`` the fold of each row, 0 to ``count`` - 1.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    classes = int(indices.max(initial=0)) + 1
+    table = np.bincount(group * classes + indices, minlength=len(names) * classes).reshape(-1, classes)
+    shares = table / np.maximum(table.sum(axis=0), 1)
+    order = np.random.default_rng(seed).permutation(len(names))
+    order = order[np.argsort(-table[order].sum(axis=1), kind="stable")]
+    held, dealt = np.zeros((count, classes)), np.zeros(len(names), dtype=np.int64)
+    for candidate in order:
+        # adding share s to a fold that holds h raises the sum of squares by 2hs + s^2; s^2 is the same for all folds
+        fold = int(np.lexsort((held.sum(axis=1), held @ shares[candidate]))[0])
+        held[fold] += shares[candidate]
+        dealt[candidate] = fold
+    folds: NDArray[np.int64] = dealt[group]
+    return folds
+
+
+def check_apart(dataset: Dataset, splits: tuple[str, ...]) -> None:
+    """Refuse a dataset of which a person stands in two of the splits; one without a column ``subject`` passes.
+
+    Raises:
+        DatasetError: somebody does; the message names them.
+    """
+    if "subject" not in dataset.metadata:
+        return
+    persons = {name: set(dataset.split(name).metadata["subject"].tolist()) for name in splits}
+    for position, first in enumerate(splits):
+        for second in splits[position + 1 :]:
+            both = sorted(persons[first] & persons[second])
+            if both:
+                shown = ", ".join(map(str, both[:8])) + (", …" if len(both) > 8 else "")
+                raise DatasetError(
+                    f"{dataset.name}: {len(both)} persons stand in '{first}' and in '{second}' ({shown}): what is "
+                    "measured then is how well known people are read. Keep each person in one split, or let "
+                    "data.folds make the splits"
+                )
