@@ -20,8 +20,6 @@ JAFFE_CODES = dict(zip(FER2013, ("AN", "DI", "FE", "HA", "SA", "SU", "NE"), stri
 KDEF_CODES = dict(zip(FER2013, ("AN", "DI", "AF", "HA", "SA", "SU", "NE"), strict=True))
 RAFD = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral", "contemptuous")
 RAFD_WORDS = dict(zip(FERPLUS, RAFD, strict=True))
-    zip(FERPLUS, ["angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral", "contemptuous"], strict=True)
-)
 CK_SEQUENCES = {1: 45, 2: 18, 3: 59, 4: 25, 5: 69, 6: 28, 7: 83}
 CK_WORDS = {1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happy", 6: "sadness", 7: "surprise"}
 
@@ -354,15 +352,4 @@ def test_the_real_jaffe(real_root):
     assert len(index.files) == 213
     people = ["KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM"]
     assert sorted(set(index.metadata["subject"].tolist())) == people
-        "KA",
-        "KL",
-        "KM",
-        "KR",
-        "MK",
-        "NA",
-        "NM",
-        "TM",
-        "UY",
-        "YM",
-    ]
     assert index.left_out == {}
