@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mien.core.errors import ModelError
 from mien.core.preprocess import InputSpec
-from mien.explain.method import Method, find_layer
+from mien.explain.method import Method, default_layer, find_layer
 from mien.models.network import Normalised
 
 
@@ -28,7 +28,12 @@ class LayerMethod(Method):
     relu: bool = True
 
     def _maps(self, graph: Normalised, spec: InputSpec, crops: Tensor, classes: Tensor) -> Tensor:
-        features, gradients = features_and_gradients(graph, find_layer(graph, spec, self.layer), crops, classes)
+        layer = find_layer(graph, spec, self.layer)
+        features, gradients = features_and_gradients(graph, layer, crops, classes)
+        if features.ndim != 4:
+            shape = ", ".join(map(str, features.shape[1:]))
+            default = default_layer(graph, spec)
+            raise ModelError(f"the layer '{self.layer}' gives (n, {shape}), no map; the default is '{default}'")
         maps = torch.einsum("nc,nchw->nhw", self._weights(features, gradients), features)
         return maps.relu() if self.relu else maps
 
@@ -70,7 +75,7 @@ class GradCAMPlusPlus(LayerMethod):
 def features_and_gradients(
     graph: Normalised, layer: nn.Module, crops: Tensor, classes: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """A layer's output and the gradient of each crop's logit by it, both ``(n, C, h, w)``.
+    """A layer's output and the gradient of each crop's logit by it, both of the output's shape.
 
     One forward pass; autograd watches only what follows the layer, so that a late layer costs hardly more than the
     forward pass alone.
@@ -80,7 +85,9 @@ def features_and_gradients(
     """
     kept: list[Tensor] = []
 
-    def cut(_: nn.Module, __: object, output: Tensor) -> Tensor:
+    def cut(_: nn.Module, __: object, output: object) -> Tensor:
+        if not isinstance(output, Tensor):
+            raise ModelError(f"a layer whose output is a {type(output).__name__} gives no map: choose another")
         kept.append(output.detach().requires_grad_())
         torch.set_grad_enabled(True)  # until the surrounding no_grad ends
         return kept[-1].clone()  # what follows may write into it

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -145,14 +146,19 @@ def find_layer(graph: Normalised, spec: InputSpec, name: str | None) -> nn.Modul
     """A layer by its name, or the default one.
 
     Raises:
-        ModelError: there is none of that name, or its output is no map; the nearest that give maps are named.
+        ModelError: there is none of that name; the nearest that give maps are named.
     """
-    chosen = default_layer(graph, spec) if name is None else name
+    if name is None:
+        if graph not in _defaults:
+            _defaults[graph] = default_layer(graph, spec)
+        name = _defaults[graph]
     modules = dict(graph.body.named_modules())
-    shapes = layers(graph, spec) if name is not None else {chosen: ()}
-    if chosen not in shapes or not chosen:
-        wrong = "gives no map (n, channels, h, w)" if modules.get(chosen) else "does not exist"
-        near = difflib.get_close_matches(chosen, shapes, n=3, cutoff=0.4)
+    if not name or name not in modules:
+        near = difflib.get_close_matches(name, layers(graph, spec), n=3, cutoff=0.4)
         hint = f"near to it: {', '.join(near)}; " if near else ""
-        raise ModelError(f"the layer '{chosen}' {wrong}: {hint}the default is '{default_layer(graph, spec)}'")
-    return modules[chosen]
+        raise ModelError(f"the layer '{name}' does not exist: {hint}the default is '{default_layer(graph, spec)}'")
+    return modules[name]
+
+
+_defaults: WeakKeyDictionary[Normalised, str] = WeakKeyDictionary()
+"""Default layers found: finding one takes a pass through the network, as much as a map of one face."""
