@@ -71,6 +71,8 @@ def export_run(folder: Path, out: Path, *, name: str | None = None, root: Path |
 def _further(run: Run) -> str:
     """What beside the labels of the dataset went into a run, in words for its manifest."""
     recipe, parts = run.recipe, []
+    if recipe.data.folds is not None:
+        parts.append(recipe.data.folds.describe())
     if run.weights is not None:
         digest = f" (sha256 {run.weights.sha256[:12]})" if run.weights.sha256 else ""
         parts.append(f"started from {run.weights.source}{digest}, transfer mode {recipe.transfer.mode}")

@@ -10,6 +10,7 @@ import yaml
 
 from mien.core.errors import ConfigError
 from mien.core.schema import from_mapping, to_mapping
+from mien.data.folds import Folds
 from mien.training.settings import Crop, Distil, Transfer, Weights
 
 
@@ -18,11 +19,12 @@ class DataConfig:
     """What a run is fitted on and chosen on.
 
     Attributes:
-        dataset: ``fer2013``, ``ferplus``, or a path to a folder or CSV.
+        dataset: a dataset's name (:data:`mien.data.load.NAMES`), or a path to a folder or CSV.
         train: split that fits the weights.
         validation: split that chooses epochs; never one that is reported.
         labels: name of a label set (``fer2013``, ``ferplus``, ``six``, ``three``), or None for the dataset's own.
         limit: use only this many training rows, evenly spread; for quick tries.
+        folds: makes the splits ``train``, ``validation`` and ``test`` anew, see :class:`mien.data.folds.Folds`.
     """
 
     dataset: str = "fer2013"
@@ -30,6 +32,7 @@ class DataConfig:
     validation: str = "public"
     labels: Literal["fer2013", "ferplus", "six", "three"] | None = None
     limit: int | None = None
+    folds: Folds | None = None
 
     def __post_init__(self) -> None:
         """Keep what is fitted and what is chosen apart."""

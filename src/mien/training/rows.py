@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mien.core.errors import LabelError, TrainingError
+from mien.core.errors import DatasetError, LabelError, TrainingError
 from mien.core.expression import LABEL_SETS
 from mien.core.preprocess import InputSpec
 from mien.data.base import Dataset
+from mien.data.folds import check_apart
+from mien.data.layout import WHOLE
 from mien.data.load import load_dataset
 from mien.training.recipe import Recipe
 
@@ -20,7 +22,8 @@ def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dat
     """The rows that fit a recipe's weights, and those that choose among its epochs.
 
     Raises:
-        DatasetError: the data is missing or wrong, or has no such split.
+        DatasetError: the data is missing or wrong, has no such split, cannot be parted into the recipe's folds, or
+            has a person on both sides.
         TrainingError: a class has no picture to be fitted on, or there are no votes where the recipe wants them.
     """
     data = recipe.data
@@ -29,7 +32,16 @@ def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dat
         dataset = with_votes(dataset, spec, root)
     if data.labels is not None:
         dataset = dataset.relabel(LABEL_SETS[data.labels])
+    if data.folds is not None:
+        dataset = data.folds.apply(dataset)
+    elif set(dataset.splits.tolist()) == {WHOLE}:
+        raise DatasetError(
+            f"{dataset.name} comes without splits: let the recipe part it, as data.folds: {{count: 5, test: 0}} with "
+            "data.validation: validation"
+        )
     fitted, validation = dataset.split(data.train), dataset.split(data.validation)
+    if data.folds is None or data.folds.apart == "subject":
+        check_apart(dataset, (data.train, data.validation))
     missing = [label for label, count in fitted.counts.items() if not count]
     if missing:
         raise TrainingError(f"{dataset.name}: the split '{data.train}' has no picture of {', '.join(missing)}")
