@@ -141,3 +141,15 @@ def test_a_wrong_head_is_named(folder, change, message):
     (folder / "m.json").write_text(json.dumps(content))
     with pytest.raises(ConfigError, match=message):
         Manifest.read(folder / "m.json")
+
+
+@pytest.mark.parametrize("profile", [(0.5, 0.5), (1.0,) * 7, (0.0, 0.4, 0.1, 0.1, 0.1, 0.1, 0.2)])
+def test_a_wrong_neutral_profile_is_named(folder, profile):
+    with pytest.raises(ValueError, match="neutral_profile"):
+        replace(Manifest.read(folder / "m.json"), neutral_profile=profile)
+
+
+def test_a_neutral_profile_survives_writing(folder):
+    profile = (0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4)
+    replace(Manifest.read(folder / "m.json"), neutral_profile=profile).write(folder / "m.json")
+    assert Manifest.read(folder / "m.json").neutral_profile == profile

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
+from scipy.stats import gmean
 
 from mien.core.expression import FER2013
 from mien.core.predictor import candidate_set, energy, softmax
@@ -111,3 +112,20 @@ def test_a_coverage_outside_0_to_1_is_refused(coverage):
 def test_no_energies_are_refused():
     with pytest.raises(ValueError, match="one energy or more"):
         calibration.energy_threshold(np.zeros(0, dtype=np.float32))
+
+
+def test_the_neutral_profile_is_the_normalised_geometric_mean():
+    logits, indices = draw(4000, seed=5)
+    fitted = calibration.calibrate(logits, indices, neutral=6)
+    rows = softmax(logits, fitted.temperature)[indices == 6].astype(np.float64)
+    assert (rows > 1e-6).all()
+    expected = gmean(rows, axis=0)
+    assert fitted.neutral_profile == pytest.approx(expected / expected.sum(), abs=2e-6)
+    assert sum(fitted.neutral_profile) == pytest.approx(1, abs=1e-5)
+
+
+def test_too_few_neutral_faces_give_no_profile():
+    logits, indices = draw(400, seed=6)
+    indices[indices == 6] = 0
+    assert calibration.calibrate(logits, indices, neutral=6).neutral_profile is None
+    assert calibration.calibrate(logits, indices).neutral_profile is None

@@ -25,6 +25,7 @@ from mien.runtime.sampling import sample
 from mien.runtime.smooth import Smoothing
 from mien.runtime.watch import UNLIKE, Watcher, watch_shots
 from runtime.streams import ListSource, moving_faces, write_video
+from runtime.toys import write_model
 
 
 class Counting:
@@ -108,6 +109,25 @@ class Ghosts(CountingNear):
 
     def detect(self, picture):
         return [*super().detect(picture), Face(Box(2, 2, 40, 40), 0.7)]
+
+
+def test_the_baseline_starts_from_the_models_own_neutral_face(tmp_path, yunet):
+    """Somebody who looks as neutral faces do to this model has nothing to be corrected."""
+    still = list(moving_faces(1)) * 20
+
+    def last_face(model: Path) -> Face:
+        watcher = Watcher(
+            Recognizer(model, detector=YuNetDetector(yunet)), smoothing=Smoothing(baseline=0.3, time_constant=0)
+        )
+        return [watcher.step(shot) for shot in shots_of(still)][-1].faces[0]
+
+    def corrected(face: Face) -> float:
+        return np.abs(face.track.smoothed.probabilities - face.reading.probabilities).max()
+
+    plain = last_face(write_model(tmp_path / "plain"))
+    profile = tuple(plain.reading.probabilities.tolist())
+    assert corrected(plain) > 0.05
+    assert corrected(last_face(write_model(tmp_path / "own", neutral_profile=profile))) < 0.02
 
 
 def test_a_find_that_a_closer_look_does_not_confirm_starts_no_track(yunet):

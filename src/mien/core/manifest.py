@@ -127,6 +127,8 @@ class Manifest:
         commit: of mien when it was exported.
         head: from the graph's output ``features`` to the logits, where the network has such a head; class activation
             maps need it.
+        neutral_profile: how it reads neutral faces of people at large: one probability for each label, from which a
+            person's own neutral face is told; None where that was not measured.
         schema: version of this format.
     """
 
@@ -152,6 +154,7 @@ class Manifest:
     paper: str | None = None
     commit: str | None = None
     head: Head | None = None
+    neutral_profile: tuple[float, ...] | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -168,6 +171,9 @@ class Manifest:
             raise ValueError(str(error)) from None
         if self.head and len(self.head.bias) != len(self.labels):
             raise ValueError(f"head: {len(self.head.bias)} outputs for {len(self.labels)} labels")
+        profile = self.neutral_profile
+        if profile is not None and (len(profile) != len(self.labels) or not all(0 < p < 1 for p in profile)):
+            raise ValueError("neutral_profile: one probability for each label, each above 0 and below 1")
 
     @classmethod
     def read(cls, path: Path) -> Manifest:

@@ -19,6 +19,9 @@ TEMPERATURES = (0.05, 20.0)
 
 _HALVINGS = 60
 
+PROFILE_ROWS = 30
+"""Neutral faces that a profile of them takes at least."""
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
@@ -29,12 +32,15 @@ class Calibration:
         conformal_threshold: probability that puts an expression into the candidate set.
         coverage: share of faces whose candidate set shall hold the truth.
         energy_threshold: a crop whose energy lies below it does not look like a face.
+        neutral_profile: how the model reads neutral faces: K probabilities, the normalised geometric mean over the
+            neutral rows; None without :data:`PROFILE_ROWS` of them.
     """
 
     temperature: float
     conformal_threshold: float
     coverage: float
     energy_threshold: float
+    neutral_profile: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +60,14 @@ class SetQuality:
     class_size: NDArray[np.float64]
 
 
-def calibrate(logits: Floats, indices: NDArray[np.int64], *, coverage: float = 0.9, drop: float = 0.01) -> Calibration:
+def calibrate(
+    logits: Floats,
+    indices: NDArray[np.int64],
+    *,
+    coverage: float = 0.9,
+    drop: float = 0.01,
+    neutral: int | None = None,
+) -> Calibration:
     """Fit temperature, conformal threshold and energy threshold on one split, in this order.
 
     The threshold is fitted on the rows that the temperature was fitted on. Its guarantee asks for fresh rows, but one
@@ -65,13 +78,29 @@ def calibrate(logits: Floats, indices: NDArray[np.int64], *, coverage: float = 0
         indices: ``(n,)`` true classes.
         coverage: share of faces whose candidate set shall hold the truth.
         drop: share of real faces that may fall below the energy threshold.
+        neutral: the class of neutral faces, where there is one.
 
     Raises:
         ValueError: no rows, disagreeing shapes, or a share outside 0 to 1.
     """
     temperature = fit_temperature(logits, indices)
-    threshold = conformal_threshold(softmax(logits, temperature), indices, coverage=coverage)
-    return Calibration(temperature, threshold, coverage, energy_threshold(energy(logits, temperature), drop=drop))
+    probabilities = softmax(logits, temperature)
+    return Calibration(
+        temperature,
+        conformal_threshold(probabilities, indices, coverage=coverage),
+        coverage,
+        energy_threshold(energy(logits, temperature), drop=drop),
+        None if neutral is None else neutral_profile(probabilities[indices == neutral]),
+    )
+
+
+def neutral_profile(probabilities: NDArray[np.floating]) -> tuple[float, ...] | None:
+    """The normalised geometric mean of the probabilities ``(n, K)`` of n neutral faces; None for too few of them."""
+    if len(probabilities) < PROFILE_ROWS:
+        return None
+    logarithms = np.log(np.maximum(probabilities.astype(np.float64), 1e-6)).mean(axis=0)
+    profile = np.exp(logarithms - logarithms.max())
+    return tuple((profile / profile.sum()).round(6).tolist())
 
 
 def fit_temperature(logits: Floats, indices: NDArray[np.int64]) -> float:

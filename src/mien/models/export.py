@@ -13,6 +13,7 @@ import onnxruntime
 import torch
 
 from mien.core.errors import ModelError
+from mien.core.expression import Expression
 from mien.core.manifest import Head, Manifest, sha256
 from mien.core.predictor import Floats, softmax
 from mien.core.preprocess import Image
@@ -72,7 +73,10 @@ def export(predictor: TorchPredictor, calibration: Dataset, folder: Path, proven
     model, head = with_features(to_onnx(predictor))
     onnx.save(model, part)
     _check_parity(predictor, part, calibration.images[:_PARITY_ROWS], head)
-    fitted = calibrate(predictor.logits(calibration.images), calibration.indices, coverage=COVERAGE)
+    labels = predictor.labels
+    neutral = labels.index(Expression.NEUTRAL) if Expression.NEUTRAL in labels else None
+    logits = predictor.logits(calibration.images)
+    fitted = calibrate(logits, calibration.indices, coverage=COVERAGE, neutral=neutral)
     part.replace(path)
     manifest = Manifest(
         name=predictor.name,
@@ -82,7 +86,7 @@ def export(predictor: TorchPredictor, calibration: Dataset, folder: Path, proven
         sha256=sha256(path),
         bytes=path.stat().st_size,
         input=predictor.input,
-        labels=predictor.labels,
+        labels=labels,
         parameters=predictor.parameters,
         trained_on=provenance.trained_on,
         data_licence=provenance.data_licence,
@@ -96,6 +100,7 @@ def export(predictor: TorchPredictor, calibration: Dataset, folder: Path, proven
         paper=provenance.paper,
         commit=provenance.commit,
         head=head,
+        neutral_profile=fitted.neutral_profile,
     )
     manifest.write(folder / f"{predictor.name}.json")
     return manifest

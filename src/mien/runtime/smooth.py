@@ -30,10 +30,9 @@ NEUTRAL_PROFILE: Mapping[Expression, float] = {
     Expression.NEUTRAL: 0.605,
     Expression.CONTEMPT: 0.01,
 }
-"""How a model reads neutral faces of people at large: the geometric mean of its probabilities, normalised.
+"""How a model without a ``neutral_profile`` of its own is taken to read neutral faces: as a ``tiny`` read FER2013's.
 
-That of a ``tiny`` on FER2013's PublicTest, by ``benchmarks/conditions.py``; contempt, which FER2013 has not, is put on
-a par with disgust.
+Contempt, which FER2013 has not, is put on a par with disgust.
 """
 
 _FLOOR = 1e-3

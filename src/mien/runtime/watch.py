@@ -18,7 +18,7 @@ from mien.runtime.follow import DetectEvery, Follower, Seen, Window, around, cut
 from mien.runtime.pump import Pump
 from mien.runtime.quality import CROP, QualityGate, assess
 from mien.runtime.shots import Shot
-from mien.runtime.smooth import Smoother, Smoothing
+from mien.runtime.smooth import NEUTRAL_PROFILE, Smoother, Smoothing
 from mien.runtime.video import Source
 
 if TYPE_CHECKING:
@@ -89,7 +89,11 @@ class Watcher:
         self._recognizer = recognizer
         self._gate = gate or QualityGate()
         self._follower = Follower(recognizer.detector, detect_every=detect_every)
-        self._smoother = Smoother(smoothing, threshold=recognizer.models[0].manifest.conformal_threshold)
+        first = recognizer.models[0].manifest
+        habit = (
+            dict(zip(first.labels, first.neutral_profile, strict=True)) if first.neutral_profile else NEUTRAL_PROFILE
+        )
+        self._smoother = Smoother(smoothing, threshold=first.conformal_threshold, neutral=habit)
         self._specs = tuple(dict.fromkeys(model.input for model in recognizer.models))
         self._names = tuple(model.name for model in recognizer.models)
         self._only_grey = all(spec.channels == 1 for spec in self._specs)
