@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mien.core.preprocess import Image
+    from mien.training.recipe import Recipe
 
 _DEFAULT = "measure"
 
@@ -111,7 +113,8 @@ def study(
         Path | None, typer.Option(help="Write the result here; OUT/occlusion.json if not given.", metavar="FILE")
     ] = None,
     change: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of every recipe.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of every recipe, or of one: NAME.KEY=VALUE."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the parts, the noise and the intervals.")] = 0,
     data: Data = None,
@@ -128,8 +131,11 @@ def study(
     from mien.explain.study_runs import run_study
     from mien.training.recipe import Recipe
 
+    chosen = [Recipe.read(path) for path in recipes]
     settings = settings_of(change)
-    chosen = [Recipe.read(path).override(settings) for path in recipes]
+    for place, recipe in enumerate(chosen):
+        own = {key: value for key, value in settings.items() if not _of_another(key, recipe.name, chosen)}
+        chosen[place] = recipe.override({key.removeprefix(f"{recipe.name}."): value for key, value in own.items()})
     try:
         found = run_study(chosen, out, seed=seed, root=data, threads=threads, say=_say)
     except KeyboardInterrupt:
@@ -140,6 +146,11 @@ def study(
     print_study(found)
     for made in (path, *write(found, out)):
         print(f"wrote {made}")
+
+
+def _of_another(key: str, name: str, recipes: Sequence[Recipe]) -> bool:
+    """Whether a key of ``--set`` names another recipe than this one."""
+    return any(key.startswith(f"{recipe.name}.") for recipe in recipes if recipe.name != name)
 
 
 def _say(line: str) -> None:

@@ -7,15 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from mien.core.errors import ConfigError
 from mien.core.expression import LABEL_SETS, THREE
+from mien.core.preprocess import Image
 from mien.data.base import Dataset
 from mien.data.leaks import leaked_rows
 from mien.data.load import load_dataset
 from mien.explain.occlusion import covered_logits
-from mien.explain.regions import Fill, Region
+from mien.explain.regions import Fill, Region, cover
 from mien.explain.study import (
     TRAINED,
     Arm,
@@ -30,11 +33,12 @@ from mien.explain.study import (
     score_all,
     under,
 )
+from mien.models.network import TorchPredictor
 from mien.training.fit import fit
 from mien.training.publish import open_run
 from mien.training.recipe import Recipe
 from mien.training.run import RECORD, Run
-from mien.training.transfer import input_of
+from mien.training.transfer import features, freeze, head_name, input_of
 
 Say = Callable[[str], None]
 
@@ -101,26 +105,46 @@ def network_arm(
             done = fit(own, folder / condition, parts[0], parts[1], threads=threads)
         runs[condition] = done
     predictors = {condition: open_run(folder / condition) for condition in TRAINED}
+    once = recipe.transfer.computes_once
 
     def answer(trained: str, hidden: Region | None, fill: Fill) -> NDArray[np.float32]:
         predictor = predictors[trained]
+        if once:
+            crops = cover(tested.images, hidden, fill=fill, seed=protocol.seed, rows=tested.rows)
+            return _head_alone(recipe, predictor, crops)
         return covered_logits(predictor, tested.images, hidden, fill=fill, rows=tested.rows, seed=protocol.seed)
 
     say(f"{recipe.name}: testing on {len(tested):,} rows")
     first = runs[TRAINED[0]]
+    extra = () if once else further_regions()  # each would need its own pass through a large network
     return Arm(
         name=recipe.name,
-        summary=f"{recipe.summary.rstrip('.')}; {recipe.epochs} epochs from scratch",
+        summary=f"{recipe.summary.rstrip('.')}; {recipe.epochs} epochs",
         network=recipe.network,
-        input_size=first.input.size,
-        trained_values=first.trained,
+        input_size=int(recipe.options.get("side") or first.input.size),
+        trained_values=_fitted_values(recipe, predictors[TRAINED[0]].graph.body),
         values=first.trained + first.running,
         seed=recipe.seed,
         device=first.device,
         networks=tuple(_summary(condition, run) for condition, run in runs.items()),
-        tests=score_all(answer, tested, extra=further_regions(), leaked=leaked_rows(rows, "test"), seed=protocol.seed),
+        tests=score_all(answer, tested, extra=extra, leaked=leaked_rows(rows, "test"), seed=protocol.seed),
         commit=first.commit,
     )
+
+
+def _head_alone(recipe: Recipe, predictor: TorchPredictor, crops: Image) -> NDArray[np.float32]:
+    """Logits from features that are computed once for all networks of the arm, whose frozen part is the same."""
+    seen = features(recipe, predictor.graph, crops, predictor.input)
+    head = predictor.graph.body.get_submodule(head_name(predictor.graph.body, recipe.transfer))
+    with torch.inference_mode():
+        logits: NDArray[np.float32] = head(seen).numpy()
+    return logits
+
+
+def _fitted_values(recipe: Recipe, body: nn.Module) -> int:
+    """Values that the recipe's transfer mode trains."""
+    freeze(body, recipe.transfer)
+    return sum(parameter.numel() for parameter in body.parameters() if parameter.requires_grad)
 
 
 def _finished(recipe: Recipe, folder: Path) -> Run | None:
