@@ -127,7 +127,8 @@ def test_the_baseline_starts_from_the_models_own_neutral_face(tmp_path, yunet):
     plain = last_face(write_model(tmp_path / "plain"))
     profile = tuple(plain.reading.probabilities.tolist())
     assert corrected(plain) > 0.05
-    assert corrected(last_face(write_model(tmp_path / "own", neutral_profile=profile))) < 0.02
+    own = last_face(write_model(tmp_path / "own", neutral_profile=profile))
+    assert corrected(own) < 0.3 * corrected(plain)
 
 
 def test_a_find_that_a_closer_look_does_not_confirm_starts_no_track(yunet):
