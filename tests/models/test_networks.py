@@ -90,10 +90,81 @@ def test_does_not_depend_on_the_batch(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "total"), [("resezap", 54_480), ("resezap-conv", 345_319), ("deepface-emotion", 1_485_831)]
+    ("name", "total"),
+    [("resezap", 54_480), ("resezap-conv", 345_319), ("deepface-emotion", 1_485_831), ("mini-xception", 58_423)],
 )
 def test_values_are_those_of_the_papers(name, total):
-    assert sum(count_values(build(name))) == total
+    assert sum(count_values(on_meta(name))) == total
+
+
+def test_model_a_has_the_papers_weights_before_batch_norm():
+    weighty = [m for m in on_meta("model-a").modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
+    assert sum(p.numel() for m in weighty for p in m.parameters()) == 13_358_151
+    assert sum(isinstance(m, torch.nn.Conv2d) for m in weighty) == 2 + 3 + 4 + 4 + 4
+
+
+def sides(name, kinds, **options):
+    """Shape of what each module of some kinds gives, in order."""
+    with torch.device("meta"):
+        model = build(name, **options).eval()
+    seen = []
+    for module in model.modules():
+        if isinstance(module, kinds):
+            module.register_forward_hook(lambda _, __, output: seen.append(tuple(output.shape[1:])))
+    spec = network(name).input
+    model(torch.zeros(1, spec.planes, spec.size, spec.size, device="meta"))
+    return seen
+
+
+POOLS = (torch.nn.MaxPool2d, torch.nn.AvgPool2d)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("model-a", [(64, 24, 24), (128, 12, 12), (256, 6, 6), (256, 3, 3), (512, 1, 1)]),
+        ("deepface-emotion", [(64, 20, 20), (64, 7, 7), (128, 1, 1)]),
+        ("wu-chen", [(64, 24, 24), (128, 12, 12), (512, 6, 6), (512, 3, 3)]),
+        ("fathallah", [(32, 81, 81), (64, 39, 39), (128, 18, 18)]),
+    ],
+)
+def test_maps_have_the_sizes_of_paper_000(name, expected):
+    assert sides(name, POOLS) == expected
+
+
+def test_the_custom_cnn_is_eight_convolutions_in_four_blocks():
+    assert len(sides("custom-cnn", torch.nn.Conv2d)) == 8
+    assert len(sides("custom-cnn", torch.nn.BatchNorm2d)) == 4
+    assert sides("custom-cnn", torch.nn.MaxPool2d)[-1] == (512, 3, 3)
+
+
+def test_mini_xception_takes_its_authors_crops_too():
+    with torch.device("meta"):
+        model = build("mini-xception").eval()
+    assert model(torch.zeros(2, 1, 64, 64, device="meta")).shape == (2, 7)
+
+
+@pytest.mark.parametrize("name", ["resezap", "resezap-conv", "resezap-residual"])
+@pytest.mark.parametrize("option", [{}, {"activation": "layer"}, {"pool": "plain"}, {"top": "dense"}])
+def test_each_design_step_of_paper_002_can_be_undone(name, option):
+    torch.manual_seed(0)
+    model = build(name, **option)
+    logits = model.train()(torch.randn(4, 1, 48, 48))
+    logits.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    by_hand = {
+        "{}": 0,
+        "{'activation': 'layer'}": 0,
+        "{'pool': 'plain'}": 0,
+        "{'top': 'dense'}": (96 * 49 - 96) * 96 + (96 * 96 + 96) + 2 * 96,
+    }
+    assert count_values(model)[0] - network(name).trained == by_hand[str(option)]
+
+
+def test_paper_002s_steps_change_the_maps():
+    assert sides("resezap", type(build("resezap").blocks[0]), pool="plain") == [(32, 23, 23), (64, 11, 11), (96, 5, 5)]
+    assert len(sides("resezap", torch.nn.ReLU)) == 0
+    assert len(sides("resezap", torch.nn.ReLU, activation="layer")) == 3 * 2 + 1
 
 
 @pytest.mark.parametrize(("name", "total"), [("resezap", 16_909_540), ("resezap-conv", 130_075_776)])

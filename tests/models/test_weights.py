@@ -136,7 +136,8 @@ def test_the_head_is_kept_only_where_it_fits_and_is_wanted(tmp_path):
 
 def test_head_is_the_last_dense_layer():
     assert head_of(fresh("tiny"))[0] == "24"
-    with pytest.raises(ConfigError, match="no dense layer"):
+    assert head_of(fresh("mini-xception"))[0] == "10"  # it has no dense layer
+    with pytest.raises(ConfigError, match="no dense layer and no convolution"):
         head_of(torch.nn.ReLU())
 
 

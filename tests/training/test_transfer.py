@@ -119,6 +119,12 @@ def test_every_layer_of_a_backbone_is_counted_once(name):
     assert len(norms) == sum(isinstance(m, torch.nn.BatchNorm2d) for m in body.modules())
 
 
+def test_a_head_that_is_a_convolution_takes_no_dense_layer():
+    recipe = Recipe("a", "mini-xception", weights=Weights("x"), transfer=Transfer("head", hidden=8))
+    with pytest.raises(ConfigError, match="ends in a convolution and a pool"):
+        assemble(recipe, 7, input_of(Recipe("a", "mini-xception")))
+
+
 def test_more_layers_than_there_are_is_refused():
     with pytest.raises(ConfigError, match="layers is 20, the network has 19 before its head"):
         freeze(build("resezap"), Transfer("last", layers=20))

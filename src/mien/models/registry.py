@@ -16,7 +16,7 @@ from mien.core.preprocess import InputSpec
 FER2013_INPUT = InputSpec(mean=(129.47,), std=(65.03,))
 """48 x 48 grey, normalised by the mean and deviation of FER2013's Training rows (129.474, 65.027)."""
 
-_FAMILIES = ("resezap", "deepface_emotion", "tiny", "backbones")
+_FAMILIES = ("resezap", "deepface_emotion", "mini_xception", "stacks", "tiny", "backbones")
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,16 +61,17 @@ class Loaded:
         return f"{self.loaded:,} values from {self.source}; fresh: {fresh}{unused}"
 
 
-def head_of(body: nn.Module) -> tuple[str, nn.Linear]:
-    """Name and module of the dense layer that gives the logits: the last one.
+def head_of(body: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
+    """Name and module of the layer that gives the logits: the last dense one, or without any the last convolution.
 
     Raises:
-        ConfigError: the network has none.
+        ConfigError: the network has neither.
     """
-    found = [(name, module) for name, module in body.named_modules() if isinstance(module, nn.Linear)]
-    if not found:
-        raise ConfigError(f"{type(body).__name__} has no dense layer that could be its head")
-    return found[-1]
+    for kind in (nn.Linear, nn.Conv2d):
+        found = [(name, module) for name, module in body.named_modules() if isinstance(module, kind)]
+        if found:
+            return found[-1]
+    raise ConfigError(f"{type(body).__name__} has no dense layer and no convolution that could be its head")
 
 
 def normalisation(network: str, source: str, preprocessing: Preprocessing | None) -> Preprocessing:
