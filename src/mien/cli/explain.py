@@ -99,7 +99,9 @@ def explain(
         "methods": report.methods_figure(
             shown, {name: method(predictor, shown.crops, shown.expressions) for name, method in methods.items()}
         ),
-        "expressions": report.expressions_figure(predictor, methods[title], title, crops[0], names[0]),
+        "expressions": report.expressions_figure(
+            predictor, _methods(predictor, layer, relu=False)[title], title, crops[0], names[0]
+        ),
     }
     _say(f"scoring {len(methods)} methods on {len(crops)} faces")
     scores = _scores(predictor, faces, methods, seed)
@@ -163,7 +165,7 @@ def _print(
         print(line)
 
 
-def _methods(predictor: Predictor, layer: str | None) -> dict[str, Maps]:
+def _methods(predictor: Predictor, layer: str | None, *, relu: bool = True) -> dict[str, Maps]:
     """The methods that a model allows, by their titles; the first is the one that is averaged."""
     from mien.runtime.classify import OnnxClassifier
 
@@ -176,11 +178,11 @@ def _methods(predictor: Predictor, layer: str | None) -> dict[str, Maps]:
         def activation(network: Predictor, crops: Image, expressions: str | Sequence[str]) -> Any:
             if not isinstance(network, OnnxClassifier):
                 raise ConfigError(f"'{network.name}' is a run: name runs alone, or ONNX models alone")
-            return ActivationMapper(network).maps(crops, expressions)
+            return ActivationMapper(network).maps(crops, expressions, relu=relu)
 
         _ = ActivationMapper(predictor)  # a model without feature map is refused before anything is read
         return {"Class activation map": activation}
-    return {kind.title: _made(kind, layer) for kind in _kinds()}
+    return {kind.title: _made(kind, layer, relu=relu) for kind in _kinds()}
 
 
 def _kinds() -> list[Any]:
@@ -194,10 +196,10 @@ def _kinds() -> list[Any]:
     return list(METHODS.values())
 
 
-def _made(kind: Any, layer: str | None) -> Any:
+def _made(kind: Any, layer: str | None, *, relu: bool = True) -> Any:
     from mien.explain.gradcam import LayerMethod
 
-    return kind(layer=layer) if issubclass(kind, LayerMethod) else kind()
+    return kind(layer=layer, relu=relu) if issubclass(kind, LayerMethod) else kind()
 
 
 def _layer(predictor: Predictor, layer: str | None) -> str | None:

@@ -114,7 +114,7 @@ class Averages:
             counts=tuple(self.counts[row] for row in rows),
         )
 
-    def draw(self, *, title: str, unit: str = "share of the logit") -> Drawing:
+    def draw(self, *, title: str, unit: str = "in units of the logit") -> Drawing:
         """The panel: a row for each expression, a column for each condition, one scale."""
         side = max(self.maps.shape[-1], 48)
         rows = [list(enlarge(row, side)) for row in self.maps]

@@ -109,7 +109,10 @@ def methods_figure(faces: Faces, maps: Mapping[str, Floats]) -> Drawing:
 
 
 def expressions_figure(network: Predictor, method: Maps, title: str, crop: Image, name: str) -> Drawing:
-    """One face, and one method's map for every expression that the network knows, under one scale."""
+    """One face, and one method's map for every expression that the network knows, under one scale.
+
+    Best with a method that keeps what speaks against an expression: most maps are of expressions not shown.
+    """
     labels = [str(label) for label in network.labels]
     crops = np.repeat(crop[None], len(labels), axis=0)
     maps = enlarge(method(network, crops, labels), crop.shape[0])
@@ -120,7 +123,7 @@ def expressions_figure(network: Predictor, method: Maps, title: str, crop: Image
         [list(maps)],
         rows=[name],
         columns=columns,
-        unit=f"{title}, part of the logit",
+        unit=f"{title} with its sign, in units of the logit",
         alt=f"{title} of one face for each expression under one scale. The network reads {faces.expressions[0]}.",
         faces=[faces.greys * len(labels)],
     )
