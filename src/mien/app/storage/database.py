@@ -135,7 +135,8 @@ class Database:
                 raise StoreError(f"{self.path}: is a database of another program; name another file")
             check_integrity(raw, self.path, quick=True)
             raw.execute("PRAGMA journal_mode = WAL")
-            raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            if kind != APPLICATION_ID:
+                raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         with self.write() as connection:
             migrate(connection, self.path)
 

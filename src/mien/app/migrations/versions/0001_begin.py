@@ -89,8 +89,9 @@ def upgrade() -> None:
         sa.Column("details", sa.JSON, nullable=False),
         sqlite_autoincrement=True,
     )
-    for kind, name in (("UPDATE", "audit_unchanged"), ("DELETE", "audit_kept")):
-        op.execute(
-            f"CREATE TRIGGER {name} BEFORE {kind} ON audit "
-            "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
-        )
+    refuse = "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+    op.execute(f"CREATE TRIGGER audit_unchanged BEFORE UPDATE ON audit {refuse}")
+    op.execute(f"CREATE TRIGGER audit_kept BEFORE DELETE ON audit {refuse}")
+    # INSERT OR REPLACE removes the former row without asking the trigger above.
+    taken = "WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)"
+    op.execute(f"CREATE TRIGGER audit_not_replaced BEFORE INSERT ON audit {taken} {refuse}")
