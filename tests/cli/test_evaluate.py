@@ -1,5 +1,6 @@
 import json
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,11 @@ from evaluation.fakes import LinearPredictor, faces
 from mien.cli import evaluate as commands
 from mien.core.errors import ConfigError, DatasetError, LabelError, MissingExtraError
 from mien.core.expression import THREE
+from mien.data.base import text_column
+from mien.data.folds import Folds
 from mien.evaluation import ledger
+from mien.training.recipe import DataConfig, Recipe
+from mien.training.run import Run
 
 PREDICTORS = {
     "linear": LinearPredictor(),
@@ -25,7 +30,7 @@ def run(monkeypatch):
     app = typer.Typer()
     commands.register(app)
     monkeypatch.setattr(commands, "open_predictor", PREDICTORS.__getitem__)
-    monkeypatch.setattr(commands, "load_for", lambda name, predictor, root: faces(name=name))
+    monkeypatch.setattr(commands, "load_for", lambda name, predictor, root, detector: faces(name=name))
     return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
 
 
@@ -117,7 +122,55 @@ def test_a_run_without_torch_names_the_extra(monkeypatch, tmp_path):
 
 def test_the_dataset_is_loaded_for_the_models_input(monkeypatch, tmp_path):
     seen = {}
-    loader = SimpleNamespace(load_dataset=lambda name, spec, *, root: seen.update(name=name, spec=spec, root=root))
-    monkeypatch.setitem(sys.modules, "mien.data.load", loader)
+
+    def load(name, spec, *, root, detector):
+        seen.update(name=name, spec=spec, root=root)
+        assert "mien.runtime" not in str(vars(detector))  # no detector is made before a whole picture asks for it
+
+    monkeypatch.setitem(sys.modules, "mien.data.load", SimpleNamespace(load_dataset=load))
     commands.load_for("fer2013", PREDICTORS["linear"], tmp_path)
     assert seen == {"name": "fer2013", "spec": PREDICTORS["linear"].input, "root": tmp_path}
+
+
+@pytest.mark.parametrize(("splits", "expected"), [(["train", "test"], "test"), (["all"], "all"), (["only"], "only")])
+def test_the_split_that_is_reported_where_none_is_named(run, monkeypatch, splits, expected):
+    rows = faces()
+    renamed = replace(rows, splits=text_column([splits[i % len(splits)] for i in range(len(rows))]))
+    monkeypatch.setattr(commands, "load_for", lambda name, predictor, root, detector: renamed)
+    assert json.loads(run("evaluate", "linear", "faces", "--json").stdout)["split"] == expected
+    assert f"linear on faces/{expected}" in run("evaluate", "linear", "faces").stdout
+
+
+def test_splits_that_leave_open_what_is_reported(run, monkeypatch):
+    rows = faces()
+    renamed = replace(rows, splits=text_column(["a", "b"] * (len(rows) // 2)))
+    monkeypatch.setattr(commands, "load_for", lambda name, predictor, root, detector: renamed)
+    assert "faces has the splits a, b: name the one" in str(run("evaluate", "linear", "faces").exception)
+
+
+def test_a_fold_is_measured_on_its_own_persons(run):
+    rows = faces()
+    shares = []
+    for test in range(3):
+        content = json.loads(run("evaluate", "linear", "faces", "--fold", f"{test}/3", "--json").stdout)
+        assert content["split"] == "test"
+        shares.append(content["n"])
+    assert sum(shares) == len(rows)
+
+
+@pytest.mark.parametrize("fold", ["3", "a/b", "5/3", "1/2"])
+def test_an_impossible_fold(run, fold):
+    result = run("evaluate", "linear", "faces", "--fold", fold)
+    assert isinstance(result.exception, ConfigError)
+    assert f"--fold {fold}: expected I/K" in str(result.exception)
+
+
+def test_a_run_is_measured_on_the_fold_that_it_did_not_see(run, monkeypatch, tmp_path):
+    recipe = Recipe(name="r", network="tiny", data=DataConfig("faces", validation="validation", folds=Folds(3, 2)))
+    (tmp_path / "run.json").write_text("{}")
+    monkeypatch.setattr(Run, "read", lambda folder: SimpleNamespace(recipe=recipe))
+    monkeypatch.setitem(PREDICTORS, str(tmp_path), LinearPredictor())
+    whole = faces()
+    content = json.loads(run("evaluate", tmp_path, "faces", "--json").stdout)
+    assert content["n"] == len(Folds(3, 2).apply(whole).split("test"))
+    assert json.loads(run("evaluate", tmp_path, "others", "--json").stdout)["split"] == "private"

@@ -255,6 +255,7 @@ def test_whole_pictures_are_cropped_by_the_faces_that_are_found(whole):
     assert dataset.name == "jaffe (part: 5 pictures)"
     assert (dataset.labels, dataset.splits.tolist()) == (("angry", "happy", "neutral"), [WHOLE] * 4)
     assert (dataset.left_out, dataset.rows.tolist()) == ({"no face found": 1}, [0, 1, 2, 3])
+    assert dataset.detector == "marked"
     assert dataset.metadata["subject"].tolist() == ["KA", "KA", "KL", "KL"]
     picture = decode(whole / "KA.HA1.29.tiff")
     np.testing.assert_array_equal(dataset.images[1], crop_face(picture, Marked().detect(picture)[0], spec))
@@ -268,7 +269,8 @@ def test_faces_are_found_once_and_then_need_no_detector(whole):
     assert first.asked == 5
     np.testing.assert_array_equal(load_dataset(whole, InputSpec(align="box")).images, small.images)
     np.testing.assert_array_equal(load_dataset(whole, InputSpec(size=96, align="box")).images, large.images)
-    assert load_dataset(whole, InputSpec(align="box")).left_out == {"no face found": 1}
+    again = load_dataset(whole, InputSpec(align="box"))
+    assert (again.left_out, again.detector) == ({"no face found": 1}, "marked")
 
 
 def test_another_detector_looks_anew_and_is_the_one_that_counts(whole):

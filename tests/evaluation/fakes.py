@@ -33,6 +33,8 @@ class LinearPredictor:
 class DescribedPredictor(LinearPredictor):
     """One with a manifest, whose threshold is 0.2."""
 
+    trained_on: str = "faces train, chosen on public"
+
     @property
     def manifest(self):
         return Manifest(
@@ -45,7 +47,7 @@ class DescribedPredictor(LinearPredictor):
             input=self.input,
             labels=self.labels,
             parameters=self.parameters,
-            trained_on="faces train, chosen on public",
+            trained_on=self.trained_on,
             data_licence="made up",
             weights_licence="made up",
             temperature=self.temperature,

@@ -8,13 +8,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.detector import DetectorName, LazyDetector
+from mien.core.errors import ConfigError
+
 if TYPE_CHECKING:
     from mien.core.manifest import Metric
     from mien.core.predictor import Predictor
     from mien.data.base import Dataset
+    from mien.data.folds import Folds
     from mien.evaluation.result import Evaluation
 
 Split = Annotated[str, typer.Option(help="Part to measure on.", metavar="NAME")]
+ReportedSplit = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        help="Part to measure on; private, test or the whole if not given, whichever is there.",
+        metavar="NAME",
+    ),
+]
+Fold = Annotated[
+    str | None,
+    typer.Option("--fold", help="Part the dataset by persons first: 0/5 reports the first of five.", metavar="I/K"),
+]
 Data = Annotated[
     Path | None, typer.Option("--data", help="Folder that holds the datasets, if not MIEN_DATA.", metavar="ROOT")
 ]
@@ -36,7 +52,8 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A bundled or pulled name, an ONNX file, or a run.", metavar="MODEL")],
     dataset: Annotated[str, typer.Argument(help=DATASET_HELP, metavar="DATASET")],
     *,
-    split: Split = "private",
+    split: ReportedSplit = None,
+    fold: Fold = None,
     as_json: AsJson = False,
     png: Annotated[Path | None, typer.Option(help="Write the figure here.", metavar="FILE")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with everything here.", metavar="FILE")] = None,
@@ -48,20 +65,23 @@ def evaluate(
     drop_unknown: DropUnknown = False,
     ledger: Annotated[Path | None, typer.Option(help="Append the result to this file.", metavar="FILE")] = None,
     record: Annotated[bool, typer.Option("--record", help="Keep the result in the model's manifest.")] = False,
+    detector: DetectorName = "auto",
     data: Data = None,
 ) -> None:
     """Measure a model on one split of a dataset: accuracy with its interval, per expression, calibration, slices."""
     from mien.evaluation import figure, report
     from mien.evaluation import ledger as book
     from mien.evaluation.protocol import evaluate as measure
+    from mien.evaluation.protocol import reported_split
 
     if ledger is not None and ledger.exists():
         book.read(ledger)  # a broken ledger is refused before minutes are spent
     predictor = open_predictor(model)
+    rows = _parted(load_for(dataset, predictor, data, detector), model, dataset, fold)
     result = measure(
         predictor,
-        load_for(dataset, predictor, data),
-        split=split,
+        rows,
+        split=split or reported_split(rows),
         mirror=mirror,
         columns=columns or (),
         unknown="drop" if drop_unknown else "refuse",
@@ -91,10 +111,12 @@ def compare(
     models: Annotated[list[str], typer.Argument(help="Two or more models.", metavar="MODEL")],
     dataset: Annotated[str, typer.Argument(help=DATASET_HELP, metavar="DATASET")],
     *,
-    split: Split = "private",
+    split: ReportedSplit = None,
+    fold: Fold = None,
     as_json: AsJson = False,
     mirror: Mirror = False,
     drop_unknown: DropUnknown = False,
+    detector: DetectorName = "auto",
     data: Data = None,
 ) -> None:
     """Say whether models differ on the same rows: paired bootstrap and McNemar's exact test for every pair."""
@@ -103,7 +125,7 @@ def compare(
     from mien.core.errors import DatasetError
     from mien.evaluation import compare as statistics
     from mien.evaluation import report
-    from mien.evaluation.protocol import predict
+    from mien.evaluation.protocol import predict, reported_split
 
     if len(set(models)) < max(2, len(models)):
         raise typer.BadParameter("name two or more different models, then the dataset", param_hint="MODEL")
@@ -111,9 +133,11 @@ def compare(
     for model in models:
         predictor = open_predictor(model)
         name = predictor.name if predictor.name not in hits else model
+        loaded = _parted(load_for(dataset, predictor, data, detector), model, dataset, fold)
+        split = split or reported_split(loaded)
         answers = predict(
             predictor,
-            load_for(dataset, predictor, data),
+            loaded,
             split=split,
             mirror=mirror,
             unknown="drop" if drop_unknown else "refuse",
@@ -176,8 +200,33 @@ def open_predictor(model: str) -> Predictor:
     return open_model(model)
 
 
-def load_for(dataset: str, predictor: Predictor, root: Path | None) -> Dataset:
-    """A dataset cropped to what a predictor takes."""
+def load_for(dataset: str, predictor: Predictor, root: Path | None, detector: str = "auto") -> Dataset:
+    """A dataset cropped to what a predictor takes; the detector of that name finds the faces of whole pictures."""
     from mien.data.load import load_dataset
 
-    return load_dataset(dataset, predictor.input, root=root)
+    return load_dataset(dataset, predictor.input, root=root, detector=LazyDetector(detector))
+
+
+def _parted(rows: Dataset, model: str, dataset: str, fold: str | None) -> Dataset:
+    """The dataset parted as ``--fold`` says, or as a run that was fitted on it parted it."""
+    folds = _run_folds(Path(model), dataset) if fold is None else _read_fold(fold)
+    return rows if folds is None else folds.apply(rows)
+
+
+def _read_fold(text: str) -> Folds:
+    from mien.data.folds import Folds
+
+    test, _, count = text.partition("/")
+    try:
+        return Folds(count=int(count), test=int(test))
+    except ValueError as error:
+        raise ConfigError(f"--fold {text}: expected I/K, such as 0/5 for the first of five: {error}") from None
+
+
+def _run_folds(folder: Path, dataset: str) -> Folds | None:
+    if not (folder / "run.json").is_file():
+        return None
+    from mien.training.run import Run
+
+    data = Run.read(folder).recipe.data
+    return data.folds if data.dataset == dataset else None

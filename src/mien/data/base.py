@@ -28,6 +28,7 @@ class Dataset:
         votes: ``(n, K)`` float32 soft labels that sum to 1, or None.
         metadata: further columns of n values (subject, file, brightness …) for slices and splits.
         left_out: how many of the owner's pictures are no rows, by the reason in words.
+        detector: who found the faces that were cut from whole pictures; empty where the owner gives crops.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Dataset:
     votes: NDArray[np.float32] | None = None
     metadata: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    detector: str = ""
 
     def __post_init__(self) -> None:
         """Check that every column has a value for every row."""

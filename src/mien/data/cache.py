@@ -102,6 +102,7 @@ def _read(path: Path, expected: str) -> Dataset | None:
                     key.removeprefix(_METADATA): arrays[key] for key in arrays.files if key.startswith(_METADATA)
                 },
                 left_out=json.loads(str(arrays["left_out"])),
+                detector=str(arrays["detector"]),
             )
     except Exception:  # absent or damaged, which shows in a dozen ways; the source says what is wrong, if anything is
         return None
@@ -118,6 +119,7 @@ def _write(path: Path, dataset: Dataset, found: str) -> None:
         "rows": dataset.rows,
         "licence": dataset.licence,
         "left_out": json.dumps(dict(dataset.left_out)),
+        "detector": dataset.detector,
         **{f"{_METADATA}{name}": column for name, column in dataset.metadata.items()},
     }
     if dataset.votes is not None:

@@ -17,6 +17,9 @@ from mien.data.splits import groups_of
 class Folds:
     """One of k ways to part a dataset: a fold to report on, the next to choose on, the others to fit.
 
+    Folds follow from the rows. Those of whole pictures are the faces that were found, so that folds of one detector are
+    not those of another; label sets are chosen afterwards and change nothing.
+
     Attributes:
         count: k.
         test: which fold is reported, 0 to k - 1; the one after it chooses epochs, so the two never meet.

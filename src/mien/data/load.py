@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from mien.data import fer2013, ferplus
 from mien.data.base import Dataset
 from mien.data.cache import cached
 from mien.data.csv_manifest import index_manifest
-from mien.data.faces import Finder, faces_of
+from mien.data.faces import Finder, FoundFaces, faces_of
 from mien.data.folder import index_folder
 from mien.data.pictures import PictureIndex
 from mien.data.posed import JAFFE, KDEF, RAFD
@@ -103,8 +104,12 @@ def _pictures(
     build = partial(index.read, spec)
     if index.whole:
         found = faces_of(index, detector, folder=cache)
-        build, layout = partial(index.read, spec, found.faces), f"{layout}-{found.identity[:16]}"
+        build, layout = partial(_cut, index, spec, found), f"{layout}-{found.identity[:16]}"
     return cached(build, source=index.origin, files=index.sources, spec=spec, layout=layout, folder=cache)
+
+
+def _cut(index: PictureIndex, spec: InputSpec, found: FoundFaces) -> Dataset:
+    return replace(index.read(spec, found.faces), detector=found.detector)
 
 
 def _named(name: str, root: Path | None) -> Path:

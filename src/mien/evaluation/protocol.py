@@ -13,6 +13,7 @@ from mien.core.errors import DatasetError, LabelError, ModelError
 from mien.core.manifest import Manifest
 from mien.core.predictor import Floats, Mirrored, Predictor, softmax
 from mien.data.base import Dataset
+from mien.data.layout import WHOLE
 from mien.data.leaks import leaked_rows
 from mien.evaluation import metrics
 from mien.evaluation.calibration import set_quality
@@ -21,6 +22,21 @@ from mien.evaluation.slices import require_columns, slice_accuracy
 
 STAGES = (("train", "training"), ("public", "val", "valid", "validation"), ("private", "test"))
 """Names of splits in the order of their use: fitting, choosing, reporting. A row leaks from an earlier stage."""
+
+
+def reported_split(dataset: Dataset) -> str:
+    """The split to report on where none is named: FER2013's ``private``, else ``test``, else the only one there is.
+
+    Raises:
+        DatasetError: none of these.
+    """
+    splits = sorted(set(dataset.splits.tolist()))
+    for name in ("private", "test"):
+        if name in splits:
+            return name
+    if len(splits) > 1:
+        raise DatasetError(f"{dataset.name} has the splits {', '.join(splits)}: name the one to measure on")
+    return str(splits[0])
 
 
 @runtime_checkable
@@ -79,7 +95,8 @@ def evaluate(
         seed: of the bootstrap.
 
     Raises:
-        DatasetError: no such split or column, or crops of another shape.
+        DatasetError: no such split or column, crops of another shape, or the whole of a dataset on a part of which
+            the predictor was fitted.
         LabelError: the labels do not fit.
         ModelError: the predictor's answer has another shape or is not finite.
     """
@@ -154,6 +171,11 @@ def predict(
 ) -> Predictions:
     """A predictor's probabilities on one split, with the rows that leak; options and errors as for :func:`evaluate`."""
     rows = dataset.split(split)
+    if split == WHOLE and isinstance(predictor, Described) and _fitted_on(predictor.manifest, dataset):
+        raise DatasetError(
+            f"{predictor.name} was fitted on a part of {dataset.name}, whose other rows alone can measure it: name its "
+            "fold, as --fold 0/5 --split test (Folds(...).apply)"
+        )
     rows, fits = _fit_labels(predictor, rows, unknown)
     against = _earlier(split, set(dataset.splits.tolist()))
     leaked = leaked_rows(dataset, split, against=against)[fits] if against else None
@@ -192,6 +214,10 @@ def _fit_labels(predictor: Predictor, rows: Dataset, unknown: str) -> tuple[Data
     return rows.take(fits).relabel(predictor.labels), fits
 
 
+def _fitted_on(manifest: Manifest, dataset: Dataset) -> bool:
+    return manifest.trained_on.startswith(f"{dataset.name}:")
+
+
 def _earlier(split: str, splits: set[str]) -> tuple[str, ...]:
     stage = next((number for number, names in enumerate(STAGES) if split in names), None)
     if stage is None:
@@ -221,6 +247,9 @@ def _protocol(answers: Predictions, manifest: Manifest | None, *, mirror: bool) 
         )
     if answers.dropped:
         parts.append(f"{answers.dropped} rows left out whose class the model cannot give")
+    if answers.dataset.detector:
+        parts.append(f"faces found by {answers.dataset.detector}")
+    parts += [f"{count} pictures of {answers.dataset.name}: {why}" for why, count in answers.dataset.left_out.items()]
     empty = [str(label) for label, count in answers.dataset.counts.items() if count == 0]
     if empty:
         parts.append(f"no rows of {', '.join(empty)}, left out of means over classes")

@@ -30,8 +30,6 @@ def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dat
     dataset = load_dataset(data.dataset, spec, root=root)
     if recipe.votes is not None:
         dataset = with_votes(dataset, spec, root)
-    if data.labels is not None:
-        dataset = dataset.relabel(LABEL_SETS[data.labels])
     if data.folds is not None:
         dataset = data.folds.apply(dataset)
     elif set(dataset.splits.tolist()) == {WHOLE}:
@@ -39,6 +37,8 @@ def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dat
             f"{dataset.name} comes without splits: let the recipe part it, as data.folds: {{count: 5, test: 0}} with "
             "data.validation: validation"
         )
+    if data.labels is not None:  # after the folds, which are then the same whatever the labels
+        dataset = dataset.relabel(LABEL_SETS[data.labels])
     fitted, validation = dataset.split(data.train), dataset.split(data.validation)
     if data.folds is None or data.folds.apart == "subject":
         check_apart(dataset, (data.train, data.validation))
