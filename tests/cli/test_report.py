@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import typer
@@ -109,6 +111,29 @@ def test_one_recording_each_is_compared_by_blocks(run, tmp_path):
 )
 def test_wrong_use_is_said(words, message, run):
     assert message in " ".join(run(*words, code=2).stderr.replace("│", " ").split())
+
+
+def test_a_folder_stands_for_its_recordings(run, tmp_path, cohorts):
+    folders = []
+    for name, paths in zip(("before", "after"), (cohorts[1], cohorts[3]), strict=True):
+        folder = tmp_path / name
+        folder.mkdir()
+        for path in map(Path, paths.partition("=")[2].split(",")):
+            shutil.copy(path, folder)
+        folders += ["--cohort", f"{name}={folder}"]
+    of_folders, of_files = (json.loads(run(*words, "--json").stdout) for words in (folders, cohorts))
+    assert of_folders["comparisons"] == of_files["comparisons"]
+
+
+def test_a_recording_in_several_formats_counts_once(run, tmp_path):
+    for name, make in (("r.csv", CsvStreamSink), ("r.jsonl", JsonLinesSink), ("r.parquet", ParquetSink)):
+        record(tmp_path / name, make=make)
+    assert len(json.loads(run(tmp_path, "--json").stdout)["recordings"]) == 1
+
+
+def test_a_folder_without_recordings_is_said(run, tmp_path):
+    with pytest.raises(MienError, match="no recording in this folder"):
+        run(tmp_path)
 
 
 def test_names_of_cohorts_are_distinct(run, tmp_path):

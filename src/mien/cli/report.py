@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from mien.runtime.recording import Recording
 
 
+_KINDS = (".csv", ".jsonl", ".parquet")
+"""How recordings' names end; of one that lies in a folder in several formats, the last of these is read."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
     app.command()(report)
@@ -26,12 +30,14 @@ def register(app: typer.Typer) -> None:
 
 def report(
     recordings: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RECORDING]...", help="CSV, JSON lines or Parquet of mien watch.")
+        list[Path] | None,
+        typer.Argument(metavar="[RECORDING]...", help="CSV, JSON lines or Parquet of mien watch, or a folder of them."),
     ] = None,
     cohort: Annotated[
         list[str] | None,
         typer.Option(
-            help="Recordings to compare, FILES joined by commas; give it twice or more.", metavar="NAME=FILES"
+            help="Recordings or folders to compare, FILES joined by commas; give it twice or more.",
+            metavar="NAME=FILES",
         ),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a standalone page.", metavar="FILE")] = None,
@@ -54,7 +60,7 @@ def report(
     cohorts = [_cohort(words) for words in names]
     if len({c.name for c in cohorts}) < len(cohorts):
         raise typer.BadParameter("two cohorts have the same name")
-    found = [read_recording(path) for path in recordings or []]
+    found = [read_recording(path) for path in _recordings(recordings or [])]
     try:
         comparisons = compare_cohorts(cohorts, block_seconds=block) if cohorts else ()
     except ValueError as error:
@@ -85,7 +91,21 @@ def _cohort(words: str) -> Cohort:
     paths = [Path(file) for file in files.split(",") if file]
     if not name or not paths:
         raise typer.BadParameter(f"'{words}' is not NAME=FILES, such as before=monday.csv,tuesday.csv")
-    return Cohort(name, tuple(read_recording(path) for path in paths))
+    return Cohort(name, tuple(read_recording(path) for path in _recordings(paths)))
+
+
+def _recordings(paths: Sequence[Path]) -> list[Path]:
+    """The files, and those in the folders; one that lies there in several formats counts once."""
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = {file.stem: file for kind in _KINDS for file in sorted(path.glob(f"*{kind}"))}
+        if not inside:
+            raise MienError(f"{path}: no recording in this folder: none of its files ends in {', '.join(_KINDS)}")
+        found += [file for _, file in sorted(inside.items())]
+    return found
 
 
 def _write(path: Path, data: bytes) -> None:
