@@ -1,6 +1,6 @@
 """What explaining costs: Grad-CAM beside the forward pass, a second ONNX output, and averages over thousands of faces.
 
-    python benchmarks/explain.py
+    python benchmarks/explaining.py
 
 Everything runs on one thread. Weights are fresh: how fast it is does not depend on what a network has learnt. The faces
 of the averages are random pixels; a real dataset's take as long.
