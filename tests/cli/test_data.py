@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from mien.cli import data
 from mien.core.errors import DatasetError
+from mien.core.face import Box, Face
 
 
 @pytest.fixture
@@ -38,6 +39,9 @@ def test_show_as_json(mine):
         "pictures": 4,
         "labels": ["happy", "sad"],
         "splits": {"test": {"happy": 1, "sad": 0}, "train": {"happy": 2, "sad": 1}},
+        "persons": None,
+        "detector": None,
+        "left_out": {},
         "distinct": 3,
         "blank": 1,
         "duplicate_groups": 1,
@@ -73,3 +77,54 @@ def test_unknown_dataset():
     result = run("show", "ferplu")
     assert isinstance(result.exception, DatasetError)
     assert "did you mean 'ferplus'?" in str(result.exception)
+
+
+@pytest.fixture
+def posed(tmp_path, monkeypatch):
+    """Two persons' pictures in JAFFE's layout, all grey; a detector that finds a face in all but one."""
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "160")
+    (tmp_path / "posed").mkdir()
+    for number, name in enumerate(("KA.AN1.39", "KA.HA1.29", "KL.AN1.167", "KL.NE1.155")):
+        assert cv2.imwrite(str(tmp_path / "posed" / f"{name}.tiff"), np.full((60, 60), 50 * number, dtype=np.uint8))
+
+    class Toy:
+        name = "toy"
+
+        def detect(self, picture):
+            return [Face(Box(5, 5, 40, 40), 1.0)] if picture.max() < 150 else []
+
+    monkeypatch.setattr("mien.runtime.detect.make_detector", lambda name: Toy() if name == "toy" else None)
+    return tmp_path / "posed"
+
+
+def test_show_says_where_rows_come_from(posed):
+    result = run("show", posed, "--detector", "toy")
+    assert result.exit_code == 0, result.exception
+    for said in (
+        "jaffe (part: 4 pictures): 3 pictures",
+        "persons: 2",
+        "cropped by the largest face that toy finds",
+        "left out: 1 pictures, no face found",
+        "layout: zenodo.org/record/3451524",
+    ):
+        assert said in result.stdout
+    assert "not yet been run" not in result.stdout
+    summary = json.loads(run("show", posed, "--detector", "toy", "--json").stdout)
+    assert (summary["persons"], summary["detector"], summary["left_out"]) == (2, "toy", {"no face found": 1})
+
+
+def test_show_says_which_readers_saw_no_original(tmp_path, monkeypatch):
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "160")
+    for name in ("anger/S010_004_00000017.png", "happy/S011_006_00000013.png"):
+        (tmp_path / "ck" / name).parent.mkdir(parents=True)
+        assert cv2.imwrite(str(tmp_path / "ck" / name), np.full((48, 48), 9, dtype=np.uint8))
+    assert "has not yet been run on the original" in run("show", tmp_path / "ck").stdout
+
+
+def test_show_draws_counts_and_faces(mine, tmp_path):
+    result = run("show", mine, "--png", tmp_path / "new" / "mine.png")
+    assert f"wrote {tmp_path / 'new' / 'mine.png'}" in result.stdout
+    picture = cv2.imread(str(tmp_path / "new" / "mine.png"))
+    assert picture.shape[0] > 500

@@ -302,7 +302,7 @@ def test_landmarks_are_kept(whole):
 
 
 def test_whole_pictures_without_a_detector(whole, spec):
-    with pytest.raises(DatasetError, match=r"nobody has looked for their faces yet: 'mien data faces"):
+    with pytest.raises(DatasetError, match=r"nobody has looked for their faces yet: 'mien data show' does"):
         load_dataset(whole, spec)
 
 

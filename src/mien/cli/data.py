@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.detector import DetectorName, LazyDetector
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -15,7 +17,11 @@ if TYPE_CHECKING:
     from mien.data.leaks import Leaks
 
 DatasetName = Annotated[
-    str, typer.Argument(metavar="DATASET", help="fer2013, ferplus, or the path of a CSV file or an image folder.")
+    str,
+    typer.Argument(
+        metavar="DATASET",
+        help="fer2013, ferplus, ckplus, ck48, jaffe, kdef, rafd, mug, or the path of a CSV file or an image folder.",
+    ),
 ]
 Data = Annotated[
     Path | None, typer.Option("--data", help="Folder that holds the datasets, if not MIEN_DATA.", metavar="ROOT")
@@ -33,10 +39,26 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group)
 
 
-def show(dataset: DatasetName, *, data: Data = None, as_json: Json = False) -> None:
+def show(
+    dataset: DatasetName,
+    *,
+    data: Data = None,
+    as_json: Json = False,
+    png: Annotated[
+        Path | None,
+        typer.Option(help="Draw class counts and faces here; the licence says who may see it.", metavar="FILE"),
+    ] = None,
+    detector: DetectorName = "auto",
+) -> None:
     """Print the pictures of each split and class, the licence, and how many are blank, doubled or leaked."""
-    rows, found = _load(dataset, data)
+    rows, found = _load(dataset, data, detector)
     splits = {name: rows.split(name).counts for name in dict.fromkeys(rows.splits.tolist())}
+    persons = len(set(rows.metadata["subject"].tolist())) if "subject" in rows.metadata else None
+    if png is not None:
+        from mien.data.figure import render
+
+        png.parent.mkdir(parents=True, exist_ok=True)
+        png.write_bytes(render(rows))
     if as_json:
         summary = {
             "name": rows.name,
@@ -44,6 +66,9 @@ def show(dataset: DatasetName, *, data: Data = None, as_json: Json = False) -> N
             "pictures": len(rows),
             "labels": [str(label) for label in rows.labels],
             "splits": splits,
+            "persons": persons,
+            "detector": rows.detector or None,
+            "left_out": dict(rows.left_out),
             "distinct": found.distinct,
             "blank": len(found.blank),
             "duplicate_groups": len(found.duplicates),
@@ -56,8 +81,8 @@ def show(dataset: DatasetName, *, data: Data = None, as_json: Json = False) -> N
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{rows.name}: {len(rows):,} pictures", caption=f"licence: {rows.licence}")
-    columns = {**splits, "all": rows.counts}
+    table = Table()
+    columns = {**splits, "all": rows.counts} if len(splits) > 1 else {"all": rows.counts}
     table.add_column("expression")
     for name in columns:
         table.add_column(name, justify="right")
@@ -66,17 +91,24 @@ def show(dataset: DatasetName, *, data: Data = None, as_json: Json = False) -> N
     table.add_section()
     table.add_row("all", *(f"{sum(counts.values()):,}" for counts in columns.values()))
     console = Console(markup=False, highlight=False)
+    console.print(f"{rows.name}: {len(rows):,} pictures")
     console.print(table)
+    console.print(f"licence: {rows.licence}")
+    if persons is not None:
+        console.print(f"persons: {persons:,}")
+    _print_origin(console, rows)
     _print_facts(console, found)
     for crossing in found.crossings:
         console.print(f"pictures of {crossing.split} that also stand in {crossing.against}: {len(crossing.rows):,}")
+    if png is not None:
+        console.print(f"wrote {png}")
 
 
-def leaks(dataset: DatasetName, *, data: Data = None, as_json: Json = False) -> None:
+def leaks(dataset: DatasetName, *, data: Data = None, as_json: Json = False, detector: DetectorName = "auto") -> None:
     """List the rows whose exact pixels stand in another split, that contradict each other, or that are blank."""
     from dataclasses import asdict
 
-    _, found = _load(dataset, data)
+    _, found = _load(dataset, data, detector)
     if as_json:
         typer.echo(json.dumps(asdict(found), indent=2))
         return
@@ -96,13 +128,30 @@ def leaks(dataset: DatasetName, *, data: Data = None, as_json: Json = False) -> 
     console.print("every row: --json", style="dim")
 
 
-def _load(name: str, root: Path | None) -> tuple[Dataset, Leaks]:
+def _load(name: str, root: Path | None, detector: str) -> tuple[Dataset, Leaks]:
     from mien.core.preprocess import InputSpec
     from mien.data.leaks import find_leaks
     from mien.data.load import load_dataset
 
-    rows = load_dataset(name, InputSpec(), root=root)
+    rows = load_dataset(name, InputSpec(), root=root, detector=LazyDetector(detector))
     return rows, find_leaks(rows)
+
+
+def _print_origin(console: Console, rows: Dataset) -> None:
+    from mien.data.load import LAYOUTS
+
+    if rows.detector:
+        console.print(f"whole pictures, cropped by the largest face that {rows.detector} finds")
+    for reason, count in rows.left_out.items():
+        console.print(f"left out: {count:,} pictures, {reason}")
+    layout = LAYOUTS.get(rows.name.partition(" ")[0])
+    if layout is None:
+        return
+    console.print(f"{layout.title}; layout: {layout.documented}")
+    if layout.notes:
+        console.print(layout.notes)
+    if not layout.checked:
+        console.print("This reader has not yet been run on the original, but on generated files in its layout.")
 
 
 def _print_facts(console: Console, found: Leaks) -> None:

@@ -88,8 +88,8 @@ def faces_of(index: PictureIndex, detector: Finder | None, *, folder: Path | Non
             return faces
     if detector is None:
         raise DatasetError(
-            f"{index.name} holds whole pictures, and nobody has looked for their faces yet: 'mien data faces "
-            f"{index.name}' does (or its path in place of the name); in Python, hand a detector to load_dataset"
+            f"{index.origin} holds whole pictures, and nobody has looked for their faces yet: 'mien data show' does, "
+            "with its name or path; in Python, hand a detector to load_dataset"
         )
     faces = _find(index, detector)
     write_arrays(
