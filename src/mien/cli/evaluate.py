@@ -36,9 +36,13 @@ Data = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Mirror = Annotated[bool, typer.Option("--mirror", help="Average each face with its mirror image.")]
+TenCrop = Annotated[
+    bool, typer.Option("--ten-crop", help="Average each face's corners and middle, and their mirror images.")
+]
 DropUnknown = Annotated[
     bool, typer.Option("--drop-unknown", help="Leave out rows whose expression a model cannot give.")
 ]
+ENSEMBLE = ".ensemble.json"
 DATASET_HELP = "A dataset's name, a folder of pictures by class, or a CSV manifest."
 
 
@@ -62,6 +66,7 @@ def evaluate(
         typer.Option("--slice", help="A metadata column to slice by; may be repeated.", metavar="COLUMN"),
     ] = None,
     mirror: Mirror = False,
+    ten_crop: TenCrop = False,
     drop_unknown: DropUnknown = False,
     ledger: Annotated[Path | None, typer.Option(help="Append the result to this file.", metavar="FILE")] = None,
     record: Annotated[bool, typer.Option("--record", help="Keep the result in the model's manifest.")] = False,
@@ -76,7 +81,15 @@ def evaluate(
 
     if ledger is not None and ledger.exists():
         book.read(ledger)  # a broken ledger is refused before minutes are spent
+    if mirror and ten_crop:
+        raise ConfigError("--ten-crop averages mirror images too: leave --mirror out")
+    if record and model.endswith(ENSEMBLE):
+        raise ConfigError("--record keeps a result in a model's manifest, an ensemble has none: use --ledger")
     predictor = open_predictor(model)
+    if ten_crop:
+        from mien.core.predictor import TenCropped
+
+        predictor = TenCropped(predictor)
     rows = _parted(load_for(dataset, predictor, data, detector), model, dataset, fold)
     result = measure(
         predictor,
@@ -185,8 +198,12 @@ def _record(model: str, result: Evaluation) -> None:
 
 
 def open_predictor(model: str) -> Predictor:
-    """A bundled or pulled model, an ONNX file, or a run's folder, as a predictor."""
+    """A bundled or pulled model, an ONNX file, a run's folder, or an ensemble's file, as a predictor."""
     path = Path(model)
+    if model.endswith(ENSEMBLE):
+        from mien.cli.ensemble import open_ensemble
+
+        return open_ensemble(path)
     if (path / "run.json").is_file():
         try:
             from mien.training.publish import open_run

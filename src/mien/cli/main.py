@@ -19,9 +19,40 @@ app = typer.Typer(
 
 def run() -> None:
     """Run the command line; a mien error prints one line on stderr and exits with 1, a wrong usage with 2."""
-    from mien.cli import app_data, data, evaluate, explain, faces, models, occlusion, read, report, serve, train, watch
+    from mien.cli import (
+        app_data,
+        data,
+        ensemble,
+        evaluate,
+        explain,
+        faces,
+        models,
+        occlusion,
+        read,
+        report,
+        reproduce,
+        serve,
+        train,
+        watch,
+    )
 
-    for group in (read, watch, serve, app_data, report, train, evaluate, explain, occlusion, faces, data, models):
+    groups = (
+        read,
+        watch,
+        serve,
+        app_data,
+        report,
+        train,
+        evaluate,
+        ensemble,
+        explain,
+        occlusion,
+        reproduce,
+        faces,
+        data,
+        models,
+    )
+    for group in groups:
         group.register(app)
     try:
         app()

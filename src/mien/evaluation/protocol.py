@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError, LabelError, ModelError
 from mien.core.manifest import Manifest
-from mien.core.predictor import Floats, Mirrored, Predictor, softmax
+from mien.core.predictor import Floats, Mirrored, Predictor, Shown, softmax
 from mien.data.base import Dataset
 from mien.data.layout import WHOLE
 from mien.data.leaks import leaked_rows
@@ -117,7 +117,7 @@ def evaluate(
         dataset=dataset.name,
         split=split,
         labels=predictor.labels,
-        protocol=_protocol(answers, manifest, mirror=mirror),
+        protocol=_protocol(answers, predictor, mirror=mirror),
         mirror=mirror,
         recipe=None if manifest is None else manifest.recipe,
         training_seed=None if manifest is None else manifest.seed,
@@ -236,10 +236,12 @@ def _logits(predictor: Predictor | Mirrored, crops: NDArray[np.uint8]) -> Floats
     return logits
 
 
-def _protocol(answers: Predictions, manifest: Manifest | None, *, mirror: bool) -> str:
-    parts = ["averaged with the mirrored face" if mirror else "single crop"]
-    if manifest is not None:
-        parts.append(f"trained on {manifest.trained_on}")
+def _protocol(answers: Predictions, predictor: Predictor, *, mirror: bool) -> str:
+    parts = [predictor.shown] if isinstance(predictor, Shown) else []
+    if mirror or not parts:
+        parts.insert(0, "averaged with the mirrored face" if mirror else "single crop")
+    if isinstance(predictor, Described):
+        parts.append(f"trained on {predictor.manifest.trained_on}")
     if answers.leaked is not None:
         parts.append(
             f"the figure without leaks leaves out {int(answers.leaked.sum())} rows whose pixels stand in "

@@ -8,7 +8,9 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from mien.core.errors import TrainingError
+from mien.core.expression import Labels
 from mien.core.manifest import Manifest
+from mien.core.preprocess import InputSpec
 from mien.models.export import Provenance, export
 from mien.models.network import TorchPredictor
 from mien.models.registry import network
@@ -16,6 +18,18 @@ from mien.models.views import Averaged
 from mien.training.rows import load_splits
 from mien.training.run import WEIGHTS, Run
 from mien.training.transfer import assemble
+
+VIEWS = {"mirror": "averaged with the mirrored face", "ten": "averaged over ten crops"}
+"""What a recipe's views are in words."""
+
+
+class AveragedRun(TorchPredictor):
+    """A run whose recipe averages views: it says so in the protocol of its results."""
+
+    def __init__(self, body: Averaged, spec: InputSpec, labels: Labels, *, name: str, shown: str) -> None:
+        """Wrap ``body``, which averages as ``shown`` says."""
+        super().__init__(body, spec, labels, name=name)
+        self.shown = shown
 
 
 def open_run(folder: Path, *, name: str | None = None) -> TorchPredictor:
@@ -35,9 +49,9 @@ def open_run(folder: Path, *, name: str | None = None) -> TorchPredictor:
     except Exception as error:  # safetensors and torch raise their own kinds for a damaged or foreign file
         raise TrainingError(f"{path} does not hold weights of '{run.recipe.network}': {error}") from error
     views = run.recipe.views
-    if views != "one":
-        body = Averaged(body, views)
-    return TorchPredictor(body, run.input, run.labels, name=name or run.recipe.name)
+    if views == "one":
+        return TorchPredictor(body, run.input, run.labels, name=name or run.recipe.name)
+    return AveragedRun(Averaged(body, views), run.input, run.labels, name=name or run.recipe.name, shown=VIEWS[views])
 
 
 def export_run(folder: Path, out: Path, *, name: str | None = None, root: Path | None = None) -> Manifest:
@@ -82,4 +96,6 @@ def _further(run: Run) -> str:
         parts.append(
             f"learnt from {len(run.teachers)} other runs ({', '.join(Path(t).name for t in recipe.distil.teachers)})"
         )
+    if recipe.views != "one":
+        parts.append(f"answers are {VIEWS[recipe.views]}")
     return "".join(f"; {part}" for part in parts)
