@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
@@ -271,7 +272,9 @@ def test_show_serves_the_page_and_closes_it(mien, clip, monkeypatch):
             return True
 
     monkeypatch.setattr(live_page, "LivePage", Watched)
-    result = mien(clip, "--show", "--seconds", "0.2")
+    began = time.monotonic()
+    result = mien(clip, "--show", "--seconds", "0.4")
+    assert time.monotonic() - began >= 0.3, "a file that is shown plays at its own pace"
     assert result.exit_code == 0, result.output
     assert f"open {urls[0]} in a browser" in result.stdout
     with pytest.raises(OSError, match="refused"):

@@ -73,7 +73,12 @@ def watch(
     for_: Annotated[
         Any, typer.Option("--for", parser=_seconds, metavar="TIME", help="With --every: stop after 8h, say.")
     ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Serve the annotated stream to this machine's browser.")] = False,
+    show: Annotated[
+        bool,
+        typer.Option(
+            "--show", help="Serve the annotated stream to this machine's browser; a file plays at its own pace."
+        ),
+    ] = False,
     seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so many seconds of the stream.")] = None,
     baseline: Annotated[
         float, typer.Option(min=0, help="Learn each person's neutral face from their first so many seconds.")
@@ -115,8 +120,11 @@ def watch(
     with ExitStack() as stack:
         stop = stack.enter_context(ended_by_user())
         page = _serve(stack, teller) if show else None
+        began, at_its_pace = time.monotonic(), False
         if every is None:
-            pairs = watch_shots(watcher, open_(), stop=stop)
+            opened = open_()
+            pairs = watch_shots(watcher, opened, stop=stop)
+            at_its_pace = show and not opened.live
         else:
             shots = sample(open_, every=every, duration=for_, say=teller.say, stop=stop)
             pairs = ((watcher.step(shot, source), shot) for shot in shots)
@@ -133,6 +141,8 @@ def watch(
             if page and page.is_watched:
                 page.write(frame, shot.picture)
             teller.tell(frame)
+            if at_its_pace:
+                stop.wait(max(began + shot.time - time.monotonic(), 0.0))
 
 
 def _refuse_contradictions(
