@@ -131,7 +131,7 @@ def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
     writer.writerow(COLUMNS)
     for row in rows:
         cells = (row[name] for name in COLUMNS)
-        writer.writerow([f"{cell:.5f}" if isinstance(cell, float) else "" if cell is None else cell for cell in cells])
+        writer.writerow([f"{cell:.6f}" if isinstance(cell, float) else "" if cell is None else cell for cell in cells])
     return text.getvalue().encode("utf-8")
 
 

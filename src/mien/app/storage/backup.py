@@ -54,22 +54,30 @@ def write_backup(database: Database, target: Path, *, overwrite: bool = False) -
         target.parent.mkdir(parents=True, exist_ok=True)
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with database.raw() as source, _opened(part) as copy:
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
-            check_integrity(copy, part)
+        _copy(database, part, target)
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(target)
     except OSError as error:
         raise StoreError(f"{target}: cannot be written ({error.strerror or error})") from None
-    except sqlite3.Error as error:
-        raise explained(error, target) from None
     finally:
         for left in (part, part.with_name(part.name + "-journal")):
             with contextlib.suppress(OSError):
                 left.unlink(missing_ok=True)
     return inspect_backup(target)
+
+
+def _copy(database: Database, part: Path, target: Path) -> None:
+    with database.raw() as source:
+        try:
+            with _opened(part) as copy:
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+                check_integrity(copy, part)
+        except sqlite3.Error as error:
+            # What is damaged is what was read; all else is the trouble of what is written.
+            damaged = getattr(error, "sqlite_errorname", "").startswith("SQLITE_CORRUPT")
+            raise explained(error, database.path if damaged else target) from None
 
 
 def inspect_backup(source: Path) -> Backup:

@@ -21,7 +21,7 @@ from mien.core.errors import ConsentError
 LONGEST_NAME = 200
 """Characters of a recording's name; what is beyond is cut."""
 
-_DIGITS = 5
+_DIGITS = 6
 
 
 class RecordingsPart(SettingsPart):
@@ -214,5 +214,6 @@ def _pack(second: Second) -> dict[str, Any]:
 
 def _unpack(index: int, values: dict[str, Any]) -> Second:
     known = cast("list[float] | None", values["probabilities"])
-    held = tuple(values["held"])
-    return Second(**{**values, "index": index, "probabilities": None if known is None else tuple(known), "held": held})
+    total = sum(known) if known else 1.0  # rounding left it a little off 1
+    probabilities = None if known is None else tuple(p / total for p in known)
+    return Second(**{**values, "index": index, "probabilities": probabilities, "held": tuple(values["held"])})
