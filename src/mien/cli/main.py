@@ -32,6 +32,7 @@ def run() -> None:
         report,
         reproduce,
         serve,
+        sweep,
         train,
         watch,
     )
@@ -43,6 +44,7 @@ def run() -> None:
         app_data,
         report,
         train,
+        sweep,
         evaluate,
         ensemble,
         explain,

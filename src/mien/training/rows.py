@@ -18,13 +18,12 @@ from mien.data.load import load_dataset
 from mien.training.recipe import Recipe
 
 
-def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dataset, Dataset]:
-    """The rows that fit a recipe's weights, and those that choose among its epochs.
+def load_rows(recipe: Recipe, spec: InputSpec, root: Path | None) -> Dataset:
+    """All rows of a recipe's dataset, with its votes, folds and labels.
 
     Raises:
-        DatasetError: the data is missing or wrong, has no such split, cannot be parted into the recipe's folds, or
-            has a person on both sides.
-        TrainingError: a class has no picture to be fitted on, or there are no votes where the recipe wants them.
+        DatasetError: the data is missing or wrong, or cannot be parted into the recipe's folds.
+        TrainingError: there are no votes where the recipe wants them.
     """
     data = recipe.data
     dataset = load_dataset(data.dataset, spec, root=root)
@@ -39,6 +38,19 @@ def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dat
         )
     if data.labels is not None:  # after the folds, which are then the same whatever the labels
         dataset = dataset.relabel(LABEL_SETS[data.labels])
+    return dataset
+
+
+def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dataset, Dataset]:
+    """The rows that fit a recipe's weights, and those that choose among its epochs.
+
+    Raises:
+        DatasetError: the data is missing or wrong, has no such split, cannot be parted into the recipe's folds, or
+            has a person on both sides.
+        TrainingError: a class has no picture to be fitted on, or there are no votes where the recipe wants them.
+    """
+    data = recipe.data
+    dataset = load_rows(recipe, spec, root)
     fitted, validation = dataset.split(data.train), dataset.split(data.validation)
     if data.folds is None or data.folds.apart == "subject":
         check_apart(dataset, (data.train, data.validation))
