@@ -180,8 +180,7 @@ class RoomClient:
         lost: float | None = None
         wait = random.uniform(0.2, 2.0)  # noqa: S311  # so that not all participants of a room send at once
         while self.state in _INSIDE:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait)
+            await _sleep(self._wake, wait)
             if self.state not in _INSIDE or not await self._still_consents():
                 return
             said = self._take()
@@ -304,3 +303,9 @@ def _next_in(answer: dict[str, Any]) -> float:
     """Seconds until the next message, kept within reason whatever the room says."""
     value = answer.get("next_in")
     return min(max(float(value), 3.0), 30.0) if isinstance(value, int | float) else 10.0
+
+
+async def _sleep(wake: asyncio.Event, seconds: float) -> None:
+    """Wait so long, or until woken."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(wake.wait(), seconds)
