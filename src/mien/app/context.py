@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from mien.app.consent import Consent
+from mien.app.consent import Consent, State
 from mien.app.engine import Engine
 from mien.app.policy import Decision, Feature
 from mien.app.security import Access
@@ -74,6 +74,19 @@ class Context:
         if consent is None:
             raise ConsentError("consent has not been given yet: read the text and agree, or leave it")
         consent.check(self.store.terms(), self.clock())
+        return consent
+
+    @property
+    def agreed(self) -> Consent | None:
+        """The consent that holds for what mien is used for now, paused or not; None where there is none."""
+        consent, decision = self.store.consent(), self.decision
+        if consent is None or decision is None or not decision.allows(Feature.LIVE):
+            return None
+        asked = consent.resume(self.clock()) if consent.state is State.PAUSED else consent
+        try:
+            asked.check(self.store.terms(), self.clock())
+        except ConsentError:
+            return None
         return consent
 
     def changed(self) -> None:

@@ -43,9 +43,8 @@ def create_app(context: Context) -> Application:
     for router in pages():
         app.include_router(router)
     app.add_api_route("/static/{release}/{name}", static)
-    app.add_exception_handler(MienError, _explain)
-    app.add_exception_handler(HTTPException, _explain)
-    app.add_exception_handler(RequestValidationError, _explain)
+    for kind in (MienError, ValueError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _explain)
     limits = {"/v1/read": api.LARGEST, "/upload/read": upload.LARGEST}
     return Guard(cast(Application, app), access=context.access, limits=limits)
 
@@ -113,13 +112,15 @@ async def _purge(context: Context) -> None:
 
 async def _explain(request: Request, error: Exception) -> Response:
     """An error as a page for a person, or as JSON for a program."""
-    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
-    words = str(error)
     if isinstance(error, HTTPException):
         status, words = error.status_code, str(error.detail)
     elif isinstance(error, RequestValidationError):
         first = error.errors()[0]
-        words = f"{'.'.join(str(part) for part in first['loc'][1:])}: {first['msg']}"
+        status, words = 400, f"{'.'.join(str(part) for part in first['loc'][1:])}: {first['msg']}"
+    elif isinstance(error, MienError | ValueError):
+        status, words = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400), str(error)
+    else:
+        status, words = 500, "mien did not expect this. What it was stands in the terminal."
     if request.url.path.startswith(("/v1/", "/upload/read")):
         return api.failure(status, words)
     return page(request, "error.html", status=status, words=words, code=status)

@@ -74,7 +74,7 @@ def _templates() -> Any:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters.update(clock=clock, day=day, minute=minute, named=named, percent=percent)
+    environment.filters.update(clock=clock, day=day, tick=tick, minute=minute, named=named, percent=percent)
     environment.globals["static"] = lambda name: f"/static/{release()}/{name}"
     return environment
 
@@ -89,6 +89,12 @@ def clock(seconds: float) -> str:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def tick(seconds: float) -> str:
+    """A place in a recording: ``1:05``, ``1:02:05``."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 def day(at: float, utc_offset: int | None = None) -> str:

@@ -46,11 +46,15 @@ SAID = {
 """What a page says after something was done; the address holds the key alone."""
 
 
+_NARROW = frozenset({"consent.html", "help.html", "error.html", "start.html"})
+"""Templates that are text to read, and no more than a column wide."""
+
+
 def pages() -> Iterator[APIRouter]:
     """The routers of all pages."""
-    from mien.app.routes import consent, start
+    from mien.app.routes import advice, consent, recordings, settings, start
 
-    for module in (start, consent):
+    for module in (start, consent, recordings, advice, settings):
         yield module.router
 
 
@@ -59,7 +63,12 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     said = SAID.get(request.query_params.get("said", ""))
     path = request.url.path
     here = next((item.path for item in MENU if path == item.path or path.startswith(f"{item.path}/")), path)
-    common = {"menu": menu(_decision(request)), "here": here, "said": {"words": said, "bad": False} if said else None}
+    common = {
+        "menu": menu(_decision(request)),
+        "here": here,
+        "said": {"words": said, "bad": False} if said else None,
+        "narrow": template in _NARROW,
+    }
     return HTMLResponse(site.render(template, **{**common, **values}), status_code=status)
 
 

@@ -24,15 +24,11 @@ def ask(request: Request) -> Response:
     decision = context.decision
     if decision is None or not decision.allows(Feature.LIVE):
         return go("/")
-    text, latest = context.store.terms(), context.store.consent()
-    if latest is not None and latest.state is State.SHOWN and latest.terms.sha256 == text.sha256:
-        consent = latest
-    else:
-        consent = show(text, now=context.clock())
-    valid = latest is not None and latest.state in (State.GIVEN, State.PAUSED) and latest.terms.sha256 == text.sha256
-    if consent is not latest and not valid:
-        context.store.keep(consent)
-    return page(request, "consent.html", decision=decision, text=text, consent=consent, given=latest if valid else None)
+    text, shown, given = context.store.terms(), context.store.consent(), context.agreed
+    if given is None and (shown is None or shown.state is not State.SHOWN or shown.terms.sha256 != text.sha256):
+        shown = show(text, now=context.clock())
+        context.store.keep(shown)
+    return page(request, "consent.html", decision=decision, text=text, consent=shown, given=given)
 
 
 @router.post("/consent")

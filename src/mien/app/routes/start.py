@@ -7,11 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from mien.app.consent import State
 from mien.app.context import context_of
 from mien.app.policy import Feature, Place, Purpose, decide
 from mien.app.routes import go, page
-from mien.core.errors import ConsentError, PolicyError
+from mien.core.errors import PolicyError
 
 router = APIRouter()
 
@@ -37,14 +36,8 @@ def overview(request: Request) -> Response:
     decision = context.decision
     if decision is None:
         return page(request, "start.html", purposes=_PURPOSES, places=_PLACES, chosen=None, place=Place.UNSET)
-    consent = context.store.consent()
-    given = consent is not None and consent.state in (State.GIVEN, State.PAUSED) and decision.face_analysis
-    if given and consent is not None and consent.terms.sha256 != context.store.terms().sha256:
-        given = False
     recordings = context.store.recordings()[:4] if decision.allows(Feature.RECORDINGS) else ()
-    return page(
-        request, "home.html", decision=decision, consent=consent if given else None, recordings=recordings, here="/"
-    )
+    return page(request, "home.html", decision=decision, consent=context.agreed, recordings=recordings, here="/")
 
 
 @router.get("/purpose")
@@ -73,14 +66,12 @@ def choose(request: Request, purpose: Annotated[str, Form()], place: Annotated[s
 def live(request: Request) -> Response:
     """The live page, behind consent."""
     context = context_of(request)
-    consent = context.store.consent()
-    if consent is None or consent.state is not State.PAUSED:
-        try:
-            context.gate(Feature.LIVE)
-        except ConsentError:
-            return go("/consent")
-        except PolicyError:
-            return go("/")
+    try:
+        context.allow(Feature.LIVE)
+    except PolicyError:
+        return go("/")
+    if context.agreed is None:
+        return go("/consent")
     return page(request, "live.html", expressions=[str(e) for e in context.engine.recognizer.models[0].labels])
 
 

@@ -1,0 +1,100 @@
+// A file goes to the app on this machine, and what was read comes back; nothing of it is kept.
+
+import { colourOf } from "./draw.js";
+import { percent } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+
+$("upload").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const file = $("file").files[0];
+  $("results").hidden = true;
+  state("Reading …");
+  $("upload").querySelector("button").disabled = true;
+  try {
+    const answer = await fetch("/upload/read?agreed=yes", { method: "POST", body: file, headers: { "content-type": "application/octet-stream" } });
+    const body = await answer.json();
+    if (!answer.ok) throw new Error(body.error);
+    await show(file, body.frames);
+  } catch (error) {
+    state(error.message || "mien does not answer; is it still running?");
+  } finally {
+    $("upload").querySelector("button").disabled = false;
+  }
+});
+
+async function show(file, frames) {
+  const isVideo = frames.length > 0 && frames[0].time !== null;
+  $("results").hidden = false;
+  $("shown").hidden = $("faces").hidden = isVideo;
+  $("course").hidden = !isVideo;
+  if (isVideo) showCourse(frames);
+  else await showPicture(file, frames[0]);
+}
+
+async function showPicture(file, frame) {
+  const count = frame.faces.length;
+  state(count === 0 ? "No face was found in it." : `Read and forgotten: ${count} ${count === 1 ? "face" : "faces"}.`);
+  $("faces").replaceChildren(...frame.faces.map(card));
+  const picture = await createImageBitmap(file).catch(() => null);
+  $("shown").hidden = !picture;
+  if (!picture) return;
+  const canvas = $("picture"), scale = Math.min(1200 / frame.width, 1), context = canvas.getContext("2d");
+  canvas.width = Math.round(frame.width * scale);
+  canvas.height = Math.round(frame.height * scale);
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  frame.faces.forEach((face, index) => mark(context, face, index, scale, count > 1));
+}
+
+function mark(context, face, index, scale, numbered) {
+  const [x, y, width, height] = face.box.map((value) => value * scale);
+  const unit = Math.max(context.canvas.width / 400, 2);
+  for (const [line, ink] of [[2 * unit, "rgb(14 17 19 / 70%)"], [unit, colourOf(face.readings[0]?.expression)]]) {
+    context.lineWidth = line;
+    context.strokeStyle = ink;
+    context.strokeRect(x, y, width, height);
+  }
+  if (!numbered) return;
+  context.font = `600 ${8 * unit}px system-ui, sans-serif`;
+  context.fillStyle = "#0e1113";
+  context.fillRect(x, y, 9 * unit, 10 * unit);
+  context.fillStyle = "#ffffff";
+  context.fillText(String(index + 1), x + 2 * unit, y + 8 * unit);
+}
+
+function card(face, index, all) {
+  const made = $("face").content.cloneNode(true), reading = face.readings[0];
+  made.querySelector("h2").textContent = all.length > 1 ? `Face ${index + 1}` : "The face";
+  made.querySelector(".reading").textContent = words(reading, face.unmeasurable);
+  if (!reading) return made;
+  made.querySelector(".could-be").textContent = `It could be ${listed(reading.candidates)}: such a set holds the right word for about ${percent(reading.coverage)} of faces.`;
+  for (const row of made.querySelectorAll("li")) {
+    const share = reading.probabilities[row.dataset.name] ?? 0;
+    row.querySelector(".fill").style.setProperty("--share", share);
+    row.querySelector(".value").textContent = percent(share);
+    row.classList.toggle("likely", reading.candidates.includes(row.dataset.name));
+  }
+  return made;
+}
+
+function showCourse(frames) {
+  const rows = frames.flatMap((frame) => frame.faces.map((face) => [frame.time, face]));
+  state(rows.length ? "Read and forgotten." : "No face was found in it.");
+  $("course").hidden = !rows.length;
+  $("rows").replaceChildren(...rows.map(([time, face]) => {
+    const row = document.createElement("tr");
+    const held = face.track.held, smoothed = face.track.smoothed;
+    const told = face.unmeasurable || !smoothed ? words(null, face.unmeasurable ?? "not long enough in view")
+      : held ? `An expression like ${held}, ${percent(smoothed.probabilities[held])} sure.` : `Uncertain: it could be ${listed(smoothed.candidates)}.`;
+    for (const text of [`${time.toFixed(1)} s`, String(face.track.id), told]) row.append(Object.assign(document.createElement("td"), { textContent: text }));
+    return row;
+  }));
+}
+
+function words(reading, reason) {
+  return reading ? `An expression like ${reading.expression}, ${percent(reading.confidence)} sure.` : `Not measurable: ${reason}.`;
+}
+
+function listed(names) { return names.length > 1 ? `${names.slice(0, -1).join(", ")} or ${names.at(-1)}` : names[0]; }
+
+function state(text) { $("state").textContent = text; }
