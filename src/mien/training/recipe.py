@@ -95,7 +95,7 @@ class Optimiser:
     """How weights are updated.
 
     Attributes:
-        name: ``adamw`` or ``sgd`` (Nesterov momentum 0.9).
+        name: ``adamw`` (without decay it is Adam), ``rmsprop`` or ``sgd`` (Nesterov momentum 0.9).
         rate: peak learning rate.
         schedule: ``onecycle`` (linear up, cosine down to 1/1000 of the peak), ``cosine`` or ``constant``.
         warmup: share of all steps in which the rate rises, for ``onecycle``.
@@ -103,7 +103,7 @@ class Optimiser:
         clip: largest norm of the gradient; None for no limit.
     """
 
-    name: Literal["adamw", "sgd"] = "adamw"
+    name: Literal["adamw", "rmsprop", "sgd"] = "adamw"
     rate: float = 4e-3
     schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
     warmup: float = 0.2

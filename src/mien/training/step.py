@@ -208,6 +208,8 @@ class FitModule(lightning.LightningModule):
         optimiser: torch.optim.Optimizer
         if settings.name == "adamw":
             optimiser = torch.optim.AdamW(groups, lr=settings.rate)
+        elif settings.name == "rmsprop":
+            optimiser = torch.optim.RMSprop(groups, lr=settings.rate)
         else:
             optimiser = torch.optim.SGD(groups, lr=settings.rate, momentum=0.9, nesterov=True)
         total = self.recipe.epochs * len(self.train_dataloader())

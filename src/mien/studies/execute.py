@@ -1,0 +1,183 @@
+"""Running a study: every cell that is not done, in order, with everything that is done kept after each."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mien.core.errors import ConfigError, DatasetError, nearest
+from mien.explain.study import Arm
+from mien.explain.study import Protocol as PooledProtocol
+from mien.models.network import TorchPredictor
+from mien.studies.cell import Cell, Study
+from mien.studies.cost import ROUNDS, measure_cost
+from mien.studies.known import known_result
+from mien.studies.means import Means, recipe_of, signature, with_weights
+from mien.studies.measure import measure_predictor, measure_recipe, open_bundled, stamp
+from mien.studies.occluded import cell_result, train_arm
+from mien.studies.record import NO_DATA, NO_WEIGHTS, NOT_YET, Cost, Reproduction, Result
+from mien.training.publish import open_run
+from mien.training.recipe import Recipe
+
+QUICK_ROUNDS = 10
+
+
+def reproduce(study: Study, folder: Path, results: Path, means: Means, *, only: Collection[str] = ()) -> Reproduction:
+    """Run the cells of a study that are not done.
+
+    Every finished cell is in ``results`` at once, so a study that was stopped goes on with the same call. A cell that
+    cannot be run says why; where only its data is missing and it was asked for by name, that is an error.
+
+    Args:
+        study: what to run.
+        folder: runs go into it.
+        results: the results file, read and written.
+        means: what may be used.
+        only: names of cells; all if empty.
+
+    Raises:
+        ConfigError: an unknown cell, or a results file of another study or another tier.
+        DatasetError: the data of a cell that was named is missing.
+        KeyboardInterrupt: on Ctrl-C.
+    """
+    known = [cell.name for cell in study.cells if not cell.is_quoted]
+    for name in only:
+        if name not in known:
+            raise ConfigError(f"study {study.name} has no cell '{name}': {nearest(name, known)}")
+    found = _earlier(study, results, quick=means.quick)
+    _mark(study, folder)
+    runner = _Runner(study, folder, means, named=bool(only), found=found)
+    for cell in study.cells:
+        if cell.is_quoted or (only and cell.name not in only):
+            continue
+        result = runner.run(cell)
+        runner.found = runner.found.with_result(result, known)
+        runner.found.write(results)
+    if not results.exists():
+        runner.found.write(results)
+    return runner.found
+
+
+@dataclass(eq=False)
+class _Runner:
+    study: Study
+    folder: Path
+    means: Means
+    named: bool
+    found: Reproduction
+    began: float = field(default_factory=time.monotonic)
+    costs: dict[str, Cost] = field(default_factory=dict)
+    arms: dict[str, tuple[Arm, PooledProtocol]] = field(default_factory=dict)
+
+    def run(self, cell: Cell) -> Result:
+        recipe = None if cell.recipe is None else recipe_of(cell)
+        mark = signature(cell, recipe, seed=self.means.seed, quick=self.means.quick)
+        before = self.found.result(cell.name)
+        before = before if before is not None and before.signature == mark else None
+        if before is not None and before.status != "not run":
+            self.means.say(f"{cell.name}: done before")
+            return before
+        cost = before.cost if before is not None and before.cost is not None else self._cost(cell, recipe)
+        if cell.counted:
+            return Result(cell=cell.name, status="counted", signature=mark, cost=cost, **stamp())
+        same = next((r for r in self.found.results if r.signature == mark and r.status == "measured"), None)
+        if same is not None:
+            return replace(same, cell=cell.name)
+        epochs = None if recipe is None else recipe.epochs
+        known = () if self.means.quick else self.means.known
+        result = None if recipe is None else known_result(cell, recipe, known)
+        result = result or self._measure(cell, recipe, mark)
+        return replace(result, signature=mark, cost=cost, epochs=epochs)
+
+    def _measure(self, cell: Cell, recipe: Recipe | None, mark: str) -> Result:
+        hours = None if self.named else self.means.hours
+        if hours is not None and time.monotonic() - self.began >= 3600 * hours:
+            return self._not_run(cell, recipe, NOT_YET)
+        try:
+            if recipe is not None:
+                ready = with_weights(recipe, cell, self.means)
+                if ready is None:
+                    return self._not_run(cell, recipe, NO_WEIGHTS)
+                return self._train(cell, ready, mark)
+            predictor = self._predictor(cell)
+            if predictor is None:
+                return self._not_run(cell, None, f"needs {cell.run_of}, which was not run")
+            self.means.say(f"{cell.name}: testing")
+            return measure_predictor(cell, predictor, self.means)
+        except DatasetError as error:
+            if self.named:
+                raise
+            self.means.say(f"{cell.name}: {error}")
+            return self._not_run(cell, recipe, f"{NO_DATA}: {cell.protocol.dataset}")
+
+    def _train(self, cell: Cell, recipe: Recipe, mark: str) -> Result:
+        if cell.condition is None:
+            return measure_recipe(cell, recipe, self._runs(cell.name, mark), self.means)
+        if recipe.name not in self.arms:
+            self.arms[recipe.name] = train_arm(recipe, self.folder / "runs", self.means)
+        return cell_result(cell, *self.arms[recipe.name])
+
+    def _predictor(self, cell: Cell) -> TorchPredictor | None:
+        if cell.bundled is not None:
+            return open_bundled(cell.bundled)
+        trained = next(other for other in self.study.cells if other.name == cell.run_of)
+        result = self.found.result(trained.name)
+        if result is None or result.status != "measured":
+            return None
+        run = self._runs(trained.name, result.signature) / f"seed-{recipe_of(trained).seed}-fold-0"
+        return open_run(run) if run.is_dir() else None
+
+    def _runs(self, name: str, mark: str) -> Path:
+        return self.folder / "runs" / f"{name}-{mark[:8]}"
+
+    def _cost(self, cell: Cell, recipe: Recipe | None) -> Cost | None:
+        if cell.bundled is not None:
+            recipe = Recipe(cell.bundled, cell.bundled)
+        if recipe is None:
+            return None
+        labels = recipe.data.labels
+        key = repr((recipe.network, sorted(recipe.options.items()), recipe.input, labels, recipe.transfer))
+        if key not in self.costs:
+            self.means.say(f"{cell.name}: counting and timing '{recipe.network}'")
+            self.costs[key] = measure_cost(recipe, rounds=QUICK_ROUNDS if self.means.quick else ROUNDS)
+        return self.costs[key]
+
+    def _not_run(self, cell: Cell, recipe: Recipe | None, why: str) -> Result:
+        command = f"mien reproduce {self.study.name} --only {cell.name}"
+        if why == NO_WEIGHTS and recipe is not None:
+            source = "imagenet" if recipe.weights.source == "imagenet" else Path(recipe.weights.source).name
+            command += f" --weights {recipe.network}={shlex.quote(source)}"
+        if why.startswith(NO_DATA):
+            command += " --data FOLDER"
+        self.means.say(f"{cell.name}: {why}; {command}")
+        return Result(cell=cell.name, status="not run", why=why, command=command)
+
+
+def _earlier(study: Study, path: Path, *, quick: bool) -> Reproduction:
+    if not path.exists():
+        return Reproduction(study.name, quick)
+    found = Reproduction.read(path)
+    if found.study != study.name:
+        raise ConfigError(f"{path} holds results of study {found.study}, not of {study.name}: give another --out")
+    if found.quick != quick:
+        has, wants = ("quick", "full") if found.quick else ("full", "quick")
+        raise ConfigError(f"{path} holds {has} results, these would be {wants} ones: give another --out")
+    return found
+
+
+def _mark(study: Study, folder: Path) -> None:
+    """Hold a folder to one study.
+
+    Raises:
+        ConfigError: it holds another's runs.
+    """
+    path = folder / "study"
+    if path.exists() and path.read_text(encoding="utf-8").strip() != study.name:
+        raise ConfigError(
+            f"{folder} holds study {path.read_text(encoding='utf-8').strip()}, not {study.name}: give another --out"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{study.name}\n", encoding="utf-8")

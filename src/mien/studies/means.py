@@ -1,0 +1,136 @@
+"""What a study may use on this machine, and a cell's recipe with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, cast
+
+from mien.core.errors import ConfigError, nearest
+from mien.core.schema import to_mapping
+from mien.data.faces import Finder
+from mien.models.backbones import SOURCES
+from mien.models.weights import PREPROCESSING
+from mien.studies.cell import Cell
+from mien.training.recipe import Recipe
+from mien.training.settings import Weights
+
+_FORMAT = 1
+QUICK_EPOCHS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Pretrained weights that the user has.
+
+    Attributes:
+        source: ``imagenet`` for torchvision's own download, or a file.
+        preprocessing: how a file's pictures were prepared; None as the recipe or torchvision has it.
+    """
+
+    source: str
+    preprocessing: str | None = None
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a study may use.
+
+    Attributes:
+        root: where datasets lie; None for the usual place.
+        detector: finds the faces of datasets of whole pictures; None takes those that were found before.
+        weights: pretrained weights by the network's name.
+        known: files of figures that were measured before: ledgers, and results of ``mien occlusion study``.
+        hours: no cell is begun later than this; None for no limit, 0 for networks counted and timed alone.
+        quick: a few epochs on a few rows.
+        seed: of the parts and the bootstrap; weights have their recipe's.
+        threads: torch's threads on the CPU; None leaves torch's own choice.
+        say: is told what happens, a line at a time.
+    """
+
+    root: Path | None = None
+    detector: Finder | None = None
+    weights: Mapping[str, Given] = field(default_factory=dict)
+    known: tuple[Path, ...] = ()
+    hours: float | None = None
+    quick: bool = False
+    seed: int = 0
+    threads: int | None = None
+    say: Callable[[str], None] = lambda _: None
+
+
+def parse_weights(text: str) -> tuple[str, Given]:
+    """Read ``NETWORK=imagenet``, ``NETWORK=FILE`` or ``NETWORK=FILE:MODE``, such as ``vgg16=vgg16.pth:torch``.
+
+    Raises:
+        ConfigError: another form, a network without pretrained weights, or no such file.
+    """
+    network, separator, source = text.partition("=")
+    if not separator or not source:
+        raise ConfigError(f"--weights {text}: expected NETWORK=imagenet, NETWORK=FILE or NETWORK=FILE:MODE")
+    if network not in SOURCES:
+        raise ConfigError(f"--weights {text}: unknown network '{network}': {nearest(network, SOURCES)}")
+    if source == "imagenet":
+        return network, Given(source)
+    file, _, mode = source.rpartition(":")
+    given = Given(file, mode) if file and mode in (*PREPROCESSING, "own") else Given(source)
+    if not Path(given.source).expanduser().is_file():
+        raise ConfigError(
+            f"--weights {text}: there is no file {given.source}; MODE is one of own, {', '.join(PREPROCESSING)}"
+        )
+    return network, given
+
+
+def recipe_of(cell: Cell) -> Recipe:
+    """A cell's recipe as its file and its changes say, before weights are looked for.
+
+    Raises:
+        ConfigError: a key or value of it is wrong.
+    """
+    if cell.recipe is None:
+        raise ConfigError(f"cell '{cell.name}' has no recipe")
+    recipe = Recipe.read(recipes_folder() / f"{cell.recipe}.yaml")
+    return recipe.override(dict(cell.change)) if cell.change else recipe
+
+
+def recipes_folder() -> Path:
+    """Where the recipes are: within an installed package, or beside ``src`` in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "recipes"
+    return installed if installed.is_dir() else package.parents[1] / "recipes"
+
+
+def with_weights(recipe: Recipe, cell: Cell, means: Means) -> Recipe | None:
+    """The recipe with the weights that are at hand, or None where it wants some that are not."""
+    wanted = recipe.weights
+    if wanted.source == "none" or cell.start == "bundled":
+        return recipe
+    given = means.weights.get(recipe.network)
+    if given is None:
+        return recipe if Path(wanted.source).expanduser().is_file() else None
+    if given.source == "imagenet":
+        return replace(recipe, weights=Weights("imagenet"))
+    own = given.preprocessing or wanted.preprocessing
+    if own is None:
+        own = SOURCES[recipe.network].preprocessing
+    mode = cast(Literal["own", "torch", "tf", "caffe"], own)
+    # a file that the recipe does not name has another sha256
+    same = Path(given.source).name == Path(wanted.source).name
+    return replace(recipe, weights=Weights(given.source, mode, wanted.sha256 if same else None))
+
+
+def quickened(recipe: Recipe) -> Recipe:
+    """The recipe for ``--quick``: a few epochs in small batches."""
+    return replace(recipe, epochs=min(recipe.epochs, QUICK_EPOCHS), batch=min(recipe.batch, 32), patience=None)
+
+
+def signature(cell: Cell, recipe: Recipe | None, *, seed: int, quick: bool) -> str:
+    """What decides a cell's figures, as 16 hexadecimal digits; names and sentences do not count."""
+    content = {} if recipe is None else to_mapping(recipe)
+    for word in ("name", "summary", "licence"):
+        content.pop(word, None)
+    parts = [_FORMAT, content, to_mapping(cell.protocol), cell.start, cell.run_of, cell.bundled, cell.condition]
+    return hashlib.sha256(json.dumps([*parts, seed, quick], sort_keys=True).encode()).hexdigest()[:16]

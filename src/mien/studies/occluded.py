@@ -1,0 +1,76 @@
+"""Paper 004's cells: each network of the occlusion study under the condition that it was trained for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mien.data.fer2013 import Counts
+from mien.data.load import load_dataset
+from mien.evaluation.result import ClassResult
+from mien.explain.occlusion import OPEN
+from mien.explain.regions import BANDS
+from mien.explain.study import Arm, Protocol, describe, keep_protocol, pooled
+from mien.explain.study_runs import network_arm
+from mien.studies.cell import Cell
+from mien.studies.means import Means, quickened
+from mien.studies.measure import stamp
+from mien.studies.record import Result, Score, Training
+from mien.studies.rows import spread
+from mien.training.recipe import Recipe
+from mien.training.transfer import input_of
+
+QUICK_ROWS = 900
+
+
+def train_arm(recipe: Recipe, folder: Path, means: Means) -> tuple[Arm, Protocol]:
+    """One kind of network through the occlusion study: a run for each condition, and all their tests.
+
+    Raises:
+        DatasetError: FER2013 is missing or wrong.
+        TrainingError: the folder holds a study of other rows.
+        KeyboardInterrupt: on Ctrl-C; the same call goes on from the last whole epoch.
+    """
+    counts: Counts = "any" if means.quick else "published"
+    rows = load_dataset("fer2013", input_of(recipe), root=means.root, counts=counts)
+    if means.quick:
+        recipe, rows = quickened(recipe), rows.take(spread(len(rows), QUICK_ROWS))
+    rows = pooled(rows, seed=means.seed)
+    protocol = describe(rows, seed=means.seed)
+    keep_protocol(folder, protocol)
+    arm = network_arm(recipe, rows, folder / recipe.name, protocol=protocol, threads=means.threads, say=means.say)
+    return arm, protocol
+
+
+def cell_result(cell: Cell, arm: Arm, protocol: Protocol) -> Result:
+    """A cell's result from its arm."""
+    condition = cell.condition or OPEN
+    found = arm.scores(condition, OPEN if condition == OPEN else BANDS[condition].name)
+    trained = next(network for network in arm.networks if network.condition == condition)
+    return Result(
+        cell=cell.name,
+        status="measured",
+        score=Score(
+            labels=tuple(str(label) for label in protocol.labels),
+            n=found.n,
+            groups=found.n,
+            accuracy=found.accuracy,
+            accuracy_interval=found.accuracy_interval,
+            accuracy_without_leaks=found.accuracy_without_leaks,
+            recall=sum(loss.recall for loss in found.classes) / len(found.classes),
+            classes=tuple(
+                ClassResult(label=loss.label, support=loss.n, precision=None, recall=loss.recall, f1=None)
+                for loss in found.classes
+            ),
+            parts=(found.accuracy,),
+        ),
+        training=Training(
+            runs=1,
+            epochs=trained.epochs,
+            kept=(trained.kept,),
+            rows=trained.rows,
+            chosen_rows=protocol.chosen_rows,
+            seconds=trained.seconds,
+            device=arm.device,
+        ),
+        **stamp(),
+    )

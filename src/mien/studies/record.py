@@ -1,0 +1,209 @@
+"""What was measured of a study: one record for each cell, in one JSON file that is also what a study goes on from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from mien.core.errors import ConfigError
+from mien.core.schema import from_mapping, to_mapping
+from mien.evaluation.result import ClassResult
+
+Interval = tuple[float, float]
+
+NO_WEIGHTS, NO_DATA, NOT_YET = "weights unavailable", "data unavailable", "not run yet"
+"""Why a cell was not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a network takes, whatever it has learnt.
+
+    Attributes:
+        network: its name in the registry.
+        trained: trained values.
+        running: running means and variances.
+        multiplications: of the convolutions, for one face.
+        bytes: of the exported ONNX file, fp32.
+        side: of the crop, pixels.
+        milliseconds: median for one face, from uint8 crop to logits, ONNX Runtime on one thread.
+        milliseconds_p95: 95th percentile of it.
+        rounds: timed calls.
+        machine: what it was timed on.
+        load: mean number of busy processes in the minute before, which slows everything down.
+    """
+
+    network: str
+    trained: int
+    running: int
+    multiplications: int
+    bytes: int
+    side: int
+    milliseconds: float
+    milliseconds_p95: float
+    rounds: int
+    machine: str
+    load: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a cell reached on the rows that report.
+
+    Attributes:
+        labels: the expressions.
+        n: answers: rows, times seeds.
+        groups: what the bootstrap draws: persons, or rows where each counts for itself.
+        accuracy: share correct, 0 to 1.
+        accuracy_interval: 95 % bootstrap interval of it, over ``groups``.
+        accuracy_without_leaks: without rows whose pixels were fitted or chosen on; None where that is impossible.
+        log_loss: mean negative log probability of the truth, nats; None where the outputs are no probabilities.
+        precision: mean over the expressions.
+        recall: likewise.
+        f1: likewise.
+        classes: scores of each expression.
+        confusion: counts; rows are the truth, columns what was predicted.
+        parts: accuracy of each fold and seed.
+    """
+
+    labels: tuple[str, ...]
+    n: int
+    groups: int
+    accuracy: float
+    accuracy_interval: Interval
+    accuracy_without_leaks: float | None = None
+    log_loss: float | None = None
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    classes: tuple[ClassResult, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    parts: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One epoch of a curve."""
+
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How a cell's networks came about.
+
+    Attributes:
+        runs: how many were trained.
+        epochs: that each was to be trained for.
+        kept: the epoch whose weights each kept.
+        rows: that fitted the first of them.
+        chosen_rows: that chose its epoch.
+        seconds: of all of them.
+        device: what they ran on.
+        curve: of the first.
+        turn: the epoch at which the first one's validation loss turns; None where it does not.
+    """
+
+    runs: int
+    epochs: int
+    kept: tuple[int, ...]
+    rows: int
+    chosen_rows: int
+    seconds: float
+    device: str
+    curve: tuple[Point, ...] = ()
+    turn: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What is known of one cell.
+
+    Attributes:
+        cell: its name.
+        status: ``measured``, ``counted`` (its network's cost is all that was asked for) or ``not run``.
+        signature: of everything that decides its figures; where the study has changed since, it is measured anew.
+        why: it was not run.
+        command: that runs it.
+        source: where figures come from that were not measured by this study, such as the ledger.
+        epochs: that its recipe asks for.
+        detector: who found the faces, where the dataset holds whole pictures.
+        score: what it reached.
+        training: how.
+        cost: what its network takes, known without training too.
+        time: when it was measured, UTC, ISO 8601.
+        commit: of mien then.
+        versions: of what decides its numbers.
+    """
+
+    cell: str
+    status: Literal["measured", "counted", "not run"]
+    signature: str = ""
+    why: str = ""
+    command: str = ""
+    source: str = ""
+    epochs: int | None = None
+    detector: str = ""
+    score: Score | None = None
+    training: Training | None = None
+    cost: Cost | None = None
+    time: str = ""
+    commit: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """A measured cell has a score; one that was not run says why, and how it is."""
+        if (self.status == "measured") != (self.score is not None):
+            raise ValueError(f"cell '{self.cell}': a score goes with 'measured' and only with it")
+        if self.status == "not run" and not (self.why and self.command):
+            raise ValueError(f"cell '{self.cell}' was not run: that takes a reason and a command")
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """A study's results so far.
+
+    Attributes:
+        study: its name.
+        quick: whether they come from a few epochs on a few rows, and mean nothing.
+        results: one for each cell that was looked at.
+    """
+
+    study: str
+    quick: bool = False
+    results: tuple[Result, ...] = ()
+
+    def result(self, cell: str) -> Result | None:
+        """What is known of a cell."""
+        return next((result for result in self.results if result.cell == cell), None)
+
+    def with_result(self, result: Result, order: Sequence[str]) -> Reproduction:
+        """The results with one more or another one, in the order of the cells' names."""
+        kept = {known.cell: known for known in self.results} | {result.cell: result}
+        return replace(self, results=tuple(kept[name] for name in order if name in kept))
+
+    @classmethod
+    def read(cls, path: Path) -> Reproduction:
+        """Read a results file.
+
+        Raises:
+            ConfigError: there is none, or a key or value is wrong.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{path} holds no results of a study ({error}): mien reproduce makes them") from None
+        return from_mapping(cls, content, str(path))
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.part")
+        part.write_text(json.dumps(to_mapping(self), indent=1) + "\n", encoding="utf-8")
+        part.replace(path)

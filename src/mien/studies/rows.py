@@ -1,0 +1,110 @@
+"""The rows of a cell: loaded, relabelled, and parted as its protocol says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.core.expression import LABEL_SETS
+from mien.core.preprocess import InputSpec
+from mien.data.base import Dataset
+from mien.data.faces import Finder
+from mien.data.fer2013 import Counts
+from mien.data.folds import Folds
+from mien.data.leaks import leaked_rows
+from mien.data.load import load_dataset
+from mien.studies.cell import Protocol
+
+QUICK_FITTED, QUICK_TESTED, QUICK_FOLDS = 512, 256, 2
+"""What ``--quick`` leaves of the rows that fit, of those that choose or report, and of the folds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One fold, or the one way in which a dataset is parted.
+
+    Attributes:
+        number: counted from 0.
+        fitted: rows that fit the weights; None where nothing is fitted.
+        chosen: rows that choose the epoch; likewise.
+        tested: rows that report.
+        groups: ``(n,)`` person or row of each tested one, for the bootstrap.
+        leaked: ``(n,)`` whether its pixels were fitted or chosen on; None where that is impossible or everywhere so.
+    """
+
+    number: int
+    fitted: Dataset | None
+    chosen: Dataset | None
+    tested: Dataset
+    groups: NDArray[np.generic]
+    leaked: NDArray[np.bool_] | None = None
+
+
+def load(
+    protocol: Protocol, spec: InputSpec, *, root: Path | None, detector: Finder | None, quick: bool = False
+) -> Dataset:
+    """A protocol's dataset under its labels, cropped to ``spec``.
+
+    Raises:
+        DatasetError: it is missing or wrong; ``quick`` takes a FER2013 that is only a part of the published one.
+    """
+    counts: Counts = "any" if quick else "published"
+    rows = load_dataset(protocol.dataset, spec, root=root, counts=counts, detector=detector)
+    return rows if protocol.labels is None else rows.relabel(LABEL_SETS[protocol.labels])
+
+
+def parts(rows: Dataset, protocol: Protocol, *, seed: int = 0, quick: bool = False) -> Iterator[Part]:
+    """The folds of a protocol's rows, or the one part of ``official`` and ``whole``.
+
+    Raises:
+        DatasetError: a split or the persons are missing, or there are too few persons or pictures for the folds.
+    """
+    found: Iterator[Part] = iter([Part(0, None, None, rows, _groups(rows))])
+    if protocol.parts == "official":
+        found = _official(rows)
+    elif protocol.folds > 1:
+        found = _folds(rows, protocol, seed)
+    for part in found:
+        if quick and part.number >= QUICK_FOLDS:
+            return
+        yield _fewer(part) if quick else part
+
+
+def _official(rows: Dataset) -> Iterator[Part]:
+    tested = rows.split("private")
+    leaked = leaked_rows(rows, "private", against=("train", "public"))
+    yield Part(0, rows.split("train"), rows.split("public"), tested, tested.rows, leaked)
+
+
+def _folds(rows: Dataset, protocol: Protocol, seed: int) -> Iterator[Part]:
+    apart: Literal["subject", "picture"] = "subject" if protocol.parts == "persons" else "picture"
+    for test in range(protocol.folds):
+        parted = Folds(count=protocol.folds, test=test, apart=apart, seed=seed).apply(rows)
+        tested = parted.split("test")
+        yield Part(test, parted.split("train"), parted.split("validation"), tested, _groups(tested))
+
+
+def _groups(rows: Dataset) -> NDArray[np.generic]:
+    return rows.metadata.get("subject", rows.rows)
+
+
+def _fewer(part: Part) -> Part:
+    tested = spread(len(part.tested), QUICK_TESTED)
+    return replace(
+        part,
+        fitted=None if part.fitted is None else part.fitted.take(spread(len(part.fitted), QUICK_FITTED)),
+        chosen=None if part.chosen is None else part.chosen.take(spread(len(part.chosen), QUICK_TESTED)),
+        tested=part.tested.take(tested),
+        groups=part.groups[tested],
+        leaked=None if part.leaked is None else part.leaked[tested],
+    )
+
+
+def spread(n: int, most: int) -> NDArray[np.int64]:
+    """Positions of at most ``most`` rows of ``n``, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))

@@ -1,0 +1,59 @@
+"""Paper 001: ResNet-50 from random and from ImageNet weights, a custom network, and when validation loss turns."""
+
+from __future__ import annotations
+
+from mien.studies.cell import Cell, Published, Section, Study
+from mien.studies.score import WINDOW
+
+_TURN = "The paper reads the turn off its figure, 'around 55 epochs'; here it follows from the rule."
+
+STUDY = Study(
+    name="001",
+    title="Study 001: facial expression recognition with machine learning",
+    paper="Rodrigues, Brioso & Cruz, Facial Expression Recognition with Machine Learning (paper 001)",
+    notes=(
+        (
+            "150 epochs of Adam at a constant rate, pixels centred by FER2013's Training mean and divided by its "
+            "deviation, "
+            "flips, zoom and rotation, as the paper has them; its rate and batch size are not given. It does not say "
+            "whether its test figure is of the last epoch or of the best; here PublicTest chooses the epoch."
+        ),
+        (
+            "When validation loss turns. Losses are averaged over "
+            f"{WINDOW} epochs around each. The turn is the epoch of the lowest average, unless it lies among the last "
+            f"{WINDOW} epochs, where nothing after it says that it was one."
+        ),
+    ),
+    sections=(
+        Section(
+            "ResNet-50 and a custom network on FER2013",
+            (
+                Cell(
+                    "resnet50-random",
+                    "ResNet-50, random weights",
+                    recipe="001-resnet50",
+                    paper=Published(0.6294, words="loss 0.9717"),
+                    differs=_TURN,
+                ),
+                Cell(
+                    "resnet50-imagenet",
+                    "ResNet-50, ImageNet weights",
+                    recipe="001-resnet50",
+                    change={"weights.source": "imagenet"},
+                    paper=Published(0.6372, words="loss 0.9715"),
+                    differs="The paper's weights are Keras', these torchvision's. Of disgust the paper gets 62 % "
+                    "right.",
+                ),
+                Cell(
+                    "custom-cnn",
+                    "custom network, 8 convolutions",
+                    recipe="001-custom-cnn",
+                    paper=Published(0.6492, words="loss 0.9407"),
+                    differs="Widths, strides and dropout are ours: the paper's figure 4 names the layers alone.",
+                ),
+            ),
+            text="The confusion vector of the paper is the rate correct of each expression.",
+            shows=("cost", "vector", "confusion", "turns"),
+        ),
+    ),
+)
