@@ -86,7 +86,7 @@ def test_crops_are_resized_to_a_network_that_is_not_square(tmp_path):
     found = OnnxEmbedding(tmp_path / "deepid.onnx", GREY).features(CROPS)
     scaled = ((CROPS - 120.0) / 60.0).astype(np.float32)
     large = np.stack([cv2.resize(crop, (80, 96), interpolation=cv2.INTER_LINEAR) for crop in scaled])
-    np.testing.assert_allclose(found, by_hand(weights, np.repeat(large[:, None], 3, axis=1)), atol=1e-4)
+    np.testing.assert_allclose(found, by_hand(weights, np.repeat(large[:, None], 3, axis=1)), atol=1e-3)
 
 
 def test_an_old_network_is_converted(tmp_path):
