@@ -13,7 +13,7 @@ from mien.core.expression import FER2013, FERPLUS
 from mien.core.face import Box, Face
 from mien.core.preprocess import InputSpec, crop_face
 from mien.data.layout import WHOLE
-from mien.data.load import LAYOUTS, load_dataset
+from mien.data.load import LAYOUTS, find_faces, load_dataset
 from mien.data.pictures import decode
 
 JAFFE_CODES = dict(zip(FER2013, ("AN", "DI", "FE", "HA", "SA", "SU", "NE"), strict=True))
@@ -271,6 +271,17 @@ def test_faces_are_found_once_and_then_need_no_detector(whole):
     np.testing.assert_array_equal(load_dataset(whole, InputSpec(size=96, align="box")).images, large.images)
     again = load_dataset(whole, InputSpec(align="box"))
     assert (again.left_out, again.detector) == ({"no face found": 1}, "marked")
+
+
+def test_faces_can_be_found_before_a_dataset_is_loaded(whole, picture, tmp_path):
+    detector = Marked()
+    find_faces(whole, detector)
+    assert detector.asked == 5
+    assert len(load_dataset(whole, InputSpec(align="box"))) == 4
+    for name in ("mine/happy/1.png", "mine/sad/2.png"):
+        picture(name)
+    find_faces(tmp_path / "mine", detector)  # face crops
+    assert detector.asked == 5
 
 
 def test_another_detector_looks_anew_and_is_the_one_that_counts(whole):

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mien.cli.detector import DetectorName, LazyDetector
 from mien.cli.train import Data, need_torch, settings_of
 
 
@@ -36,6 +37,7 @@ def sweep(
         str | None,
         typer.Option(help="Measure each cell on this split too: to report, not to choose by.", metavar="NAME"),
     ] = None,
+    detector: DetectorName = "auto",
     data: Data = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -43,6 +45,7 @@ def sweep(
     """Train a recipe for every combination of a grid's values. The same command again does what is left."""
     need_torch("a sweep")
     from mien.core.schema import to_mapping
+    from mien.data.load import find_faces
     from mien.training.recipe import Recipe
     from mien.training.sweep import read_grid
     from mien.training.sweep import sweep as run
@@ -52,6 +55,8 @@ def sweep(
     chosen = Recipe.read(recipe)
     if change:
         chosen = chosen.override(settings_of(change))
+    for dataset in values.get("data.dataset", [chosen.data.dataset]):
+        find_faces(dataset, LazyDetector(detector), root=data)
     folder = out or Path("sweeps") / chosen.name
     try:
         result = run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -62,12 +62,35 @@ def load_dataset(
         DatasetError: unknown name, nothing at the path, another layout, a damaged or altered file, unreadable
             pictures, or whole pictures whose faces have not been found.
     """
-    build: Callable[[], Dataset]
-    files: Sequence[Path]
+    found = _listed(name_or_path, root, counts)
+    if isinstance(found, Path):
+        return _csv(found, spec, counts, cache)
+    index, layout = found
+    build = partial(index.read, spec)
+    if index.whole:
+        faces = faces_of(index, detector, folder=cache)
+        build, layout = partial(_cut, index, spec, faces), f"{layout}-{faces.identity[:16]}"
+    return cached(build, source=index.origin, files=index.sources, spec=spec, layout=layout, folder=cache)
+
+
+def find_faces(
+    name_or_path: str | Path, detector: Finder, *, root: Path | None = None, cache: Path | None = None
+) -> None:
+    """Look for the faces of a dataset of whole pictures, so that later loads need no detector; others are left alone.
+
+    Raises:
+        DatasetError: unknown name, nothing at the path, or another layout.
+    """
+    found = _listed(name_or_path, root, "any")
+    if not isinstance(found, Path) and found[0].whole:
+        faces_of(found[0], detector, folder=cache)
+
+
+def _listed(name_or_path: str | Path, root: Path | None, counts: fer2013.Counts) -> tuple[PictureIndex, str] | Path:
+    """The pictures of a dataset and the name of its layout, or the CSV file that holds the pixels themselves."""
     named = isinstance(name_or_path, str) and name_or_path in NAMES
     if named and name_or_path in LAYOUTS:
-        index = LAYOUTS[str(name_or_path)].named(root or data_folder())
-        return _pictures(index, str(name_or_path), spec, detector, cache)
+        return LAYOUTS[str(name_or_path)].named(root or data_folder()), str(name_or_path)
     source = _named(str(name_or_path), root) if named else Path(name_or_path).expanduser()
     if (source / _PICTURES).is_file():
         source /= _PICTURES
@@ -75,37 +98,29 @@ def load_dataset(
         for layout in LAYOUTS.values():
             found = layout.index(source, whole=False)
             if found is not None:
-                return _pictures(found, layout.name, spec, detector, cache)
+                return found, layout.name
         index = index_folder(source, others=[layout.looks_like for layout in LAYOUTS.values()])
         if named or fer2013.is_fer2013(index):
-            return _pictures(fer2013.as_fer2013(index, counts=counts), "fer2013-folder", spec, detector, cache)
-        return _pictures(index, "folder", spec, detector, cache)
+            return fer2013.as_fer2013(index, counts=counts), "fer2013-folder"
+        return index, "folder"
     if not source.is_file():
         raise DatasetError(
             f"there is no dataset '{name_or_path}' and nothing at such a path: {nearest(str(name_or_path), NAMES)}, "
             "or the path of a CSV file or an image folder"
         )
-    header = _header(source)
-    if "image name" in header:
+    if _header(source) & {"image name", "emotion", "pixels"}:
+        return source
+    return index_manifest(source), "manifest"
+
+
+def _csv(source: Path, spec: InputSpec, counts: fer2013.Counts, cache: Path | None) -> Dataset:
+    build: Callable[[], Dataset] = partial(fer2013.read_csv, source, spec, counts=counts)
+    files, layout = [source], f"fer2013-{counts}"
+    if "image name" in _header(source):
         pictures = source.with_name(_PICTURES)
         build = partial(ferplus.read_csv, source, pictures, spec, counts=counts)
-        files, layout_name = (source, pictures), f"ferplus-{counts}"
-    elif header & {"emotion", "pixels"}:
-        build = partial(fer2013.read_csv, source, spec, counts=counts)
-        files, layout_name = (source,), f"fer2013-{counts}"
-    else:
-        return _pictures(index_manifest(source), "manifest", spec, detector, cache)
-    return cached(build, source=source, files=files, spec=spec, layout=layout_name, folder=cache)
-
-
-def _pictures(
-    index: PictureIndex, layout: str, spec: InputSpec, detector: Finder | None, cache: Path | None
-) -> Dataset:
-    build = partial(index.read, spec)
-    if index.whole:
-        found = faces_of(index, detector, folder=cache)
-        build, layout = partial(_cut, index, spec, found), f"{layout}-{found.identity[:16]}"
-    return cached(build, source=index.origin, files=index.sources, spec=spec, layout=layout, folder=cache)
+        files, layout = [source, pictures], f"ferplus-{counts}"
+    return cached(build, source=source, files=files, spec=spec, layout=layout, folder=cache)
 
 
 def _cut(index: PictureIndex, spec: InputSpec, found: FoundFaces) -> Dataset:
