@@ -130,6 +130,20 @@ def test_one_who_joins_waits_and_does_not_stop_the_others() -> None:
     assert reports[-1].shares != reports[0].shares
 
 
+def test_who_leaves_while_the_room_pauses_takes_along_what_is_not_shown() -> None:
+    hall = Hall()
+    tokens = hall.join(*[NEUTRAL] * 6)
+    hall.windows(1)
+    hall.join(NEGATIVE)
+    while not hall.room._drafts or hall.room._circle:
+        hall.windows(1)
+    pending, shown = hall.room._drafts[0], len(hall.reports)
+    hall.leave(tokens[0])
+    hall.windows(4)
+    assert len(hall.reports) == shown
+    assert hall.windows(12)[shown].start > pending.end * WINDOW
+
+
 def test_five_who_join_together_are_counted_at_once() -> None:
     hall = Hall()
     hall.join(*[NEUTRAL] * 5)
