@@ -41,9 +41,8 @@ SCHEMA = 1
 """Version of what is spoken here; it grows when a key changes its meaning or goes."""
 
 LARGEST_BODY = 1024
-GUESSES = 10
-GUESSES_IN_ALL = 60
-"""Wrong codes a minute, from one address and from all."""
+GUESSES, GUESSES_IN_ALL = 10, 1000
+"""Wrong codes a minute, from one address and from all; there are 10^12 codes."""
 
 
 class RoomHost:
@@ -53,8 +52,7 @@ class RoomHost:
         self.room = room
         self._clock = clock
         self._lock = threading.Lock()
-        self._guesses: dict[str, deque[float]] = {}
-        self._all: deque[float] = deque()
+        self._guesses: deque[tuple[float, str]] = deque()
 
     def view(self) -> View:
         """What whoever opened it sees now."""
@@ -70,20 +68,16 @@ class RoomHost:
         """Refuse a wrong code, and all codes of an address that guessed too often."""
         with self._lock:
             now = self._clock()
-            mine = self._guesses.setdefault(address, deque())
-            for tries in (mine, self._all):
-                while tries and now - tries[0] > 60:
-                    tries.popleft()
-            if len(mine) >= GUESSES or len(self._all) >= GUESSES_IN_ALL:
+            while self._guesses and now - self._guesses[0][0] > 60:
+                self._guesses.popleft()
+            mine = sum(guesser == address for _, guesser in self._guesses)
+            if mine >= GUESSES or len(self._guesses) >= GUESSES_IN_ALL:
                 raise _TooManyError("too many wrong codes: wait a minute")
             try:
                 self.room.check_code(code)
             except RoomError:
-                mine.append(now)
-                self._all.append(now)
+                self._guesses.append((now, address))
                 raise
-            finally:
-                self._guesses = {key: tries for key, tries in self._guesses.items() if tries}
 
     def join(self, code: str, terms_version: int) -> str:
         """See :meth:`mien.app.rooms.Room.join`; so are the other three."""
