@@ -15,11 +15,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import network_tables
 from mien.evaluation import ledger
 from mien.evaluation.report import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "docs/measuring.md", "docs/benchmarks.md", "docs/preprocessing.md")
+DOCUMENTS = ("README.md", "docs/measuring.md", "docs/benchmarks.md", "docs/preprocessing.md", "docs/networks.md")
 LEDGER = Path("results/private_test.jsonl")
 RESULTS = Path("benchmarks/results")
 
@@ -187,6 +188,8 @@ GENERATORS: dict[str, Callable[[Path], str]] = {
     "cold": cold_table,
     "folder": folder_table,
     "framing": framing_table,
+    "networks": lambda root: _table(*network_tables.networks(root)),
+    "face_networks": lambda root: _table(*network_tables.face_networks(root)),
 }
 """What can stand in a document, by name."""
 

@@ -79,4 +79,7 @@ def test_networks_are_listed(mien):
     rows = {row["name"]: row for row in json.loads(out)}
     assert rows["resezap"]["trained"] + rows["resezap"]["running"] == 54_480
     assert rows["resezap"]["multiplications"] == 16_909_540
+    assert rows["resezap"]["bytes"] == 217_920
+    assert rows["vgg16"]["planes"] == 3
+    assert all(row["paper"] and row["multiplications"] > 0 for row in rows.values())
     assert "resezap" in mien("networks")[1]

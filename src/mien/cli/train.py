@@ -79,29 +79,20 @@ def networks(
     from rich.console import Console
     from rich.table import Table
 
-    from mien.models.registry import count_multiplications, networks
+    from mien.models.registry import measured, networks
 
-    rows = [
-        {
-            "name": record.name,
-            "trained": record.trained,
-            "running": record.running,
-            "multiplications": count_multiplications(record.build(), record.input),
-            "input": list(record.input.shape),
-            "summary": record.summary,
-            "paper": record.paper,
-        }
-        for record in networks().values()
-    ]
+    rows = [measured(record) for record in networks().values()]
     if as_json:
-        print(json.dumps(rows, indent=1))
+        print(json.dumps([row.to_dict() for row in rows], indent=1))
         return
-    table = Table("network", "trained", "running", "multiplications", "summary")
+    table = Table("network", "paper")
+    for head in ("input", "trained", "running", "multiplications", "MB"):
+        table.add_column(head, justify="right")
     for row in rows:
-        table.add_row(
-            str(row["name"]), *(f"{row[k]:,}" for k in ("trained", "running", "multiplications")), str(row["summary"])
-        )
+        table.add_row(*row.cells())
     Console().print(table)
+    if any(row.multiplications is None for row in rows):
+        print("backbones are counted, and can be trained, with: pip install 'mien[backbones]'")
 
 
 def settings_of(change: list[str] | None) -> dict[str, Any]:

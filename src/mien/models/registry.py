@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
 import torch
 from torch import nn
 
-from mien.core.errors import ConfigError, UnknownModelError, nearest
+from mien.core.errors import ConfigError, MissingExtraError, ModelError, UnknownModelError, nearest
 from mien.core.preprocess import InputSpec
 
 FER2013_INPUT = InputSpec(mean=(129.47,), std=(65.03,))
 """48 x 48 grey, normalised by the mean and deviation of FER2013's Training rows (129.474, 65.027)."""
 
-_FAMILIES = ("resezap", "deepface_emotion", "mini_xception", "stacks", "tiny", "backbones")
+ENTRY_POINTS = "mien.networks"
+"""Group of entry points by which other packages bring networks: the network's name, and a module or anything in it
+whose import registers a network of that name with :func:`register`."""
+
+_FAMILIES = ("resezap", "deepface_emotion", "mini_xception", "stacks", "tiny", "small", "backbones")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,14 @@ def register(
 
 
 def networks() -> dict[str, Network]:
-    """All registered networks by name, in alphabetical order."""
-    for family in _FAMILIES:
-        import_module(f"mien.models.{family}")
+    """All registered networks by name, in alphabetical order: mien's own and those that other packages bring.
+
+    Raises:
+        ModelError: a network of another package cannot be loaded.
+    """
+    _load_families()
+    for point in entry_points(group=ENTRY_POINTS):
+        _bring(point)
     return dict(sorted(_networks.items()))
 
 
@@ -78,11 +88,31 @@ def network(name: str) -> Network:
 
     Raises:
         UnknownModelError: there is none of that name; the message holds the nearest.
+        ModelError: another package brings it, and it cannot be loaded.
     """
-    known = networks()
-    if name not in known:
-        raise UnknownModelError(f"unknown network '{name}': {nearest(name, known)}")
-    return known[name]
+    _load_families()
+    brought = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name in brought:
+        _bring(brought[name])
+    if name not in _networks:
+        raise UnknownModelError(f"unknown network '{name}': {nearest(name, sorted({*_networks, *brought}))}")
+    return _networks[name]
+
+
+def _load_families() -> None:
+    for family in _FAMILIES:
+        import_module(f"mien.models.{family}")
+
+
+def _bring(point: EntryPoint) -> None:
+    if point.name in _networks:
+        return
+    try:
+        point.load()
+    except Exception as error:  # it is another package's code, and fails in its own ways
+        raise ModelError(f"the network '{point.name}' of {point.value} cannot be loaded: {error}") from error
+    if point.name not in _networks:
+        raise ModelError(f"{point.value} was to bring the network '{point.name}' and registers none of that name")
 
 
 def build(name: str, classes: int = 7, **options: object) -> nn.Module:
@@ -132,3 +162,57 @@ def count_multiplications(model: nn.Module, spec: InputSpec) -> int:
         for hook in hooks:
             hook.remove()
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What can be said of a network at its own input.
+
+    Attributes:
+        network: its record.
+        multiplications: of its convolutions for one crop, see :func:`count_multiplications`; None where torchvision
+            is missing.
+        bytes: of its values as float32.
+    """
+
+    network: Network
+    multiplications: int | None
+    bytes: int
+
+    def cells(self) -> tuple[str, ...]:
+        """Name, paper, input, trained and running values, multiplications and megabytes, for a person."""
+        record = self.network
+        return (
+            record.name,
+            record.paper,
+            " x ".join(map(str, record.input.shape)),
+            f"{record.trained:,}",
+            f"{record.running:,}",
+            "–" if self.multiplications is None else f"{self.multiplications:,}",
+            f"{self.bytes / 1e6:.2f}",
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """The same for a program, with the summary."""
+        record = self.network
+        return {
+            "name": record.name,
+            "summary": record.summary,
+            "paper": record.paper,
+            "input": list(record.input.shape),
+            "planes": record.input.planes,
+            "trained": record.trained,
+            "running": record.running,
+            "bytes": self.bytes,
+            "multiplications": self.multiplications,
+        }
+
+
+def measured(record: Network) -> Measured:
+    """Count a network's multiplications on the meta device, without computing one."""
+    try:
+        with torch.device("meta"):
+            multiplications = count_multiplications(record.build(), record.input)
+    except MissingExtraError:
+        multiplications = None
+    return Measured(record, multiplications, 4 * (record.trained + record.running))
