@@ -9,10 +9,10 @@ from explain.networks import SMALL, small
 from mien.core.errors import DatasetError, LabelError, ModelError
 from mien.core.expression import FER2013
 from mien.data.base import Dataset, text_column
+from mien.evaluation.regions import BANDS, cover
 from mien.explain import average as module
 from mien.explain.average import Condition, average, paper_conditions
 from mien.explain.gradcam import GradCAM
-from mien.explain.regions import BANDS, cover
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import SIX
 from mien.core.preprocess import TEMPLATE
 from mien.core.schema import to_mapping
+from mien.evaluation.regions import BANDS, REGIONS, cover, region
 from mien.explain import occlusion_report
 from mien.explain.occlusion import measure
-from mien.explain.regions import BANDS, REGIONS, cover, region
 
 
 def test_covers_are_measured_against_the_open_face():

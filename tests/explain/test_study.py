@@ -14,9 +14,9 @@ import pytest
 from explain.fakes import BrightMouth, faces
 from mien.core.errors import ConfigError, DatasetError, LabelError, TrainingError
 from mien.core.expression import FER2013, THREE, Expression
+from mien.evaluation.regions import BANDS, cover
 from mien.explain import study_report
 from mien.explain.occlusion import OPEN, score
-from mien.explain.regions import BANDS, cover
 from mien.explain.study import (
     ALL,
     CONDITIONS,

@@ -71,8 +71,8 @@ def measure(
 ) -> None:
     """Test a model with parts of the face covered: accuracy, and the recall that each expression loses."""
     from mien.core.schema import to_mapping
+    from mien.evaluation.regions import REGIONS, region
     from mien.explain import occlusion
-    from mien.explain.regions import REGIONS, region
 
     regions = [region(name) for name in names] if names else list(REGIONS.values())
     predictor = open_predictor(model)

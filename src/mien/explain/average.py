@@ -20,8 +20,8 @@ from mien.core.heatmap import enlarge
 from mien.core.predictor import Predictor
 from mien.core.preprocess import Image
 from mien.data.base import Dataset
+from mien.evaluation.regions import BANDS, Fill, Region, cover
 from mien.explain.figure import Drawing, maps_panel, mark_landmarks, outline
-from mien.explain.regions import BANDS, Fill, Region, cover
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,7 +21,7 @@ from mien.data.base import Dataset
 from mien.evaluation.compare import paired_bootstrap
 from mien.evaluation.metrics import accuracy_interval
 from mien.evaluation.protocol import predict
-from mien.explain.regions import FILLS, Fill, Region, cover
+from mien.evaluation.regions import FILLS, Fill, Region, cover
 
 OPEN = "none"
 """Name of the condition in which nothing is covered."""

@@ -23,8 +23,8 @@ from mien.core.schema import from_mapping, to_mapping
 from mien.data.base import Dataset, text_column
 from mien.data.leaks import leaked_rows
 from mien.data.splits import held_out
+from mien.evaluation.regions import BANDS, FILLS, REGIONS, Fill, Region, cover
 from mien.explain.occlusion import OPEN, Covered, score
-from mien.explain.regions import BANDS, FILLS, REGIONS, Fill, Region, cover
 
 CONDITIONS = (OPEN, *BANDS)
 """What faces are trained and tested under: the open face and the paper's three bands."""

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from mien.core.errors import ConfigError
+from mien.evaluation.regions import BANDS, FILLS, Fill
 from mien.explain.figure import BLUE, DIVERGING, GREEN, GREY, ORANGE, WIDTH, Drawing, canvas, style
 from mien.explain.occlusion import OPEN, Covered
 from mien.explain.page import Table, page, points, spread
-from mien.explain.regions import BANDS, FILLS, Fill
 from mien.explain.study import ALL, CONDITIONS, TRAINED, Arm, Study, further_regions
 
 SERIES = (("own", "the same cover", BLUE, "o"), (OPEN, "open faces", ORANGE, "s"), (ALL, "all four", GREEN, "^"))
@@ -49,7 +49,7 @@ def describe(study: Study) -> list[str]:
         f"{p.band_rows['eyes']} (eyes), {p.band_rows['nose']} (nose), {p.band_rows['mouth']} (mouth) of 48, the noise "
         "fresh for each face."
     )
-    return [first, *(f"{arm.name}: {arm.summary}. Seed {arm.seed}, {arm.device}." for arm in study.arms)]
+    return [first, *(_describe(arm) for arm in study.arms)]
 
 
 def tables(study: Study) -> list[Table]:
@@ -60,6 +60,16 @@ def tables(study: Study) -> list[Table]:
         if any(test.scores.region == region.name for region in further_regions() for test in arm.tests):
             parts.append(regions_table(arm))
     return parts
+
+
+def markdown(study: Study) -> str:
+    """Protocol and tables in Markdown, and with what they were made."""
+    parts = describe(study)
+    for table in tables(study):
+        parts += [f"**{table.caption}**", table.markdown]
+    versions = ", ".join(f"{name} {version}" for name, version in study.versions.items())
+    parts.append(f"{study.time[:10]}; {versions}.")
+    return "\n\n".join(parts)
 
 
 def own_table(study: Study) -> Table:
@@ -188,6 +198,16 @@ def recall_figure(study: Study) -> Drawing:
         figure,
         f"Recall that each of {', '.join(labels)} loses under noise over eyes, nose and mouth, by what the network was "
         f"trained under; the most is {worst}",
+    )
+
+
+def _describe(arm: Arm) -> str:
+    kept = ", ".join(f"{one.condition} {one.kept} of {one.epochs}" for one in arm.networks)
+    side = f"{arm.input_size} x {arm.input_size} pixels"
+    commit = f", mien {arm.commit[:7]}" if arm.commit else ""
+    return (
+        f"{arm.name}: {arm.summary}; {arm.trained_values:,} of {arm.values:,} values trained, pictures of {side}. "
+        f"Epochs kept: {kept}. Seed {arm.seed}, {arm.device}{commit}."
     )
 
 

@@ -17,8 +17,8 @@ from mien.core.preprocess import Image
 from mien.data.base import Dataset
 from mien.data.leaks import leaked_rows
 from mien.data.load import load_dataset
+from mien.evaluation.regions import Fill, Region, cover
 from mien.explain.occlusion import covered_logits
-from mien.explain.regions import Fill, Region, cover
 from mien.explain.study import (
     TRAINED,
     Arm,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mien.data.fer2013 import Counts
 from mien.data.load import load_dataset
+from mien.evaluation.regions import BANDS
 from mien.evaluation.result import ClassResult
 from mien.explain.occlusion import OPEN
-from mien.explain.regions import BANDS
 from mien.explain.study import Arm, Protocol, describe, keep_protocol, pooled
 from mien.explain.study_runs import network_arm
 from mien.studies.cell import Cell

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mien.core.errors import ConfigError
 from mien.core.face import Box, Face
 from mien.core.preprocess import TEMPLATE, InputSpec, crop_face
-from mien.explain.regions import BANDS, REGIONS, Region, band, cover, region
+from mien.evaluation.regions import BANDS, REGIONS, Region, band, cover, region
 
 
 def crops(n=3, shape=(48, 48), seed=0):
