@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.made import Clock, agreed, dark, second
-from mien.app.advice import DAY_MINUTES, Sample, Silence, Suggestion, evaluate, judge, load, person_samples
+from mien.app.advice import DAY_MINUTES, Sample, Silence, Suggestion, evaluate, judge, load, own_rules, person_samples
 from mien.app.recordings import days
 from mien.app.records import Feedback
 from mien.app.rules import LEAST_DAYS, LEAST_MINUTES, LEAST_REPORTS, Rule, bundled, parse_rules
@@ -272,6 +272,18 @@ def test_a_persons_own_file_adds_and_replaces(tmp_path: Path) -> None:
     assert rules.help[-1].name == "Aunt"
     assert rules.disclaimer == bundled().disclaimer
     assert load() == bundled()
+
+
+def test_a_file_of_own_rules_in_the_data_folder_counts_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
+    assert load() == bundled()
+    own_rules().write_text(rules_text())
+    assert load().rules[-1].id == "mine"
+    own_rules().write_text("nonsense")
+    with pytest.raises(ConfigError, match=r"advice\.yaml: expected keys with values"):
+        load()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 ::
 
-    rules = load()                                          # mien's own; load(Path("mine.yaml")) adds a person's
+    rules = load()                                          # mien's, and the person's own file where there is one
     found = evaluate(rules, person_samples(days(store, since=…)), store.feedback, now=time.time())
     for suggestion in found:
         suggestion.rule.title, suggestion.why_shown, suggestion.rule.source.cite, suggestion.rating
@@ -25,6 +25,7 @@ from mien.app.recordings import Day
 from mien.app.records import Feedback
 from mien.app.rules import Condition, Rule, Rules, bundled, read_rules
 from mien.core.expression import Expression, Polarity
+from mien.core.places import models_folder
 from mien.runtime.recording import UNCERTAIN, UNMEASURABLE
 
 DAY_MINUTES = 5.0
@@ -139,13 +140,22 @@ class Silence:
     words: str
 
 
-def load(extra: Path | None = None) -> Rules:
-    """The rules: mien's own, and those of a file, which replace mien's of the same id.
+def own_rules() -> Path:
+    """Where a person's own rules are looked for: ``$MIEN_HOME/advice.yaml``, or in the user's data folder."""
+    return models_folder().parent / "advice.yaml"
+
+
+def load(own: Path | None = None) -> Rules:
+    """The rules: mien's, and a person's own, which replace mien's of the same id.
+
+    Args:
+        own: file of the person's own rules; None for :func:`own_rules`, which need not be there.
 
     Raises:
         ConfigError: the file cannot be read, or a key in it is wrong; the message names it.
     """
-    return bundled() if extra is None else bundled().joined(read_rules(extra))
+    place = own or own_rules()
+    return bundled() if own is None and not place.exists() else bundled().joined(read_rules(place))
 
 
 def evaluate(
