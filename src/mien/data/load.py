@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from mien.core.errors import DatasetError, nearest
@@ -19,6 +20,10 @@ from mien.data.folder import index_folder
 from mien.data.pictures import PictureIndex
 from mien.data.posed import JAFFE, KDEF, RAFD
 from mien.data.sequences import CK48, CKPLUS, MUG
+
+ENTRY_POINTS = "mien.datasets"
+"""Group of entry points by which other packages bring datasets: the dataset's name, and a callable that takes the
+folder of named datasets and returns a :class:`~mien.data.pictures.PictureIndex`."""
 
 LAYOUTS = {layout.name: layout for layout in (CKPLUS, CK48, JAFFE, KDEF, RAFD, MUG)}
 """Published datasets that are folders of pictures; FER2013 and FER+ are read by modules of their own."""
@@ -41,10 +46,11 @@ def load_dataset(
     """Load a dataset, cropped to ``spec``.
 
     Args:
-        name_or_path: one of :data:`NAMES`; or the path of ``fer2013.csv``, of ``fer2013new.csv`` beside it, of a CSV
-            manifest, of FER2013's image folders, of a folder in the layout of one of :data:`LAYOUTS`, or of a folder
-            ``class/*.png`` or ``split/class/*.png``. A folder of that very name is meant by ``Path("fer2013")`` or
-            ``"./fer2013"``. A name means the whole dataset as published; a path may hold a part of it, FER2013 aside.
+        name_or_path: one of :data:`NAMES`, or what another package brings (:data:`ENTRY_POINTS`); or the path of
+            ``fer2013.csv``, of ``fer2013new.csv`` beside it, of a CSV manifest, of FER2013's image folders, of a folder
+            in the layout of one of :data:`LAYOUTS`, or of a folder ``class/*.png`` or ``split/class/*.png``. A folder
+            of that very name is meant by ``Path("fer2013")`` or ``"./fer2013"``. A name means the whole dataset as
+            published; a path may hold a part of it, FER2013 aside.
         spec: what every picture is cropped to.
         root: where named datasets lie, as ``fer2013/fer2013.csv`` or ``fer2013.csv``, ``jaffe/`` and so on; if None,
             ``MIEN_DATA``, else ``mien/data`` in the platform's folder for users' data.
@@ -104,13 +110,29 @@ def _listed(name_or_path: str | Path, root: Path | None, counts: fer2013.Counts)
             return fer2013.as_fer2013(index, counts=counts), "fer2013-folder"
         return index, "folder"
     if not source.is_file():
-        raise DatasetError(
-            f"there is no dataset '{name_or_path}' and nothing at such a path: {nearest(str(name_or_path), NAMES)}, "
-            "or the path of a CSV file or an image folder"
-        )
+        return _brought(str(name_or_path), root)
     if _header(source) & {"image name", "emotion", "pixels"}:
         return source
     return index_manifest(source), "manifest"
+
+
+def _brought(name: str, root: Path | None) -> tuple[PictureIndex, str]:
+    """The pictures of a dataset that another package brings."""
+    points = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name not in points:
+        raise DatasetError(
+            f"there is no dataset '{name}' and nothing at such a path: {nearest(name, [*NAMES, *points])}, or the path "
+            "of a CSV file or an image folder"
+        )
+    try:
+        index = points[name].load()(root or data_folder())
+    except DatasetError:
+        raise
+    except Exception as error:  # it is another package's code, and fails in its own ways
+        raise DatasetError(f"the dataset '{name}' of {points[name].value} cannot be listed: {error}") from error
+    if not isinstance(index, PictureIndex):
+        raise DatasetError(f"the dataset '{name}' of {points[name].value} is listed as no PictureIndex: {index!r:.80}")
+    return index, name
 
 
 def _csv(source: Path, spec: InputSpec, counts: fer2013.Counts, cache: Path | None) -> Dataset:
