@@ -367,3 +367,9 @@ def test_a_file_that_is_not_there_or_no_text_is_said(tmp_path: Path) -> None:
 
 def test_a_day_counts_from_five_minutes_on() -> None:
     assert DAY_MINUTES == LEAST_MINUTES == 5.0
+
+
+def test_the_documents_example_is_one() -> None:
+    text = (ROOT / "docs" / "advice.md").read_text()
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    assert parse_rules(example, "docs/advice.md").rules[0].id == "tea"

@@ -103,3 +103,11 @@ def test_what_cannot_be_exported_is_said(store: Store, monkeypatch: pytest.Monke
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"mien\[report\]"):
         export(store, 1, "parquet")
+
+
+def test_the_document_names_every_column() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "app-data.md").read_text()
+    for name in COLUMNS:
+        prefix, _, word = name.partition("_")
+        spanned = prefix in ("probability", "held") and f"`{prefix}_angry` … `{prefix}_contempt`" in text
+        assert f"`{name}`" in text or (spanned and word in tuple(Expression))

@@ -1,4 +1,5 @@
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +94,23 @@ def test_a_decision_cannot_be_changed() -> None:
     decision: Decision = decide("education")
     with pytest.raises(AttributeError):
         decision.features = ALL  # type: ignore[misc]
+
+
+def test_the_document_tells_the_same() -> None:
+    lines = (Path(__file__).parents[2] / "docs" / "law.md").read_text().splitlines()
+    rows = {cells[1].strip(): cells[2:4] for line in lines if len(cells := line.split("|")) == 5}
+    names = {
+        Purpose.SELF_REFLECTION: "self-reflection",
+        Purpose.RESEARCH: "research with consent",
+        Purpose.AUDIENCE_TEST: "audience or product test",
+        Purpose.CLINICAL_SAFETY: "clinical or safety",
+        Purpose.WORKPLACE: "workplace",
+        Purpose.EDUCATION: "education",
+    }
+    for purpose, name in names.items():
+        for cell, place in zip(rows[name], (Place.EU, Place.ELSEWHERE), strict=True):
+            words = rows[name][0] if "the same" in cell else cell
+            decision = decide(purpose, place)
+            assert ("**no face**" in words) is not decision.face_analysis
+            assert words.strip().startswith("all") is decision.allows(Feature.ROOM_FACES)
+            assert ("taps" in words or "all" in words) is decision.allows(Feature.ROOM_TAPS)

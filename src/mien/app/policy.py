@@ -137,7 +137,7 @@ HIGH_RISK = Source(
 TRANSPARENCY = Source(
     "AI Act, Art. 50(3)",
     "Whoever deploys an emotion recognition system tells the people exposed to it that it operates, and handles their "
-    "data as the GDPR demands.",
+    "data as the GDPR demands; it applies since 2 August 2026 (Art. 113).",
     _AI_ACT,
 )
 PERSONAL_USE = Source(
