@@ -1,5 +1,6 @@
 """Learning from other runs and from the crowd: the losses are the papers', the targets are exact, runs resume."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -266,3 +267,22 @@ def test_votes_are_named_as_extra_labels(recipe, tmp_path, monkeypatch, face_fol
     train(replace(recipe, epochs=1, votes=0.5), tmp_path / "run")
     manifest = export_run(tmp_path / "run", tmp_path / "model")
     assert "extra labels: crowd votes of FER+ are 50% of the targets" in manifest.trained_on
+
+
+@pytest.mark.real_data
+def test_the_real_votes_fall_on_the_rows_that_ferplus_kept():
+    root = os.environ.get("MIEN_DATA")
+    if root is None or not (path(root) / "fer2013" / "fer2013new.csv").is_file():
+        pytest.skip("MIEN_DATA names no folder with fer2013/fer2013new.csv")
+    spec = InputSpec()
+    faces = load_dataset("fer2013", spec, root=path(root))
+    crowd = load_dataset("ferplus", spec, root=path(root))
+    joined = rows.with_votes(faces, spec, path(root))
+    certain = np.eye(7, dtype=np.float32)[faces.indices]
+    differs = (joined.votes != certain).any(1)
+    assert len(crowd) == 25_060 + 3_199 + 3_153
+    assert set(faces.rows[differs]) <= set(crowd.rows)
+    place = {row: index for index, row in enumerate(faces.rows.tolist())}
+    here = [place[row] for row in crowd.relabel(FER2013).rows.tolist()]
+    assert np.array_equal(joined.votes[here], crowd.relabel(FER2013).votes)
+    np.testing.assert_allclose(joined.votes.sum(1), 1, atol=1e-5)

@@ -88,6 +88,9 @@ FERPLUS: Labels = tuple(Expression)
 SIX: Labels = tuple(e for e in FER2013 if e is not Expression.NEUTRAL)
 """The six basic expressions, without neutral (JAFFE as paper 003 uses it)."""
 
+WITHOUT_DISGUST: Labels = tuple(e for e in FER2013 if e is not Expression.DISGUST)
+"""The six of reference [12] of paper 000."""
+
 THREE: Labels = (Expression.ANGRY, Expression.HAPPY, Expression.NEUTRAL)
 """The three of paper 004's occlusion study."""
 
@@ -105,7 +108,13 @@ FERPLUS_COLUMNS = (
 )
 """The ten vote columns of ``fer2013new.csv`` in file order; the last two are no expression."""
 
-LABEL_SETS: dict[str, Labels] = {"fer2013": FER2013, "ferplus": FERPLUS, "six": SIX, "three": THREE}
+LABEL_SETS: dict[str, Labels] = {
+    "fer2013": FER2013,
+    "ferplus": FERPLUS,
+    "six": SIX,
+    "without-disgust": WITHOUT_DISGUST,
+    "three": THREE,
+}
 
 
 def check_labels(labels: Sequence[str], where: str) -> Labels:

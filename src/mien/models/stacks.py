@@ -103,7 +103,7 @@ def custom_cnn(classes: int = 7, *, dropout: float = 0.25) -> nn.Module:
 def fathallah(classes: int = 7, *, dropout: float = 0.5) -> nn.Module:
     """Reference [12] of paper 000: 165 x 165 RGB, four convolutions, three max-pools, two dense layers.
 
-    Built for six expressions without disgust there (``data.labels``). Paper 000 gives the input and the number of
+    There it tells six expressions apart (``data.labels: without-disgust``). Paper 000 gives the input and the number of
     layers; widths 32, 64, 128, 128, 3 x 3 'valid' kernels and the dense 256 are ours. Sides 163, 81, 79, 39, 37, 18,
     16. Convolutions 896 + 18,496 + 73,856 + 147,584 = 240,832; dense 16 * 16 * 128 * 256 + 256 = 8,388,864 and
     256 * 7 + 7 = 1,799: 8,631,495.

@@ -22,7 +22,8 @@ class DataConfig:
         dataset: a dataset's name (:data:`mien.data.load.NAMES`), or a path to a folder or CSV.
         train: split that fits the weights.
         validation: split that chooses epochs; never one that is reported.
-        labels: name of a label set (``fer2013``, ``ferplus``, ``six``, ``three``), or None for the dataset's own.
+        labels: name of a label set (``fer2013``, ``ferplus``, ``six``, ``without-disgust``, ``three``), or None for the
+            dataset's own.
         limit: use only this many training rows, evenly spread; for quick tries.
         folds: makes the splits ``train``, ``validation`` and ``test`` anew, see :class:`mien.data.folds.Folds`.
     """
@@ -30,7 +31,7 @@ class DataConfig:
     dataset: str = "fer2013"
     train: str = "train"
     validation: str = "public"
-    labels: Literal["fer2013", "ferplus", "six", "three"] | None = None
+    labels: Literal["fer2013", "ferplus", "six", "without-disgust", "three"] | None = None
     limit: int | None = None
     folds: Folds | None = None
 
