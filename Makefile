@@ -55,8 +55,11 @@ bench: install
 tables: install
 	$(BIN)/python benchmarks/tables.py
 
-docs-images: demo
+docs-images: demo install
 	cp .demo/portrait-mien.jpg docs/images/portrait.jpg
+	$(BIN)/python examples/covers.py docs/images/regions.png
+	$(BIN)/mien features tiny .demo/portrait.png --layer 2 --layer 8 --layer 15 --layer 21 --maps 8 --out .demo/features
+	cp .demo/features/features.png docs/images/features.png
 
 clean:
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

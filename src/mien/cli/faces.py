@@ -58,7 +58,8 @@ def features(
             kernels += maps.filters(network, names=names, shown=shown)
         except ModelError:  # a pool or an activation has maps, but no filters
             continue
-    features_report.maps_table(found).print()
+    for one in found:
+        print(one.words)
     for path in features_report.write(network.name, face, found, kernels, out):
         print(f"wrote {path}")
 
