@@ -83,3 +83,13 @@ def test_networks_are_listed(mien):
     assert rows["vgg16"]["planes"] == 3
     assert all(row["paper"] and row["multiplications"] > 0 for row in rows.values())
     assert "resezap" in mien("networks")[1]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [("--strategy", "dpp", "did you mean 'ddp'?"), ("--devices", "many", "expected a number or auto")],
+)
+def test_impossible_workers_are_named(mien, recipe, option, value, message):
+    code, _, err = mien("train", recipe, option, value)
+    assert code == 1
+    assert message in err

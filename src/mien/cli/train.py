@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
+from mien.cli.detector import DetectorName, LazyDetector
 from mien.core.errors import ConfigError, MissingExtraError
 
 Data = Annotated[
@@ -30,25 +31,39 @@ def train(
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, such as optimiser.rate=0.01.")
     ] = None,
+    detector: DetectorName = "auto",
     data: Data = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads, of each worker.")] = None,
+    devices: Annotated[
+        str, typer.Option(help="Accelerators (or CPU processes) that share each batch: a number, or auto.", metavar="N")
+    ] = "1",
+    nodes: Annotated[int, typer.Option(min=1, help="Machines that share each batch, each with so many devices.")] = 1,
+    strategy: Annotated[
+        str, typer.Option(help="How they do, by Lightning's name: auto, ddp ...", metavar="NAME")
+    ] = "auto",
 ) -> None:
     """Train a network by a recipe. The same command again goes on with a run that was interrupted."""
     need_torch("training")
+    from mien.data.load import find_faces
     from mien.training.fit import train as fit
     from mien.training.recipe import Recipe
+    from mien.training.workers import Workers, is_first
 
+    workers = Workers(devices=_devices(devices), nodes=nodes, strategy=strategy)
     chosen = Recipe.read(recipe)
     settings = settings_of(change)
     if seed is not None:
         settings["seed"] = seed
     chosen = chosen.override(settings) if settings else chosen
+    find_faces(chosen.data.dataset, LazyDetector(detector), root=data)
     folder = out or Path("runs") / f"{chosen.name}-{chosen.seed}"
     try:
-        run = fit(chosen, folder, root=data, threads=threads)
+        run = fit(chosen, folder, root=data, threads=threads, workers=workers)
     except KeyboardInterrupt:
         print(f"interrupted: the same command goes on from the last whole epoch in {folder}", file=sys.stderr)
         raise typer.Exit(130) from None
+    if not is_first():
+        return
     best = run.best
     print(
         f"{folder}: kept epoch {best.epoch} of {len(run.history)}, "
@@ -93,6 +108,15 @@ def networks(
     Console().print(table)
     if any(row.multiplications is None for row in rows):
         print("backbones are counted, and can be trained, with: pip install 'mien[backbones]'")
+
+
+def _devices(text: str) -> int | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"--devices {text}: expected a number or auto") from None
 
 
 def settings_of(change: list[str] | None) -> dict[str, Any]:

@@ -41,9 +41,17 @@ from mien.training.run import (
 from mien.training.step import FitModule
 from mien.training.svm import fit_svm
 from mien.training.transfer import features, freeze, head_name, input_of, start
+from mien.training.workers import Workers, is_first
 
 
-def train(recipe: Recipe, folder: Path, *, root: Path | None = None, threads: int | None = None) -> Run:
+def train(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    root: Path | None = None,
+    threads: int | None = None,
+    workers: Workers | None = None,
+) -> Run:
     """Run a recipe in ``folder``, or go on with the unfinished run that is there.
 
     The random state of an epoch follows from the recipe's seed and the epoch's number alone, so a resumed run
@@ -54,6 +62,7 @@ def train(recipe: Recipe, folder: Path, *, root: Path | None = None, threads: in
         folder: where the run's record, weights, checkpoint and curves go.
         root: where datasets lie.
         threads: torch's threads on the CPU; None leaves torch's own choice.
+        workers: who shares the work; None for this process alone.
 
     Raises:
         TrainingError: the folder holds a finished run, or one of another recipe.
@@ -62,10 +71,18 @@ def train(recipe: Recipe, folder: Path, *, root: Path | None = None, threads: in
     """
     _check_folder(recipe, folder)
     fitted, validation = load_splits(recipe, input_of(recipe), root)
-    return fit(recipe, folder, fitted, validation, threads=threads)
+    return fit(recipe, folder, fitted, validation, threads=threads, workers=workers)
 
 
-def fit(recipe: Recipe, folder: Path, fitted: Dataset, validation: Dataset, *, threads: int | None = None) -> Run:
+def fit(
+    recipe: Recipe,
+    folder: Path,
+    fitted: Dataset,
+    validation: Dataset,
+    *,
+    threads: int | None = None,
+    workers: Workers | None = None,
+) -> Run:
     """:func:`train` on rows at hand, such as covered ones: ``fitted`` fits the weights, ``validation`` chooses.
 
     The recipe's ``data`` says where they came from and is not looked at. To go on with an unfinished run, hand in the
@@ -82,7 +99,7 @@ def fit(recipe: Recipe, folder: Path, fitted: Dataset, validation: Dataset, *, t
     spec = input_of(recipe)
     torch.manual_seed(recipe.seed)
     body, loaded = start(recipe, fitted.labels, spec)
-    if before is None and loaded is not None:
+    if before is None and loaded is not None and is_first():
         print(f"{recipe.name}: {loaded.describe()}", file=sys.stderr)
     teachers = None if recipe.distil is None else open_teachers(recipe.distil, fitted.labels, spec)
     identities = () if teachers is None else teachers.identities
@@ -105,8 +122,11 @@ def fit(recipe: Recipe, folder: Path, fitted: Dataset, validation: Dataset, *, t
         weights=loaded,
         teachers=identities,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    record.write(folder)
+    if is_first():
+        folder.mkdir(parents=True, exist_ok=True)
+        record.write(folder)
+        for reason, count in fitted.left_out.items():
+            print(f"{fitted.name}: {count:,} pictures left out: {reason}", file=sys.stderr)
     graph, keeper = Normalised(body, spec), _Keeper(record, folder)
     once, head = None, head_name(body, recipe.transfer)
     if recipe.transfer.computes_once:
@@ -116,8 +136,9 @@ def fit(recipe: Recipe, folder: Path, fitted: Dataset, validation: Dataset, *, t
     else:
         norms = freeze(body, recipe.transfer)
         module = FitModule(recipe, graph, fitted, validation, frozen=norms, features=once, head=head, teachers=teachers)
-        _run_lightning(module, keeper, folder / CHECKPOINT)
-    draw_curves(keeper.record, folder / CURVES)
+        _run_lightning(module, keeper, folder / CHECKPOINT, workers or Workers())
+    if is_first():
+        draw_curves(keeper.record, folder / CURVES)
     return keeper.record
 
 
@@ -133,7 +154,7 @@ class _Keeper(Callback):
         self._started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-        loss, accuracy = module.train_means
+        loss, accuracy = module.train_means()
         epoch = Epoch(
             epoch=trainer.current_epoch + 1,
             rate=trainer.optimizers[0].param_groups[0]["lr"],
@@ -154,14 +175,17 @@ class _Keeper(Callback):
         stale = epoch.epoch - self.record.with_history(history, finished=False).best.epoch
         finished = epoch.epoch == recipe.epochs or (recipe.patience is not None and stale >= recipe.patience)
         self.record = self.record.with_history(history, finished=finished)
-        if self.record.best.epoch == epoch.epoch:
+        if is_first() and self.record.best.epoch == epoch.epoch:
             part = self._folder / f"{WEIGHTS}.part"
             save_file({name: value.contiguous() for name, value in body.state_dict().items()}, part)
             part.replace(self._folder / WEIGHTS)
         if save_checkpoint is not None:
             part = self._folder / f"{CHECKPOINT}.part"
-            save_checkpoint(part)
-            part.replace(self._folder / CHECKPOINT)
+            save_checkpoint(part)  # all workers together; the first one writes
+            if is_first():
+                part.replace(self._folder / CHECKPOINT)
+        if not is_first():
+            return
         self.record.write(self._folder)
         if not sys.stderr.isatty():
             numbers = {key: round(value, 4) for key, value in asdict(epoch).items()}
@@ -179,7 +203,7 @@ def _check_folder(recipe: Recipe, folder: Path) -> Run | None:
     return before if (folder / CHECKPOINT).exists() else None
 
 
-def _run_lightning(module: FitModule, keeper: _Keeper, checkpoint: Path) -> None:
+def _run_lightning(module: FitModule, keeper: _Keeper, checkpoint: Path, workers: Workers) -> None:
     callbacks: list[Callback] = [keeper]
     if sys.stderr.isatty():
         callbacks.append(RichProgressBar(leave=True))
@@ -191,7 +215,10 @@ def _run_lightning(module: FitModule, keeper: _Keeper, checkpoint: Path) -> None
             precision="bf16-mixed" if module.recipe.precision == "bf16" else "32-true",
             gradient_clip_val=module.recipe.optimiser.clip,
             accelerator="auto",
-            devices=1,
+            devices=workers.devices,
+            num_nodes=workers.nodes,
+            strategy=workers.strategy,
+            use_distributed_sampler=False,  # the batches part themselves
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,

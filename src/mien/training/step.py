@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mien.core.errors import TrainingError
 from mien.data.base import Dataset, class_weights
 from mien.models.network import Normalised, as_planes
 from mien.training.augment import augment
@@ -33,11 +34,18 @@ def rate_factor(step: int, total: int, settings: Optimiser) -> float:
 
 
 class Batches:
-    """A dataset's batches. With a key their order follows from it, and the last, short one is left out."""
+    """A dataset's batches. With a key their order follows from it, and the last, short one is left out.
 
-    def __init__(self, columns: Sequence[Tensor], size: int, key: int | None = None) -> None:
-        """``columns`` are crops, class indices and further targets, n values each; ``size`` rows a batch."""
+    Where several workers share the work, each gets every ``workers``-th row of a batch: together they see the batch
+    that one alone would.
+    """
+
+    def __init__(
+        self, columns: Sequence[Tensor], size: int, key: int | None = None, *, worker: int = 0, workers: int = 1
+    ) -> None:
+        """``columns`` are crops, class indices and further targets, n values each; ``size`` rows a whole batch."""
         self._columns = columns
+        self._share = slice(worker, None, workers)
         self._rows = len(columns[0])
         self._size = min(size, self._rows)
         self._key = key
@@ -52,7 +60,7 @@ class Batches:
         if self._key is not None:
             order = torch.randperm(n, generator=torch.Generator().manual_seed(self._key))
         for batch in range(len(self)):
-            rows = order[batch * self._size : (batch + 1) * self._size]
+            rows = order[batch * self._size : (batch + 1) * self._size][self._share]
             yield tuple(column[rows] for column in self._columns)
 
 
@@ -103,7 +111,7 @@ class FitModule(lightning.LightningModule):
             columns["answers"] = teachers.cached(fitted.images)
         self._columns = columns
         self._draws = torch.Generator()
-        self._sums = [0.0, 0.0, 0.0]
+        self._sums, self._seen = torch.zeros(2), 0
         self.validated = (math.nan, math.nan)
 
     def _key(self) -> int:
@@ -116,17 +124,31 @@ class FitModule(lightning.LightningModule):
 
     def train_dataloader(self) -> Batches:
         """This epoch's batches."""
-        return Batches(tuple(self._columns.values()), self.recipe.batch, self._key())
+        return Batches(tuple(self._columns.values()), self.recipe.batch, self._key(), **self._place())
 
     def val_dataloader(self) -> Batches:
         """The validation split in order."""
-        return Batches(self._validation, VALIDATION_BATCH)
+        return Batches(self._validation, VALIDATION_BATCH, **self._place())
+
+    def _place(self) -> dict[str, int]:
+        trainer = self._trainer
+        return {} if trainer is None else {"worker": trainer.global_rank, "workers": trainer.world_size}
+
+    def on_fit_start(self) -> None:
+        """Refuse a batch that the workers cannot share evenly."""
+        batch, workers = min(self.recipe.batch, len(self._columns["indices"])), self.trainer.world_size
+        if batch % workers:
+            raise TrainingError(
+                f"a batch of {batch} cannot be shared evenly by {workers} workers: set batch to a multiple of {workers}"
+            )
 
     def on_train_epoch_start(self) -> None:
         """Derive every random state from the seed and the epoch."""
-        torch.manual_seed(self._key())
-        self._draws.manual_seed(self._key() + 500_009)
-        self._sums = [0.0, 0.0, 0.0]
+        apart = 1_000_000_007 * self.trainer.global_rank  # workers draw noise of their own
+        torch.manual_seed(self._key() + apart)
+        self._draws.manual_seed(self._key() + 500_009 + apart)
+        self._sums = torch.zeros(2, dtype=torch.float32 if self.device.type == "mps" else torch.float64).to(self.device)
+        self._seen = 0
         for norm in self._frozen:
             norm.eval()
 
@@ -143,10 +165,10 @@ class FitModule(lightning.LightningModule):
             planes = self.graph.normalise(planes)
             logits = self.graph.body(planes.contiguous(memory_format=torch.channels_last)).float()
         loss = self._loss(logits, targets)
-        with torch.no_grad():
-            correct = (logits.argmax(1) == indices).sum().item()
-        for i, value in enumerate((loss.item() * len(indices), correct, len(indices))):
-            self._sums[i] += value
+        with torch.no_grad():  # summed where it is computed: a look at each step would make the device wait
+            correct = (logits.argmax(1) == indices).sum()
+            self._sums += torch.stack([loss.detach().to(self._sums) * len(indices), correct.to(self._sums)])
+            self._seen += len(indices)
         return loss
 
     def _loss(self, logits: Tensor, targets: dict[str, Tensor]) -> Tensor:
@@ -187,15 +209,21 @@ class FitModule(lightning.LightningModule):
         self._hits.append(logits.argmax(1) == indices)
 
     def on_validation_epoch_end(self) -> None:
-        """Set :attr:`validated` to the mean loss and the accuracy."""
-        self.validated = (torch.cat(self._losses).mean().item(), torch.cat(self._hits).float().mean().item())
+        """Set :attr:`validated` to the mean loss and the accuracy over all workers' rows."""
+        losses = torch.cat(self._losses) if self._losses else torch.zeros(0, device=self.device)
+        hits = torch.cat(self._hits) if self._hits else torch.zeros(0, device=self.device)
+        loss, right, rows = self._summed(torch.stack([losses.sum(), hits.float().sum(), losses.new_tensor(len(hits))]))
+        self.validated = (loss / rows, right / rows)
         self.log("validation accuracy", self.validated[1], prog_bar=True)
 
-    @property
     def train_means(self) -> tuple[float, float]:
-        """Loss and accuracy over the epoch so far."""
-        loss, correct, rows = self._sums
+        """Loss and accuracy over the epoch so far and all workers, which have to ask together."""
+        loss, correct, rows = self._summed(torch.cat([self._sums, self._sums.new_tensor([self._seen])]))
         return loss / rows, correct / rows
+
+    def _summed(self, sums: Tensor) -> list[float]:
+        total: Tensor = self.trainer.strategy.reduce(sums, reduce_op="sum")
+        return [float(value) for value in total]
 
     def configure_optimizers(self) -> Any:
         """The recipe's optimiser, its rate set anew at every step."""
