@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from mien.app.consent import Consent, State
 from mien.app.engine import Engine
 from mien.app.policy import Decision, Feature
+from mien.app.room_desk import TLS, Hosted, Seat
 from mien.app.security import Access
 from mien.app.store import Store
 from mien.core.errors import ConsentError, PolicyError
@@ -33,6 +34,9 @@ class Context:
         epoch: grows whenever consent, purpose or retention may have changed, so that live sessions ask again.
         sitting: how many browsers' frames are being analysed.
         recording: number of the recording under way; one at a time, as it is one person's.
+        hosted: the room that this machine hosts.
+        seat: the person's own place in a room.
+        tls: certificate and key with which rooms can be reached from other machines.
         uploading: held while an upload is read; one at a time, so that the live view keeps its pace.
     """
 
@@ -43,6 +47,9 @@ class Context:
     epoch: int = 0
     sitting: int = 0
     recording: int | None = None
+    hosted: Hosted | None = None
+    seat: Seat | None = None
+    tls: TLS | None = None
     uploading: threading.Lock = field(default_factory=threading.Lock)
 
     @property

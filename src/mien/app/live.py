@@ -14,11 +14,13 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mien.app.activation import Activation
+from mien.app.aggregate import Aggregator
 from mien.app.consent import Consent, State
 from mien.app.context import Context, context_of
 from mien.app.policy import Feature
 from mien.app.recorder import Recorder
 from mien.app.sitting import LARGEST_FRAME, Sitting, View, described
+from mien.app.standing import in_room, on_their_own, pause, resume
 from mien.core.errors import AppError, ConsentError, MienError, PictureError, PolicyError
 
 MOST_FPS = 15.0
@@ -32,15 +34,22 @@ _BAD_FRAMES = 50
 REFUSED, TOO_LARGE, TOO_SLOW, BAD = 4403, 1009, 4408, 4400
 """Codes with which the socket is closed."""
 
+Kind = Literal["live", "scheduled", "room"]
+_KINDS: dict[str, Kind] = {"scheduled": "scheduled", "room": "room"}
+
 router = APIRouter()
 
 
 @router.websocket("/live/frames")
 async def live(socket: WebSocket) -> None:
-    """Frames in, views out. ``?kind=scheduled`` is for pictures that are taken while nobody looks at the page."""
-    scheduled = socket.query_params.get("kind") == "scheduled"
+    """Frames in, views out.
+
+    ``?kind=scheduled`` is for pictures that are taken while nobody looks at the page, ``?kind=room`` reads for the room
+    in which the person sits, under the consent to that, and records nothing.
+    """
+    kind = socket.query_params.get("kind")
     await socket.accept()
-    await Session(socket, context_of(socket), kind="scheduled" if scheduled else "live").run()
+    await Session(socket, context_of(socket), kind=_KINDS.get(kind or "", "live")).run()
 
 
 class _OverError(Exception):
@@ -59,10 +68,11 @@ class Session:
     used), ``recording``, ``paused``, ``said`` (a sentence for the person) and ``over``.
     """
 
-    def __init__(self, socket: WebSocket, context: Context, *, kind: Literal["live", "scheduled"]) -> None:  # noqa: D107
+    def __init__(self, socket: WebSocket, context: Context, *, kind: Kind) -> None:  # noqa: D107
         self._socket = socket
         self._context = context
-        self._kind: Literal["live", "scheduled"] = kind
+        self._kind: Kind = kind
+        self._for_room = Aggregator()
         self._sitting = Sitting(context.engine.recognizer, alone=kind == "scheduled")
         self._newest: tuple[int, bytes] | None = None
         self._arrived = asyncio.Event()
@@ -140,11 +150,17 @@ class Session:
                 await self._refuse(number, error)
                 continue
             self._bad = 0
-            self._record_view(view)
+            self._keep(view)
             answer = {"is": "view", "frame": number, "milliseconds": round(1000 * (time.monotonic() - start), 1)}
             await self._send(answer | described(view) | await self._map_of(view))
 
-    def _record_view(self, view: View) -> None:
+    def _keep(self, view: View) -> None:
+        """Hand a view on to what adds them up: the recording, or the room."""
+        seat = self._context.seat
+        if self._kind == "room" and seat is not None:
+            second = self._for_room.push_face(view.frame.time or 0.0, view.own, faces=view.faces)
+            if second is not None:
+                seat.client.offer(second)
         if self._recorder is not None and self._context.recording != self._recorder.recording:
             self._recorder.abandon()  # it was deleted while it was under way
             self._recorder = None
@@ -172,7 +188,8 @@ class Session:
             return
         self._epoch, was = self._context.epoch, self._paused
         try:
-            self._consent, self._paused = await asyncio.to_thread(_standing, self._context)
+            standing = in_room if self._kind == "room" else on_their_own
+            self._consent, self._paused = await asyncio.to_thread(standing, self._context)
         except (ConsentError, PolicyError) as error:
             raise _OverError(REFUSED, str(error)) from None
         if was != self._paused:
@@ -190,12 +207,23 @@ class Session:
             await self._say(str(error))
 
     async def _pause(self, command: dict[str, Any]) -> None:  # noqa: ARG002
-        await asyncio.to_thread(pause, self._context)
+        if self._kind == "room":
+            self._pause_seat(paused=True)
+        else:
+            await asyncio.to_thread(pause, self._context)
         await self._ask()
 
     async def _resume(self, command: dict[str, Any]) -> None:  # noqa: ARG002
-        await asyncio.to_thread(resume, self._context)
+        if self._kind == "room":
+            self._pause_seat(paused=False)
+        else:
+            await asyncio.to_thread(resume, self._context)
         await self._ask()
+
+    def _pause_seat(self, *, paused: bool) -> None:
+        if self._context.seat is not None:
+            self._context.seat.pause(paused=paused)
+        self._context.changed()
 
     async def _point(self, command: dict[str, Any]) -> None:
         self._sitting.subject.point(float(command["x"]), float(command["y"]))
@@ -209,6 +237,8 @@ class Session:
             return
         if context.recording is not None:
             raise AppError("A recording runs in another tab of this app. Stop it there first.")
+        if self._kind == "room":
+            raise AppError("Nothing is recorded in a room.")
         await asyncio.to_thread(context.allow, Feature.RECORDINGS)
         if self._consent is None or self._paused:
             raise AppError("Nothing is analysed at the moment, so nothing can be recorded. Go on first.")
@@ -278,28 +308,3 @@ class Session:
         "stop": _stop,
         "note": _note,
     }
-
-
-def _standing(context: Context) -> tuple[Consent | None, bool]:
-    """The consent under which a face may be read, and whether it is paused."""
-    consent = context.store.consent()
-    if consent is not None and consent.state is State.PAUSED:
-        context.allow(Feature.LIVE)
-        return consent, True
-    return context.gate(Feature.LIVE), False
-
-
-def pause(context: Context) -> None:
-    """Pause the person's consent, in every tab."""
-    consent = context.store.consent()
-    if consent is not None and consent.state is State.GIVEN:
-        context.store.keep(consent.pause(context.clock()))
-    context.changed()
-
-
-def resume(context: Context) -> None:
-    """Go on after a pause."""
-    consent = context.store.consent()
-    if consent is not None and consent.state is State.PAUSED:
-        context.store.keep(consent.resume(context.clock()))
-    context.changed()

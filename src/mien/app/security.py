@@ -112,8 +112,6 @@ class Guard:
         app: what is guarded.
         access: of this launch.
         limits: largest body, in bytes, of paths that begin so; the longest such beginning counts.
-        open_to_rooms: beginning of the paths that other machines may use without the launch's secrets, as they bring
-            a room's own; None where this machine hosts none.
     """
 
     def __init__(  # noqa: D107
@@ -122,12 +120,10 @@ class Guard:
         *,
         access: Access,
         limits: MutableMapping[str, int] | None = None,
-        open_to_rooms: str | None = None,
     ) -> None:
         self._app = app
         self._access = access
         self._limits = dict(sorted((limits or {}).items(), key=lambda pair: -len(pair[0])))
-        self._rooms = open_to_rooms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request or socket."""
@@ -162,7 +158,7 @@ class Guard:
             return "this request comes from another page; open mien's own"
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and path != ENTER:
             return "this request comes from another page; open mien's own"
-        if path == ENTER or (self._rooms is not None and path.startswith(self._rooms)):
+        if path == ENTER:
             return None
         if not access.admits(headers):
             return "mien does not know this browser: open the address that 'mien serve' printed when it started"

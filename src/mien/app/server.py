@@ -23,7 +23,7 @@ from mien.core.errors import ConsentError, MienError, PolicyError, RoomError, St
 if TYPE_CHECKING:
     from uvicorn import Server
 
-STATUS = {PolicyError: 403, ConsentError: 403, StoreError: 503, RoomError: 502}
+STATUS = {PolicyError: 403, ConsentError: 403, StoreError: 503, RoomError: 409}
 """How errors of the app are answered; all others of mien by 400."""
 
 PURGE_EVERY = 3600.0
@@ -98,6 +98,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         tasks.start_soon(_purge, context)
         yield
         tasks.cancel_scope.cancel()
+    if context.seat is not None:
+        await context.seat.leave()
+    if context.hosted is not None:
+        await anyio.to_thread.run_sync(context.hosted.close)
     with contextlib.suppress(MienError):
         context.store.log(Action.CLOSED)
 
@@ -121,6 +125,6 @@ async def _explain(request: Request, error: Exception) -> Response:
         status, words = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400), str(error)
     else:
         status, words = 500, "mien did not expect this. What it was stands in the terminal."
-    if request.url.path.startswith(("/v1/", "/upload/read")):
+    if request.url.path.startswith(("/v1/", "/upload/read", "/rooms/tap")):
         return api.failure(status, words)
     return page(request, "error.html", status=status, words=words, code=status)

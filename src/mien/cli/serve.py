@@ -71,7 +71,8 @@ def serve(
         store.log(Action.OPENED)
         engine = Engine(recognizer)
         try:
-            context = Context(store=store, engine=engine, access=access)
+            tls = None if tls_cert is None or tls_key is None else (tls_cert, tls_key)
+            context = Context(store=store, engine=engine, access=access, tls=tls)
             server = make_server(context, cert=tls_cert, key=tls_key)
             _greet(access, open_browser=not no_browser)
             server.run(sockets=[listening])

@@ -46,15 +46,15 @@ SAID = {
 """What a page says after something was done; the address holds the key alone."""
 
 
-_NARROW = frozenset({"consent.html", "help.html", "error.html", "start.html"})
+_NARROW = frozenset({"consent.html", "room-consent.html", "help.html", "error.html", "start.html"})
 """Templates that are text to read, and no more than a column wide."""
 
 
 def pages() -> Iterator[APIRouter]:
     """The routers of all pages."""
-    from mien.app.routes import advice, consent, recordings, settings, start
+    from mien.app.routes import advice, consent, recordings, rooms, settings, start
 
-    for module in (start, consent, recordings, advice, settings):
+    for module in (start, consent, recordings, advice, rooms, settings):
         yield module.router
 
 
