@@ -8,14 +8,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mien.core.errors import ConfigError, DatasetError, nearest
+from mien.core.errors import ConfigError, DatasetError, DownloadError, nearest
 from mien.explain.study import Arm
 from mien.explain.study import Protocol as PooledProtocol
 from mien.models.network import TorchPredictor
 from mien.studies.cell import Cell, Study
 from mien.studies.cost import ROUNDS, measure_cost
 from mien.studies.known import known_result
-from mien.studies.means import Means, recipe_of, signature, with_weights
+from mien.studies.means import Means, quickened, recipe_of, signature, with_weights
 from mien.studies.measure import measure_predictor, measure_recipe, open_bundled, stamp
 from mien.studies.occluded import cell_result, train_arm
 from mien.studies.record import NO_DATA, NO_WEIGHTS, NOT_YET, Cost, Reproduction, Result
@@ -29,7 +29,7 @@ def reproduce(study: Study, folder: Path, results: Path, means: Means, *, only: 
     """Run the cells of a study that are not done.
 
     Every finished cell is in ``results`` at once, so a study that was stopped goes on with the same call. A cell that
-    cannot be run says why; where only its data is missing and it was asked for by name, that is an error.
+    cannot be run says why; where its data or weights are missing and it was asked for by name, that is an error.
 
     Args:
         study: what to run.
@@ -41,6 +41,7 @@ def reproduce(study: Study, folder: Path, results: Path, means: Means, *, only: 
     Raises:
         ConfigError: an unknown cell, or a results file of another study or another tier.
         DatasetError: the data of a cell that was named is missing.
+        DownloadError: the weights of a cell that was named cannot be fetched.
         KeyboardInterrupt: on Ctrl-C.
     """
     known = [cell.name for cell in study.cells if not cell.is_quoted]
@@ -80,20 +81,23 @@ class _Runner:
         if before is not None and before.status != "not run":
             self.means.say(f"{cell.name}: done before")
             return before
-        cost = before.cost if before is not None and before.cost is not None else self._cost(cell, recipe)
         if cell.counted:
-            return Result(cell=cell.name, status="counted", signature=mark, cost=cost, **stamp())
+            return Result(cell=cell.name, status="counted", signature=mark, cost=self._cost(cell, recipe), **stamp())
         same = next((r for r in self.found.results if r.signature == mark and r.status == "measured"), None)
         if same is not None:
             return replace(same, cell=cell.name)
-        epochs = None if recipe is None else recipe.epochs
         known = () if self.means.quick else self.means.known
         result = None if recipe is None else known_result(cell, recipe, known)
         result = result or self._measure(cell, recipe, mark)
+        cost = None if before is None else before.cost
+        if cost is None and not (self.means.quick and result.status == "not run"):
+            cost = self._cost(cell, recipe)
+        wanted = quickened(recipe) if recipe is not None and self.means.quick else recipe
+        epochs = None if wanted is None else wanted.epochs
         return replace(result, signature=mark, cost=cost, epochs=epochs)
 
     def _measure(self, cell: Cell, recipe: Recipe | None, mark: str) -> Result:
-        hours = None if self.named else self.means.hours
+        hours = self.means.hours
         if hours is not None and time.monotonic() - self.began >= 3600 * hours:
             return self._not_run(cell, recipe, NOT_YET)
         try:
@@ -112,6 +116,11 @@ class _Runner:
                 raise
             self.means.say(f"{cell.name}: {error}")
             return self._not_run(cell, recipe, f"{NO_DATA}: {cell.protocol.dataset}")
+        except DownloadError as error:
+            if self.named:
+                raise
+            self.means.say(f"{cell.name}: {error}")
+            return self._not_run(cell, recipe, NO_WEIGHTS)
 
     def _train(self, cell: Cell, recipe: Recipe, mark: str) -> Result:
         if cell.condition is None:

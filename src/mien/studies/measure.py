@@ -64,6 +64,7 @@ def measure_recipe(cell: Cell, recipe: Recipe, folder: Path, means: Means) -> Re
     answers, runs = [], []
     for number, (own, part) in enumerate(_wanted(recipe, rows, cell.protocol, means)):
         place = folder / f"seed-{own.seed}-fold-{part.number}"
+        own = _worded_as_before(own, place)  # noqa: PLW2901
         run = finished(own, place)
         if run is None:
             assert part.fitted is not None  # noqa: S101  # a recipe's protocol fits
@@ -118,6 +119,14 @@ def finished(recipe: Recipe, folder: Path) -> Run | None:
         return None
     run = Run.read(folder)
     return run if run.status == "finished" and run.recipe == recipe else None
+
+
+def _worded_as_before(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with the name and sentences of the run that is there: a study's signature does not know them."""
+    if not (folder / RECORD).exists():
+        return recipe
+    before = Run.read(folder).recipe
+    return replace(recipe, name=before.name, summary=before.summary, licence=before.licence)
 
 
 def stamp() -> dict[str, Any]:

@@ -7,14 +7,13 @@ from pathlib import Path
 from mien.data.fer2013 import Counts
 from mien.data.load import load_dataset
 from mien.evaluation.regions import BANDS
-from mien.evaluation.result import ClassResult
 from mien.explain.occlusion import OPEN
 from mien.explain.study import Arm, Protocol, describe, keep_protocol, pooled
 from mien.explain.study_runs import network_arm
 from mien.studies.cell import Cell
 from mien.studies.means import Means, quickened
 from mien.studies.measure import stamp
-from mien.studies.record import Result, Score, Training
+from mien.studies.record import Rates, Result, Score, Training
 from mien.studies.rows import spread
 from mien.training.recipe import Recipe
 from mien.training.transfer import input_of
@@ -57,10 +56,7 @@ def cell_result(cell: Cell, arm: Arm, protocol: Protocol) -> Result:
             accuracy_interval=found.accuracy_interval,
             accuracy_without_leaks=found.accuracy_without_leaks,
             recall=sum(loss.recall for loss in found.classes) / len(found.classes),
-            classes=tuple(
-                ClassResult(label=loss.label, support=loss.n, precision=None, recall=loss.recall, f1=None)
-                for loss in found.classes
-            ),
+            classes=tuple(Rates(loss.label, loss.n, recall=loss.recall) for loss in found.classes),
             parts=(found.accuracy,),
         ),
         training=Training(

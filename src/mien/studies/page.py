@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mien.evaluation.result import ClassResult
 from mien.explain.figure import Drawing
 from mien.explain.page import Table, page, spread
 from mien.studies.cell import Cell, Section, Study
-from mien.studies.record import NOT_YET, Reproduction, Result
+from mien.studies.record import NOT_YET, Rates, Reproduction, Result
 
 QUICK = (
     "These are quick results: a few epochs on a few rows, to see that everything runs. They say nothing about a "
@@ -288,7 +287,7 @@ def _rows(section: Section, found: Reproduction) -> list[Row]:
     return [Row(cell, found.result(cell.name)) for cell in section.cells]
 
 
-def _classes_of(row: Row) -> tuple[ClassResult, ...]:
+def _classes_of(row: Row) -> tuple[Rates, ...]:
     return row.result.score.classes if row.result and row.result.score else ()
 
 

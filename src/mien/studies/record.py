@@ -10,7 +10,6 @@ from typing import Literal
 
 from mien.core.errors import ConfigError
 from mien.core.schema import from_mapping, to_mapping
-from mien.evaluation.result import ClassResult
 
 Interval = tuple[float, float]
 
@@ -50,6 +49,25 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """One expression's scores; None where a score is undefined for want of rows or of predictions.
+
+    Attributes:
+        label: the expression.
+        support: answers whose truth it is.
+        precision: share of the answers that say it which are right.
+        recall: share of its rows found.
+        f1: harmonic mean of both.
+    """
+
+    label: str
+    support: int
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """What a cell reached on the rows that report.
 
@@ -79,7 +97,7 @@ class Score:
     precision: float | None = None
     recall: float | None = None
     f1: float | None = None
-    classes: tuple[ClassResult, ...] = ()
+    classes: tuple[Rates, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     parts: tuple[float, ...] = ()
 

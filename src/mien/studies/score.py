@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from mien.core.expression import Labels
 from mien.core.predictor import Floats, softmax
 from mien.evaluation import metrics
-from mien.evaluation.result import ClassResult
-from mien.studies.record import Score
+from mien.studies.record import Rates, Score
 
 WINDOW = 5
 """Epochs that the rule of :func:`turning_epoch` averages over."""
@@ -57,7 +56,7 @@ def score(
         recall=classes.balanced_accuracy,
         f1=classes.macro_f1,
         classes=tuple(
-            ClassResult(
+            Rates(
                 label=str(label),
                 support=int(classes.support[i]),
                 precision=_defined(classes.precision[i]),

@@ -1,0 +1,251 @@
+"""Running studies: what is done is kept, what cannot be run says why, what was stopped goes on."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mien.core.errors import ConfigError, DatasetError
+from mien.data.load import load_dataset
+from mien.evaluation.protocol import evaluate
+from mien.studies import execute, measure
+from mien.studies.cell import Cell, Protocol
+from mien.studies.execute import reproduce
+from mien.studies.means import Given, recipe_of
+from mien.studies.record import NO_WEIGHTS, NOT_YET, Reproduction
+from mien.training.publish import open_run
+from studies.making import folded, official, rows_of, study_of
+
+
+@pytest.fixture
+def run(tmp_path, recipes, means, uncounted):
+    def runner(study, *, only=(), **changes):
+        used = replace(means, **changes)
+        return reproduce(study, tmp_path / "out", tmp_path / "out" / "results.json", used, only=only)
+
+    return runner
+
+
+def never(*_, **__):
+    raise AssertionError("this was done already")
+
+
+def test_a_cell_is_fitted_tested_counted_and_kept(run, tmp_path, drawn_root, uncounted):
+    found = run(study_of(official()))
+    result = rows_of(found)["official"]
+    run_folder = next((tmp_path / "out" / "runs").glob("official-*/seed-0-fold-0"))
+    predictor = open_run(run_folder)
+    rows = load_dataset("fer2013", predictor.input, root=drawn_root, counts="any")
+    expected = evaluate(predictor, rows, split="private")
+    assert result.score.accuracy == pytest.approx(expected.accuracy)
+    assert result.score.accuracy_interval == pytest.approx(expected.accuracy_interval)
+    assert result.score.accuracy_without_leaks == pytest.approx(expected.accuracy_without_leaks)
+    assert result.score.log_loss == pytest.approx(expected.log_loss, rel=1e-4)
+    assert result.score.confusion == expected.confusion_matrix
+    assert (result.epochs, result.training.rows, result.training.chosen_rows, result.training.runs) == (2, 84, 35, 1)
+    assert len(result.training.curve) == 2
+    assert result.cost == uncounted
+    assert Reproduction.read(tmp_path / "out" / "results.json") == found
+
+
+def test_what_is_done_is_not_done_again(run, monkeypatch):
+    study = study_of(official(), folded("persons", "persons"))
+    first = run(study)
+    for name in ("measure_recipe", "measure_predictor", "measure_cost"):
+        monkeypatch.setattr(execute, name, never)
+    assert run(study) == first
+
+
+def test_a_study_that_was_stopped_goes_on(run, monkeypatch):
+    study = study_of(official(), folded("random", "random"))
+    whole, calls = measure.fit, []
+
+    def stopped(recipe, folder, *rest, **options):
+        calls.append(folder.name)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return whole(recipe, folder, *rest, **options)
+
+    monkeypatch.setattr(measure, "fit", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(study)
+    assert calls == ["seed-0-fold-0", "seed-0-fold-0", "seed-0-fold-1"]
+    found = rows_of(run(study))
+    assert calls[3:] == ["seed-0-fold-1"]  # neither the finished cell nor the finished fold
+    assert found["random"].training.runs == 2
+    assert len(found["random"].score.parts) == 2
+    assert found["random"].detector == "whole"
+    assert found["official"].detector == ""
+
+
+def test_folds_of_persons_are_drawn_by_person(run):
+    found = rows_of(run(study_of(folded("random", "random"), folded("persons", "persons"))))
+    assert found["persons"].score.labels == ("angry", "disgust", "fear", "happy", "sad", "surprise")
+    assert found["persons"].score.groups < 10  # quick tests two of the three folds
+    assert found["random"].score.groups == 10
+
+
+def test_seeds_answer_each_row_again(run, means):
+    cell = official(protocol=Protocol(seeds=2))
+    found = rows_of(run(study_of(cell)))["official"]
+    assert found.training.runs == 1  # quick trains one
+    assert found.score.n == found.score.groups == 42
+
+
+def test_another_cells_run_is_tested_elsewhere(run, tmp_path):
+    study = study_of(official(), Cell("elsewhere", "On JAFFE", Protocol("jaffe", "whole"), run_of="official"))
+    found = rows_of(run(study))
+    assert found["elsewhere"].status == "measured"
+    assert found["elsewhere"].training is None
+    again = rows_of(run(study_of(*study.cells), only=["elsewhere"]))
+    assert again["elsewhere"] == found["elsewhere"]
+
+
+def test_a_test_of_a_run_that_is_missing_says_so(run):
+    study = study_of(official(), Cell("elsewhere", "On JAFFE", Protocol("jaffe", "whole"), run_of="official"))
+    result = rows_of(run(study, only=["elsewhere"]))["elsewhere"]
+    assert (result.status, result.why) == ("not run", "needs official, which was not run")
+
+
+def test_a_bundled_model_is_tested_and_started_from(run, recipes):
+    (recipes / "tiny.yaml").write_text(
+        "name: tiny\nnetwork: tiny\nweights: {source: bundled, preprocessing: own}\n"
+        "transfer: {mode: bottleneck}\naugment: {flip: false}\nepochs: 2\nbatch: 16\n"
+    )
+    study = study_of(
+        Cell("tested", "tiny on JAFFE", Protocol("jaffe", "whole"), bundled="tiny"),
+        Cell("started", "from tiny", Protocol("jaffe", "random", "six", folds=3), recipe="tiny", start="bundled"),
+    )
+    found = rows_of(run(study))
+    assert found["tested"].score.n == 213
+    assert found["started"].training.rows + found["started"].training.chosen_rows < 183
+
+
+def test_weights_that_are_missing_are_named_with_the_command(run, recipes):
+    (recipes / "frozen.yaml").write_text(
+        "name: frozen\nnetwork: squeezenet\nweights: {source: imagenet}\ntransfer: {mode: head}\n"
+    )
+    result = rows_of(run(study_of(Cell("frozen", "Frozen", recipe="frozen")), hours=None))["frozen"]
+    assert (result.status, result.why, result.score, result.cost) == ("not run", NO_WEIGHTS, None, None)
+    assert result.command == "mien reproduce 002 --only frozen --weights squeezenet=imagenet"
+
+
+def test_data_that_is_missing_is_said_or_an_error(run, tmp_path):
+    study = study_of(official(), folded("persons", "persons"))
+    said = []
+    found = rows_of(run(study, root=tmp_path, say=said.append))
+    assert [r.why for r in found.values()] == ["data unavailable: fer2013", "data unavailable: jaffe"]
+    assert any("fer2013 is not there; looked for" in line for line in said)
+    with pytest.raises(DatasetError, match=r"jaffe is not there; looked for .*MIEN_DATA"):
+        run(study, root=tmp_path, only=["persons"])
+
+
+def test_a_budget_of_nothing_counts_and_trains_nothing(run, monkeypatch, uncounted):
+    monkeypatch.setattr(execute, "measure_recipe", never)
+    found = rows_of(run(study_of(official(), Cell("counted", "Counted", recipe="drawn", counted=True)), hours=0))
+    assert (found["official"].why, found["official"].score) == (NOT_YET, None)
+    assert found["counted"].status == "counted"
+    assert found["counted"].cost == uncounted
+
+
+def test_equal_cells_are_measured_once(run, monkeypatch):
+    study = study_of(official(), official("twin"))
+    found = rows_of(run(study))
+    assert found["twin"] == replace(found["official"], cell="twin")
+
+
+def test_a_changed_recipe_is_measured_anew(run, recipes):
+    study = study_of(official())
+    first = rows_of(run(study))["official"]
+    text = (recipes / "drawn.yaml").read_text()
+    (recipes / "drawn.yaml").write_text(text.replace("rate: 1e-2", "rate: 1e-3") + "summary: Slower.\n")
+    second = rows_of(run(study))["official"]
+    assert first.signature != second.signature
+    assert first.score != second.score
+    (recipes / "drawn.yaml").write_text(text + "summary: Other words.\n")
+    assert rows_of(run(study))["official"].signature == first.signature
+
+
+def test_a_folder_and_a_file_hold_one_study(run, tmp_path, means):
+    run(study_of(official()), hours=0)
+    with pytest.raises(ConfigError, match="out holds study 002, not 003: give another --out"):
+        reproduce(study_of(official(), name="003"), tmp_path / "out", tmp_path / "other.json", means)
+    with pytest.raises(ConfigError, match=r"results.json holds results of study 002, not of 003: give another --out"):
+        reproduce(study_of(official(), name="003"), tmp_path / "new", tmp_path / "out" / "results.json", means)
+    with pytest.raises(ConfigError, match=r"holds quick results, these would be full ones"):
+        run(study_of(official()), quick=False)
+
+
+def test_an_unknown_cell_is_named(run):
+    with pytest.raises(ConfigError, match="study 002 has no cell 'offical': did you mean 'official'"):
+        run(study_of(official()), only=["offical"])
+
+
+def test_a_damaged_results_file_is_named(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"results.json holds no results of a study"):
+        run(study_of(official()))
+
+
+def entry(**changes):
+    made = {
+        "time": "2026-01-01T00:00:00+00:00",
+        "mien": "0.1.0",
+        "model": "drawn",
+        "identity": "a" * 64,
+        "parameters": 54480,
+        "dataset": "fer2013",
+        "split": "private",
+        "protocol": "single crop",
+        "mirror": False,
+        "n": 3589,
+        "accuracy": 0.62,
+        "accuracy_interval": [0.60, 0.64],
+        "macro_f1": 0.55,
+        "log_loss": 1.0,
+        "expected_calibration_error": 0.02,
+        "bootstrap_seed": 0,
+        "accuracy_without_leaks": 0.61,
+        "recipe": "drawn",
+        "training_seed": 0,
+    }
+    return json.dumps(made | changes) + "\n"
+
+
+def test_the_ledger_answers_for_an_unchanged_recipe(run, tmp_path, monkeypatch):
+    ledger = tmp_path / "ledger.jsonl"
+    second = {"identity": "b" * 64, "accuracy": 0.64, "accuracy_interval": [0.62, 0.66], "accuracy_without_leaks": 0.63}
+    ledger.write_text(
+        entry() + entry(**second) + entry(mirror=True, accuracy=0.9) + entry(recipe="x", identity="c" * 64)
+    )
+    found = rows_of(run(study_of(official()), quick=False, known=(ledger,), root=tmp_path))["official"]
+    assert found.score.accuracy == pytest.approx(0.63)
+    assert found.score.accuracy_interval == pytest.approx((0.61, 0.65))
+    assert found.score.accuracy_without_leaks == pytest.approx(0.62)
+    assert (found.score.n, found.score.groups, found.source) == (7178, 3589, "ledger.jsonl: 2 runs")
+    changed = official("changed", change={"epochs": 1})
+    found = rows_of(run(study_of(changed), quick=False, known=(ledger,), root=tmp_path))["changed"]
+    assert found.why == "data unavailable: fer2013"
+
+
+def test_known_figures_come_from_known_kinds_of_files(run, tmp_path):
+    (tmp_path / "figures.csv").write_text("")
+    with pytest.raises(ConfigError, match=r"figures.csv: expected a ledger \(.jsonl\) or an occlusion study's"):
+        run(study_of(official()), quick=False, known=(tmp_path / "figures.csv",))
+
+
+def test_paper_004_shares_its_runs_with_the_occlusion_study(run, recipes, tmp_path, drawn_root):
+    (recipes / "drawn.yaml").write_text(
+        "name: drawn\nnetwork: resezap\ndata: {dataset: fer2013, train: train, validation: validation, labels: three}\n"
+        "epochs: 2\nbatch: 16\n"
+    )
+    pooled = Protocol("fer2013", "pooled", "three")
+    study = study_of(*(Cell(c, c, pooled, recipe="drawn", condition=c) for c in ("none", "mouth")), shows=("vector",))
+    found = rows_of(run(study, weights={"vgg16": Given("imagenet")}))
+    assert recipe_of(study.cells[0]).name == "drawn"
+    assert {path.name for path in (tmp_path / "out" / "runs" / "drawn").iterdir()} >= {"none", "mouth", "all"}
+    assert found["none"].score.labels == ("angry", "happy", "neutral")
+    assert found["none"].training.epochs == 2
+    assert np.mean([c.recall for c in found["mouth"].score.classes]) == pytest.approx(found["mouth"].score.recall)

@@ -1,0 +1,96 @@
+"""Weights that a user gives, and a cell's recipe with them."""
+
+from dataclasses import replace
+
+import pytest
+
+from mien.core.errors import ConfigError
+from mien.studies.cell import Cell
+from mien.studies.means import (
+    Given,
+    Means,
+    parse_weights,
+    quickened,
+    recipe_of,
+    recipes_folder,
+    signature,
+    with_weights,
+)
+from mien.training.recipe import Recipe
+from mien.training.settings import Weights
+
+POOLS = Cell("pools", "Pools", recipe="000-pools-svm")
+BACKBONE = Cell("backbone", "Backbone", recipe="000-backbone")
+
+
+def test_weights_are_a_network_and_where_they_are(tmp_path):
+    file = tmp_path / "weights.pth"
+    file.touch()
+    assert parse_weights("vgg16=imagenet") == ("vgg16", Given("imagenet"))
+    assert parse_weights(f"vgg16={file}") == ("vgg16", Given(str(file)))
+    assert parse_weights(f"vgg16={file}:caffe") == ("vgg16", Given(str(file), "caffe"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("vgg16", r"expected NETWORK=imagenet, NETWORK=FILE or NETWORK=FILE:MODE"),
+        ("vgg16=", r"expected NETWORK=imagenet"),
+        ("vgg6=imagenet", r"unknown network 'vgg6': did you mean 'vgg16'"),
+        ("vgg16=nowhere.pth", r"there is no file nowhere.pth"),
+        ("vgg16=nowhere.pth:cafe", r"there is no file nowhere.pth:cafe; MODE is one of own, torch, tf, caffe"),
+    ],
+)
+def test_wrong_weights_are_named(text, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_weights(text)
+
+
+def test_a_recipe_takes_the_weights_that_are_at_hand():
+    pools, backbone = recipe_of(POOLS), recipe_of(BACKBONE)
+    assert with_weights(pools, POOLS, Means()) is None
+    assert with_weights(backbone, BACKBONE, Means()) is None
+    given = Means(weights={"squeezenet": Given("elsewhere/squeezenet1_1_imagenet_features.safetensors")})
+    same = with_weights(pools, POOLS, given)
+    assert same.weights == replace(pools.weights, source=given.weights["squeezenet"].source)  # preparation and sha256
+    other = with_weights(pools, POOLS, Means(weights={"squeezenet": Given("mine.pth", "torch")}))
+    assert other.weights == Weights("mine.pth", "torch", None)
+    file = with_weights(backbone, BACKBONE, Means(weights={"vgg16": Given("vgg16.pth")}))
+    assert file.weights == Weights("vgg16.pth", "torch")  # as torchvision prepares
+    assert with_weights(backbone, BACKBONE, Means(weights={"vgg16": Given("imagenet")})) == backbone
+
+
+def test_a_recipe_without_weights_needs_none():
+    cell = Cell("b", "B", recipe="000-model-b")
+    assert with_weights(recipe_of(cell), cell, Means()) == recipe_of(cell)
+
+
+def test_changes_reach_the_recipe():
+    cell = Cell("b", "B", recipe="000-model-b", change={"optimiser.rate": 0.5, "epochs": 3})
+    assert (recipe_of(cell).optimiser.rate, recipe_of(cell).epochs) == (0.5, 3)
+    with pytest.raises(ConfigError, match="did you mean 'epochs'"):
+        recipe_of(replace(cell, change={"epoch": 3}))
+
+
+def test_what_decides_a_figure_signs_it():
+    cell, recipe = Cell("a", "A", recipe="x"), Recipe("a", "resezap")
+    mark = signature(cell, recipe, seed=0, quick=False)
+    assert mark == signature(
+        replace(cell, name="b", title="B"), replace(recipe, name="b", summary="S"), seed=0, quick=False
+    )
+    others = [
+        signature(cell, replace(recipe, epochs=3), seed=0, quick=False),
+        signature(cell, recipe, seed=1, quick=False),
+        signature(cell, recipe, seed=0, quick=True),
+        signature(replace(cell, start="bundled"), recipe, seed=0, quick=False),
+    ]
+    assert len({mark, *others}) == 5
+
+
+def test_quick_is_short_and_keeps_what_is_shorter():
+    assert quickened(Recipe("a", "resezap", epochs=50, batch=128)).epochs == 2
+    assert quickened(Recipe("a", "resezap", epochs=1, batch=16)).epochs == 1
+
+
+def test_recipes_lie_beside_the_sources():
+    assert (recipes_folder() / "resezap.yaml").is_file()
