@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.made import Clock, agreed, dark, second
@@ -153,6 +153,7 @@ def test_days_on_which_nothing_could_be_read_are_evidence_of_just_that() -> None
     assert not speaks(better_light, *[Sample(str(n), 2.0, {"not measurable": 0.5}, {}) for n in range(2)])
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.builds(
@@ -173,6 +174,7 @@ def test_short_days_never_give_advice(samples: list[Sample]) -> None:
     assert evaluate(bundled(), samples, now=0.0) == ()
 
 
+@settings(deadline=None)
 @given(st.floats(0, 10_000), st.sampled_from(["negative", "positive", "sad", "fear", "angry", "not measurable"]))
 def test_one_day_never_gives_advice_however_long(minutes: float, share: str) -> None:
     assert evaluate(bundled(), [Sample("today", minutes, {share: 0.9}, {})], now=0.0) == ()

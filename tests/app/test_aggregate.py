@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.made import reading
@@ -59,6 +59,7 @@ def test_a_finished_second_is_never_opened_again() -> None:
     assert (second.index, second.frames) == (6, 2)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 30), min_size=1, max_size=60))
 def test_seconds_rise_and_hold_every_frame_whatever_the_times_do(times: list[float]) -> None:
     aggregator = Aggregator()

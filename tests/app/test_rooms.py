@@ -395,6 +395,7 @@ def test_reports_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
 # Rounding
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 1000), min_size=2, max_size=5).filter(sum), st.sampled_from([0.1, 0.2, 0.25]))
 def test_rounded_shares_are_steps_that_sum_to_one_and_lie_near(weights: list[int], step: float) -> None:
     shares = {str(at): weight / sum(weights) for at, weight in enumerate(weights)}
@@ -406,6 +407,7 @@ def test_rounded_shares_are_steps_that_sum_to_one_and_lie_near(weights: list[int
         assert value >= 0
 
 
+@settings(deadline=None)
 @given(st.tuples(*[st.integers(0, 4)] * 3).filter(lambda parts: sum(parts) == 4))
 def test_what_is_quarters_already_stays(parts: tuple[int, int, int]) -> None:
     assert coarse(dict(zip(Polarity, (p / 4 for p in parts), strict=True))) == Coarse(*parts)

@@ -70,10 +70,23 @@ def test_settings_stay_and_the_policy_follows_them(tmp_path: Path, store: Store)
     }
 
 
-@pytest.mark.parametrize("days", [0, -1, 366])
-def test_a_retention_out_of_range_is_refused_and_changes_nothing(store: Store, days: int) -> None:
-    with pytest.raises(ValueError, match="1 to 365 days"):
-        store.change_settings(retention_days=days)
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"retention_days": 0}, "1 to 365 days"),
+        ({"retention_days": -1}, "1 to 365 days"),
+        ({"retention_days": 366}, "1 to 365 days"),
+        ({"retention_days": 7.5}, "1 to 365 days"),
+        ({"purpose": "education"}, "purpose is one of"),
+        ({"place": "eu"}, "place is one of"),
+        ({"advice": 1}, "advice is on"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_and_changes_nothing(
+    store: Store, changes: dict[str, object], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        store.change_settings(**changes)
     assert store.settings.retention_days == 7
     assert store.audit() == ()
 
@@ -413,6 +426,32 @@ def test_traces_that_a_reader_keeps_alive_are_named_and_can_be_erased_later(tmp_
     store.erase_traces()
     assert b"first" not in everything(store)
     store.close()
+
+
+def test_deleting_while_another_writes_is_never_said_to_have_changed_nothing(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deletion is done; what could not be done is to rebuild the file."""
+    with filled(tmp_path / "app.db", clock) as store:
+        with store._database.raw() as raw:
+            raw.execute("PRAGMA busy_timeout = 50")
+        other = sqlite3.connect(store.path, isolation_level=None)
+        original = store._database._erase
+
+        def interrupted() -> None:
+            other.execute("BEGIN IMMEDIATE")
+            original()
+
+        monkeypatch.setattr(store._database, "_erase", interrupted)
+        with pytest.raises(StoreError, match="it is deleted, but another program holds the database") as caught:
+            store.delete_all()
+        assert "nothing was changed" not in str(caught.value)
+        monkeypatch.undo()
+        other.execute("ROLLBACK")
+        other.close()
+        assert store.recordings() == ()
+        store.erase_traces()
+        assert b"first" not in everything(store)
 
 
 # The audit log

@@ -24,7 +24,7 @@ class Settings:
         advice: whether suggestions are made at all.
 
     Raises:
-        ValueError: a retention outside 1 to 365 days.
+        ValueError: a retention outside 1 to 365 days, or a value of another type.
     """
 
     purpose: Purpose | None = None
@@ -33,9 +33,15 @@ class Settings:
     advice: bool = True
 
     def __post_init__(self) -> None:
-        """Check the retention."""
-        if not 1 <= self.retention_days <= 365:
-            raise ValueError(f"recordings are kept for 1 to 365 days, got {self.retention_days}")
+        """Check the values."""
+        if self.purpose is not None and not isinstance(self.purpose, Purpose):
+            raise ValueError(f"purpose is one of {', '.join(Purpose)}, got {self.purpose!r}")
+        if not isinstance(self.place, Place):
+            raise ValueError(f"place is one of {', '.join(Place)}, got {self.place!r}")
+        if type(self.retention_days) is not int or not 1 <= self.retention_days <= 365:
+            raise ValueError(f"recordings are kept for 1 to 365 days, got {self.retention_days!r}")
+        if type(self.advice) is not bool:
+            raise ValueError(f"advice is on (true) or off (false), got {self.advice!r}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,8 +183,8 @@ def _room_paragraphs(scope: Scope, room: str) -> tuple[Paragraph, ...]:
         Paragraph("How long?", "The sums are shown while the room is open, and are gone when it is closed."),
         Paragraph(
             "Who sees it?",
-            "Whoever opened the room sees shares over five or more people, rounded and half a minute or more late, and "
-            "pauses of a minute whenever people join or leave, so that nobody can be picked out by comparing. The room "
+            "Whoever opened the room sees shares over five or more people, rounded and twenty seconds late or more, "
+            "with pauses of a minute when people come or go, so that comparing two reports does not pick them out. The room "
             "cannot prove that the others in it are real people: join only rooms of somebody you trust.",
         ),
         Paragraph("How do I stop?", "Leave. Your part of what is not yet shown is thrown away, and nothing is sent."),

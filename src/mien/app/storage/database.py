@@ -141,13 +141,18 @@ class Database:
             migrate(connection, self.path)
 
     def _erase(self) -> None:
-        with self.raw() as raw:
-            raw.execute("VACUUM")
-            busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        reason = "another program reads the database"
+        try:
+            with self.raw() as raw:
+                raw.execute("VACUUM")
+                busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except StoreError as error:
+            # The deletion itself is done: the error must not say that nothing was changed.
+            busy, reason = 1, "the disk is full" if "full" in str(error) else "another program holds the database"
         if busy:
             raise StoreError(
-                f"{self.path}: it is deleted, but another program reads the database, so that traces of it stay in the "
-                "file until that ends and 'mien app purge' is run"
+                f"{self.path}: it is deleted, but {reason}, so that traces of it stay in the file until that is over "
+                "and 'mien app purge' is run"
             )
 
 
