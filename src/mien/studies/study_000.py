@@ -6,8 +6,8 @@ from mien.studies.cell import Cell, Protocol, Published, Section, Study
 
 _ELSEWHERE = Protocol("jaffe", "whole")
 _CK = Protocol("ckplus", "whole")
-_RANDOM = Protocol("jaffe", "random", folds=10)
-_PERSONS = Protocol("jaffe", "persons", folds=10)
+_RANDOM = Protocol("jaffe", "random", folds=5)
+_PERSONS = Protocol("jaffe", "persons", folds=5)
 
 _POOLS = {"network": "vgg19", "options": {"top": "dense"}, "weights": {"source": "imagenet"}}
 _NOT_SAID = "Reference [11]'s split of JAFFE is not in paper 000; with persons on both sides figures are higher."
@@ -123,7 +123,7 @@ STUDY = Study(
                 Cell(
                     "vgg19-pools-ckplus",
                     "VGG19, five pools and first dense layer, on CK+",
-                    Protocol("ckplus", "persons", folds=10),
+                    Protocol("ckplus", "persons", folds=5),
                     recipe="000-pools-svm",
                     change=_POOLS,
                     paper=Published(0.92),
