@@ -153,7 +153,7 @@ def sanity_figure(results: Sequence[Sanity]) -> Drawing:
     """How alike each method's maps stay while the layers get fresh weights, from the logits downwards."""
     looks = ((BLUE, "o"), (ORANGE, "s"), (GREEN, "^"), (PINK, "D"))
     with style():
-        figure, axes = canvas(1, 2, height=2.9, sharey=True)
+        figure, axes = canvas(1, 2, height=3.1, sharey=True)
         for result, (colour, marker) in zip(results, looks, strict=False):
             places = np.arange(1, len(result.steps) + 1)
             for axis, what, spread in (
@@ -172,7 +172,7 @@ def sanity_figure(results: Sequence[Sanity]) -> Drawing:
             axis.set(title=title, ylim=(-0.6, 1.05))
         axes[0, 0].set_ylabel("with the trained network's map")
         figure.supxlabel("fresh weights from the logits down to …", fontsize=8)
-        axes[0, 1].legend(frameon=False)
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
     ends = ", ".join(f"{r.method} {r.steps[-1].rank_correlation:.2f}" for r in results)
     alt = "Rank correlation and structural similarity of maps with those of the trained network, falling as layers "
     return Drawing(figure, f"{alt}get fresh weights; rank correlation at the end: {ends}.")
