@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _ONE_LINE = 6
 """From so many blocks on their maps stand in one line each, in two lines before."""
 
+_LEAST = 8
+"""A line is as wide as so many maps at least."""
+
 _STEP = 1.09
 """From one map's left edge to the next, in widths of a map."""
 
@@ -79,8 +82,9 @@ def filters_figure(name: str, kernels: Sequence[Filters]) -> Drawing:
 
 
 def _rows(stacks: Sequence[NDArray[np.float32]], titles: Sequence[str], *, above: Image | None, unit: str) -> Figure:
-    lines = 1 if len(stacks) >= _ONE_LINE else 2
-    columns = max(-(-max(len(stack) for stack in stacks) // lines), 4)
+    most = max(len(stack) for stack in stacks)
+    lines = 1 if len(stacks) >= _ONE_LINE or most <= _LEAST else 2
+    columns = max(-(-most // lines), _LEAST)
     tile = min((WIDTH - 0.9) / columns, 0.8)
     used = [min(lines, -(-len(stack) // columns)) for stack in stacks]
     heights = ([0.95] if above is not None else []) + [0.22 + tile * n for n in used]
@@ -97,10 +101,10 @@ def _rows(stacks: Sequence[NDArray[np.float32]], titles: Sequence[str], *, above
         first.set_anchor("W")
     for axes, stack, title in zip(places, stacks, titles, strict=True):
         lowest, highest = float(stack.min()), float(stack.max())
-        most = max(abs(lowest), abs(highest)) or 1.0
-        colours: dict[str, Any] = {"cmap": SEQUENTIAL, "vmin": 0.0, "vmax": most}
+        limit = max(abs(lowest), abs(highest)) or 1.0
+        colours: dict[str, Any] = {"cmap": SEQUENTIAL, "vmin": 0.0, "vmax": limit}
         if lowest < 0:
-            colours = {"cmap": DIVERGING, "vmin": -most, "vmax": most}
+            colours = {"cmap": DIVERGING, "vmin": -limit, "vmax": limit}
         image = _tiles(axes, stack, columns, colours)
         axes.set_title(title, loc="left")
         axes.set_anchor("W")
