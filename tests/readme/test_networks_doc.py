@@ -1,4 +1,4 @@
-"""docs/networks.md: its recipes load, and its Python runs on a small network in the place of FaceNet."""
+"""docs/networks.md: its recipes load, and its commands run on a small network in the place of FaceNet."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ def face_network(path):
 def test_a_face_network_becomes_a_model(desk, face_folder):
     shutil.copytree(face_folder, desk / "my-faces")
     face_network(desk / "facenet.onnx")
-    [block] = [b for b in BLOCKS if b.language == "python"]
-    block.run(desk)
+    [block] = [b for b in BLOCKS if "mien embed" in b.code]
+    printed = block.run(desk)
+    assert "128 features" in printed
     manifest = json.loads((desk / "models" / "facenet-svm.json").read_text())
     assert manifest["parameters"] == 3 * 8 * 8 * 128 + 7 * 129
     assert manifest["input"]["channels"] == 3

@@ -22,6 +22,7 @@ def run() -> None:
     from mien.cli import (
         app_data,
         data,
+        embed,
         ensemble,
         evaluate,
         explain,
@@ -47,6 +48,7 @@ def run() -> None:
         sweep,
         evaluate,
         ensemble,
+        embed,
         explain,
         occlusion,
         reproduce,
