@@ -184,8 +184,8 @@ def _room_paragraphs(scope: Scope, room: str) -> tuple[Paragraph, ...]:
         Paragraph(
             "Who sees it?",
             "Whoever opened the room sees shares over five or more people, rounded and twenty seconds late or more, "
-            "with pauses of a minute when people come or go, so that comparing two reports does not pick them out. The room "
-            "cannot prove that the others in it are real people: join only rooms of somebody you trust.",
+            "with pauses of a minute when people come or go, so that comparing two reports does not pick them out. The "
+            "room cannot prove that the others in it are real people: join only rooms of somebody you trust.",
         ),
         Paragraph("How do I stop?", "Leave. Your part of what is not yet shown is thrown away, and nothing is sent."),
         Paragraph(
