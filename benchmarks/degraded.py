@@ -15,10 +15,8 @@ from mien.core.expression import FER2013, Expression
 from mien.core.face import Box
 from mien.core.preprocess import Image, InputSpec
 from mien.data.load import load_dataset
+from mien.evaluation.corruptions import FACE, blurred, toned, turned
 from mien.runtime.detect import Detector
-
-FACE = 48
-"""Pixels of a FER2013 face; what is given in pixels below is in these, whatever a picture's own size."""
 
 Rng = np.random.Generator
 
@@ -59,22 +57,12 @@ def jaffe(folder: Path, detector: Detector) -> list[Sample]:
 
 
 def _rotated(degrees: float) -> Degrade:
-    def degrade(sample: Sample, rng: Rng) -> Image:
-        height, width = sample.picture.shape[:2]
-        turn = cv2.getRotationMatrix2D(sample.box.center, float(degrees * rng.choice([-1, 1])), 1.0)
-        return cast(Image, cv2.warpAffine(sample.picture, turn, (width, height), borderMode=cv2.BORDER_REPLICATE))
-
-    return degrade
+    return lambda sample, rng: turned(sample.picture, float(degrees * rng.choice([-1, 1])), sample.box.center)
 
 
 def _scaled(gain: float, about: float, noise: float) -> Degrade:
     """Grey levels drawn towards ``about``, with the camera's noise on top."""
-
-    def degrade(sample: Sample, rng: Rng) -> Image:
-        grey = sample.picture[..., 0].astype(np.float64)
-        return _rgb((about + gain * (grey - about) + rng.normal(0, noise, grey.shape)).clip(0, 255).astype(np.uint8))
-
-    return degrade
+    return lambda sample, rng: toned(sample.picture, rng, gain=gain, about=about, noise=noise)
 
 
 def _small(pixels: int) -> Degrade:
@@ -86,7 +74,7 @@ def _small(pixels: int) -> Degrade:
 
 
 def _blurred(sigma: float) -> Degrade:
-    return lambda sample, _: cast(Image, cv2.GaussianBlur(sample.picture, (0, 0), sigma * sample.box.width / FACE))
+    return lambda sample, _: blurred(sample.picture, sigma * sample.box.width / FACE)
 
 
 def _covered(rows: tuple[int, int], kind: str) -> Degrade:

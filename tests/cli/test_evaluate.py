@@ -56,6 +56,29 @@ def test_table_and_files(run, tmp_path):
     assert [entry.split for entry in ledger.read(book)] == ["public"]
 
 
+def test_robustness_is_measured_beside(run, tmp_path):
+    plain = json.loads(run("evaluate", "linear", "faces", "--split", "public", "--json").stdout)
+    content = json.loads(run("evaluate", "linear", "faces", "--split", "public", "--json", "--robustness").stdout)
+    harmed = content.pop("robustness")
+    assert content == plain
+    assert harmed["accuracy"]["value"] == plain["accuracy"]
+    assert len(harmed["conditions"]) == 21
+    text = run("evaluate", "linear", "faces", "--split", "public", "--robustness").stdout
+    assert "linear under corruption" in text
+    assert f"mean corruption accuracy {100 * harmed['mean_corruption']['value']:.2f} %" in text
+
+
+def test_robustness_on_private_is_written_down_or_refused(run, tmp_path):
+    refused = run("evaluate", "linear", "faces", "--robustness")
+    assert isinstance(refused.exception, ConfigError)
+    assert "add --ledger" in str(refused.exception)
+    book = tmp_path / "book.jsonl"
+    assert run("evaluate", "linear", "faces", "--robustness", "--ledger", book).exit_code == 0
+    assert [entry.split for entry in ledger.read(book)] == ["private"]
+    both = run("evaluate", "linear", "faces", "--split", "public", "--robustness", "--mirror")
+    assert isinstance(both.exception, ConfigError)
+
+
 def test_the_mirror_is_told(run):
     content = json.loads(run("evaluate", "linear", "faces", "--mirror", "--json").stdout)
     assert content["protocol"].startswith("averaged with the mirrored face")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -39,6 +39,9 @@ Mirror = Annotated[bool, typer.Option("--mirror", help="Average each face with i
 TenCrop = Annotated[
     bool, typer.Option("--ten-crop", help="Average each face's corners and middle, and their mirror images.")
 ]
+RobustnessFlag = Annotated[
+    bool, typer.Option("--robustness", help="Measure under blur, noise, darkness, JPEG, rotation, small faces, covers.")
+]
 DropUnknown = Annotated[
     bool, typer.Option("--drop-unknown", help="Leave out rows whose expression a model cannot give.")
 ]
@@ -68,6 +71,7 @@ def evaluate(
     mirror: Mirror = False,
     ten_crop: TenCrop = False,
     drop_unknown: DropUnknown = False,
+    robustness: RobustnessFlag = False,
     ledger: Annotated[Path | None, typer.Option(help="Append the result to this file.", metavar="FILE")] = None,
     record: Annotated[bool, typer.Option("--record", help="Keep the result in the model's manifest.")] = False,
     detector: DetectorName = "auto",
@@ -78,43 +82,39 @@ def evaluate(
     from mien.evaluation import ledger as book
     from mien.evaluation.protocol import evaluate as measure
     from mien.evaluation.protocol import reported_split
+    from mien.evaluation.robustness import measure as measure_robustness
 
+    _refuse(model, mirror=mirror, ten_crop=ten_crop, robustness=robustness, record=record)
     if ledger is not None and ledger.exists():
         book.read(ledger)  # a broken ledger is refused before minutes are spent
-    if mirror and ten_crop:
-        raise ConfigError("--ten-crop averages mirror images too: leave --mirror out")
-    if record and model.endswith(ENSEMBLE):
-        raise ConfigError("--record keeps a result in a model's manifest, an ensemble has none: use --ledger")
     predictor = open_predictor(model)
     if ten_crop:
         from mien.core.predictor import TenCropped
 
         predictor = TenCropped(predictor)
     rows = _parted(load_for(dataset, predictor, data, detector), model, dataset, fold)
-    result = measure(
-        predictor,
-        rows,
-        split=split or reported_split(rows),
-        mirror=mirror,
-        columns=columns or (),
-        unknown="drop" if drop_unknown else "refuse",
-    )
-    if png is not None:
-        png.parent.mkdir(parents=True, exist_ok=True)
-        png.write_bytes(figure.render(result))
-    if html is not None:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(report.html(result), encoding="utf-8")
+    split = split or reported_split(rows)
+    if robustness and split == "private" and ledger is None:
+        raise ConfigError("--robustness on 'private' must be written down: add --ledger, or choose on --split public")
+    unknown: Literal["drop", "refuse"] = "drop" if drop_unknown else "refuse"
+    result = measure(predictor, rows, split=split, mirror=mirror, columns=columns or (), unknown=unknown)
+    harmed = measure_robustness(predictor, rows, split=split, unknown=unknown) if robustness else None
+    for path, content in ((png, figure.render), (html, report.html)):
+        if path is not None:
+            _put(path, content(result))
     if ledger is not None:
         book.append(ledger, result)
     if record:
         _record(model, result)
     if as_json:
-        print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
+        under = {} if harmed is None else {"robustness": harmed.to_dict()}
+        print(json.dumps(result.to_dict() | under, indent=2, allow_nan=False))
         return
     from rich.console import Console
 
     report.print_evaluation(result, Console())
+    if harmed is not None:
+        report.print_robustness(harmed, Console())
     for path in (png, html, ledger):
         if path is not None:
             print(f"wrote {path}")
@@ -178,6 +178,20 @@ def compare(
     from rich.console import Console
 
     report.print_comparison(pairs, accuracies, Console())
+
+
+def _refuse(model: str, *, mirror: bool, ten_crop: bool, robustness: bool, record: bool) -> None:
+    """Refuse options that contradict each other."""
+    if mirror and (ten_crop or robustness):
+        why = "--ten-crop averages mirror images too" if ten_crop else "--robustness looks at each face once"
+        raise ConfigError(f"{why}: leave --mirror out")
+    if record and model.endswith(ENSEMBLE):
+        raise ConfigError("--record keeps a result in a model's manifest, an ensemble has none: use --ledger")
+
+
+def _put(path: Path, content: bytes | str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def _record(model: str, result: Evaluation) -> None:

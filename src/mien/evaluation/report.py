@@ -15,6 +15,7 @@ from mien.evaluation import ledger
 from mien.evaluation.compare import Pair
 from mien.evaluation.figure import render
 from mien.evaluation.result import Evaluation
+from mien.evaluation.robustness import Figure, Robustness
 
 LEDGER_COLUMNS = {
     "model": "---",
@@ -87,6 +88,25 @@ def print_comparison(pairs: Sequence[Pair], accuracies: dict[str, float], consol
         )
     console.print(models)
     console.print(tests)
+
+
+def print_robustness(robustness: Robustness, console: Console) -> None:
+    """Print what corruptions take away, each at its severities, and the accuracy on the faces that are kept."""
+    table = Table("corruption", "severity", title=f"{robustness.model} under corruption")
+    for heading in ("accuracy", "95 % interval", "points lost", "ECE"):
+        table.add_column(heading, justify="right")
+    for row in robustness.conditions:
+        lost = f"{100 * row.lost.value:.2f}"
+        cells = (percent(row.accuracy.value), interval(row.accuracy.interval), lost)
+        table.add_row(row.kind, row.severity, *cells, percent(row.expected_calibration_error))
+    console.print(table)
+    console.print(f"mean corruption accuracy {share(robustness.mean_corruption)}")
+    console.print(f"accuracy on the surest 80 % of the faces {share(robustness.kept_accuracy)}")
+
+
+def share(figure: Figure) -> str:
+    """A share with its interval, both in per cent."""
+    return f"{percent(figure.value)} ({interval(figure.interval)})"
 
 
 def summary(evaluation: Evaluation) -> list[tuple[str, str]]:
