@@ -17,6 +17,7 @@ from mien.explain.gradcam import GradCAM, GradCAMPlusPlus
 from mien.explain.method import default_layer, layers
 from mien.models.head import with_features
 from mien.models.network import TorchPredictor
+from mien.models.registry import network, networks
 
 EACH = ["happy", "angry", "neutral", "fear"]
 
@@ -225,3 +226,38 @@ def test_a_model_without_gradients_is_refused_with_a_remedy(kind):
     model = open_model("tiny")
     with pytest.raises(ModelError, match=r"'tiny' has no gradients, because it is an ONNX file: .*activation map"):
         kind()(model, np.zeros((1, 48, 48), np.uint8), "happy")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", networks())
+def test_every_registered_network_has_maps(name):
+    record = network(name)
+    torch.manual_seed(0)
+    predictor = TorchPredictor(record.build(), record.input, FER2013, name=name)
+    crops = random_crops(predictor, 2)
+    for kind in (GradCAM(relu=False), GradCAMPlusPlus()):
+        maps = kind(predictor, crops, ["happy", "sad"])
+        assert maps.shape[0] == 2
+        assert maps.shape[1] * maps.shape[2] > 1
+        assert np.isfinite(maps).all()
+    assert GradCAM(relu=False)(predictor, crops, ["happy", "sad"]).any()
+
+
+def test_a_layer_with_several_outputs_is_refused():
+    class Pair(nn.Module):
+        def forward(self, x):
+            return x, x
+
+    class Halves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.pair, self.dense = Pair(), nn.Linear(256, 7)
+
+        def forward(self, x):
+            return self.dense(self.pair(x)[0].flatten(1))
+
+    predictor = TorchPredictor(Halves(), SMALL, FER2013, name="halves")
+    with pytest.raises(ModelError, match="a layer whose output is a tuple gives no map"):
+        GradCAM(layer="pair")(predictor, random_crops(predictor, 1), "happy")
+    with pytest.raises(ModelError, match="no layer of this network gives a map"):
+        GradCAM()(predictor, random_crops(predictor, 1), "happy")
