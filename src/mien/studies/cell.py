@@ -128,13 +128,16 @@ class Section:
         text: said above it.
         shows: further tables of its measured cells: the networks' ``cost``, the ``multiplications`` alone, the rate
             correct of each expression (``vector``), precision, recall and F1 of each (``classes``), the whole
-            ``confusion`` matrices, and when the validation loss ``turns``.
+            ``confusion`` matrices, when the validation loss ``turns``, and what new ``persons`` cost against random
+            folds.
     """
 
     caption: str
     cells: tuple[Cell, ...]
     text: str = ""
-    shows: tuple[Literal["cost", "multiplications", "vector", "classes", "confusion", "turns"], ...] = ("cost",)
+    shows: tuple[Literal["cost", "multiplications", "vector", "classes", "confusion", "turns", "persons"], ...] = (
+        "cost",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 from mien.explain.figure import BLUE, ORANGE, WIDTH, Drawing, canvas, style
 
 if TYPE_CHECKING:
-    from mien.studies.page import Row
+    from mien.studies.tables import Row
 
 
 def curves_figure(rows: Sequence[Row]) -> Drawing | None:

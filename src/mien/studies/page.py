@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mien.explain.figure import Drawing
-from mien.explain.page import Table, page, spread
-from mien.studies.cell import Cell, Section, Study
-from mien.studies.record import NOT_YET, Rates, Reproduction, Result
+from mien.explain.page import Table, page
+from mien.studies.cell import Section, Study
+from mien.studies.record import NOT_YET, Reproduction, Result
+from mien.studies.tables import FIGURES, figure_row, rows_of, shared_protocol, tables
 
 QUICK = (
     "These are quick results: a few epochs on a few rows, to see that everything runs. They say nothing about a "
     "network."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A cell and what is known of it."""
-
-    cell: Cell
-    result: Result | None
 
 
 def markdown(study: Study, found: Reproduction) -> str:
@@ -31,8 +23,8 @@ def markdown(study: Study, found: Reproduction) -> str:
         lines += [note, ""]
     for section in study.sections:
         lines += [f"## {section.caption}", ""]
-        if section.text:
-            lines += [section.text, ""]
+        for text in _texts(section):
+            lines += [text, ""]
         for table in tables(section, found):
             if table.caption != section.caption:
                 lines += [f"**{table.caption}**", ""]
@@ -53,9 +45,8 @@ def html(study: Study, found: Reproduction) -> str:
 
     parts: list[Drawing | Table | str] = []
     for section in study.sections:
-        rows = _rows(section, found)
-        if section.text:
-            parts.append(section.text)
+        rows = rows_of(section, found)
+        parts += _texts(section)
         parts += tables(section, found)
         parts += list(_remarks(section, found))
         if "turns" in section.shows and (curves := curves_figure(rows)) is not None:
@@ -71,170 +62,31 @@ def print_tables(study: Study, found: Reproduction) -> None:
         if section.shows == ("multiplications",):
             tables(section, found)[0].print()
             continue
-        rows = [_figure_row(row)[:4] for row in _rows(section, found)]
+        rows = [figure_row(row)[:4] for row in rows_of(section, found)]
         Table(section.caption, FIGURES[:4], tuple(rows)).print("quick: these mean nothing" if found.quick else "")
 
 
-def tables(section: Section, found: Reproduction) -> list[Table]:
-    """All tables of a section: figures against the paper's, then what it shows further."""
-    rows = _rows(section, found)
-    if section.shows == ("multiplications",):
-        return [_multiplications(section.caption, rows)]
-    made = [_without_empty(Table(section.caption, FIGURES, tuple(_figure_row(row) for row in rows)))]
-    builders = {"cost": _cost, "vector": _vector, "classes": _classes, "confusion": _confusions, "turns": _turns}
-    for name in section.shows:
-        made += [_without_empty(table) for table in builders[name](rows) if table.rows]
-    return made
-
-
-FIGURES = (
-    *("", "paper, %", "ours, % (95 %)", "answers", "without leaks, %", "precision, %", "recall, %", "F1, %"),
-    *("log loss", "runs", "epochs", "how"),
-)
-"""Columns of a section's first table."""
-
-
-def _figure_row(row: Row) -> tuple[str, ...]:
-    cell, result = row.cell, row.result
-    paper = "" if cell.paper.accuracy is None else f"{100 * cell.paper.accuracy:.2f}"
-    if cell.paper.words:
-        paper = f"{paper} ({cell.paper.words})" if paper else cell.paper.words
-    head, rest = (cell.title, paper or "–"), len(FIGURES) - 4
-    if cell.is_quoted:
-        return (*head, "–", *("–" for _ in range(rest)), "the paper's figure alone")
-    if result is None or result.score is None:
-        return (
-            *head,
-            "not run yet" if result is None else _why(result),
-            *("–" for _ in range(rest)),
-            cell.protocol.words,
-        )
-    score = result.score
-    return (
-        *head,
-        f"{100 * score.accuracy:.2f} ({spread(score.accuracy_interval)})",
-        f"{score.n:,}",
-        *(_percent(v) for v in (score.accuracy_without_leaks, score.precision, score.recall, score.f1)),
-        "–" if score.log_loss is None else f"{score.log_loss:.3f}",
-        str(len(score.parts)),
-        "–" if result.epochs is None else str(result.epochs),
-        cell.protocol.words,
-    )
-
-
-def _why(result: Result) -> str:
-    return result.why if result.why == NOT_YET else f"not run: {result.why}"
-
-
-def _without_empty(table: Table) -> Table:
-    """The table without columns that say nothing."""
-    wanted = [i for i in range(len(table.heads)) if i == 0 or any(row[i] not in ("", "–") for row in table.rows)]
-    heads = tuple(table.heads[i] for i in wanted)
-    return Table(table.caption, heads, tuple(tuple(row[i] for i in wanted) for row in table.rows))
-
-
-def _multiplications(caption: str, rows: list[Row]) -> Table:
-    made = []
-    for row in rows:
-        ours = None if row.result is None or row.result.cost is None else row.result.cost.multiplications
-        made.append((row.cell.title, _count(row.cell.paper.multiplications), _count(ours)))
-    return Table(caption, ("", "paper", "counted here"), tuple(made))
-
-
-def _cost(rows: list[Row]) -> Iterator[Table]:
-    heads = ("", "values, paper", "trained", "running", "all", "size, paper", "ONNX size", "multiplications", "input")
-    made, seen = [], set()
-    for row in rows:
-        paper, cost = row.cell.paper, None if row.result is None else row.result.cost
-        if cost is None:
-            if paper.values is not None or paper.size:
-                made.append((row.cell.title, _count(paper.values), "", "", "", paper.size or "–", "", "", "", "", ""))
-            continue
-        key = (cost.network, cost.trained, cost.side, cost.multiplications)
-        if key in seen:
-            continue
-        seen.add(key)
-        ours = f"{cost.milliseconds:.2f} ({cost.milliseconds_p95:.2f})"
-        made.append(
-            (
-                f"{row.cell.title.split(',')[0]} (`{cost.network}`)",
-                _count(paper.values),
-                f"{cost.trained:,}",
-                f"{cost.running:,}",
-                f"{cost.trained + cost.running:,}",
-                paper.size or "–",
-                f"{cost.bytes / 1000:,.0f} kB",
-                f"{cost.multiplications:,}",
-                f"{cost.side} px",
-                "–" if paper.milliseconds is None else f"{paper.milliseconds:g}",
-                ours,
-            )
-        )
-    yield Table("What the networks take", (*heads, "ms, paper", "ms here (95th)"), tuple(made))
-
-
-def _vector(rows: list[Row]) -> Iterator[Table]:
-    measured = [row for row in rows if row.result and row.result.score and row.result.score.classes]
-    if measured:
-        labels = list(dict.fromkeys(c.label for row in measured for c in _classes_of(row)))
-        made = []
-        for row in measured:
-            recall = {c.label: c.recall for c in _classes_of(row)}
-            made.append((row.cell.title, *(_percent(recall.get(label)) for label in labels)))
-        yield Table("Rate correct of each expression, %", ("", *labels), tuple(made))
-
-
-def _classes(rows: list[Row]) -> Iterator[Table]:
-    for row in rows:
-        found = _classes_of(row)
-        if found and found[0].precision is not None:
-            made = tuple(
-                (c.label, f"{c.support:,}", _percent(c.precision), _percent(c.recall), _percent(c.f1)) for c in found
-            )
-            heads = ("", "answers", "precision, %", "recall, %", "F1, %")
-            yield Table(f"Each expression: {row.cell.title}", heads, made)
-
-
-def _confusions(rows: list[Row]) -> Iterator[Table]:
-    for row in rows:
-        score = row.result.score if row.result else None
-        if score is not None and score.confusion:
-            made = tuple(
-                (label, *(f"{count:,}" for count in counts))
-                for label, counts in zip(score.labels, score.confusion, strict=True)
-            )
-            yield Table(f"Truth in rows, answers in columns: {row.cell.title}", ("", *score.labels), made)
-
-
-def _turns(rows: list[Row]) -> Iterator[Table]:
-    made = []
-    for row in rows:
-        training = row.result.training if row.result else None
-        if training is not None and training.curve:
-            lowest = min(range(len(training.curve)), key=lambda i: training.curve[i].validation_loss)
-            made.append(
-                (
-                    row.cell.title,
-                    str(len(training.curve)),
-                    "it does not" if training.turn is None else str(training.turn),
-                    f"{training.curve[lowest].validation_loss:.4f} at {lowest + 1}",
-                    f"{training.curve[-1].validation_loss:.4f}",
-                    f"{training.curve[-1].train_loss:.4f}",
-                    str(training.kept[0]),
-                )
-            )
-    heads = ("", "epochs", "validation loss turns", "lowest", "at the end", "train loss at the end", "kept epoch")
-    yield Table("Curves of the first run", heads, tuple(made))
-
-
 def _remarks(section: Section, found: Reproduction) -> Iterator[str]:
-    for row in _rows(section, found):
+    for row in rows_of(section, found):
         if row.cell.differs:
             yield f"{row.cell.title}: {row.cell.differs}"
-    waiting = [row.result for row in _rows(section, found) if row.result and row.result.status == "not run"]
+    waiting = [row.result for row in rows_of(section, found) if row.result and row.result.status == "not run"]
     for why in dict.fromkeys(result.why for result in waiting):
-        commands = ", ".join(f"`{result.command}`" for result in waiting if result.why == why)
-        yield f"{why if why == NOT_YET else f'not run, {why}'}: {commands}"
+        yield f"{why if why == NOT_YET else f'Not run, {why}'}: {_commands([r for r in waiting if r.why == why])}"
+
+
+def _texts(section: Section) -> list[str]:
+    shared = None if section.shows == ("multiplications",) else shared_protocol(section)
+    return [*([section.text] if section.text else []), *([f"Protocol of all rows: {shared}."] if shared else [])]
+
+
+def _commands(results: list[Result]) -> str:
+    """One command for all cells that are run alike."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for result in results:
+        before, _, after = result.command.partition(f" --only {result.cell}")
+        alike.setdefault((before, after), []).append(f"--only {result.cell}")
+    return ", ".join(f"`{before} {' '.join(cells)}{after}`" for (before, after), cells in alike.items())
 
 
 def _notes(study: Study, found: Reproduction) -> list[str]:
@@ -281,19 +133,3 @@ def _measured(found: Reproduction) -> list[str]:
         span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
         lines.append(f"{span}; {', '.join(versions)}." if versions else f"{span}.")
     return lines
-
-
-def _rows(section: Section, found: Reproduction) -> list[Row]:
-    return [Row(cell, found.result(cell.name)) for cell in section.cells]
-
-
-def _classes_of(row: Row) -> tuple[Rates, ...]:
-    return row.result.score.classes if row.result and row.result.score else ()
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f}"
-
-
-def _count(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"

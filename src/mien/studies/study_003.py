@@ -124,7 +124,7 @@ STUDY = Study(
                 "InceptionV3 is named in the paper without a figure of its own. SqueezeNet with ImageNet weights, and "
                 "mien's `tiny`, which has seen FER2013 and never JAFFE, are rows of their own."
             ),
-            shows=("cost", "vector", "classes"),
+            shows=("persons", "cost", "vector", "classes"),
         ),
         Section(
             "Table 1: VGG16 by depth",
@@ -138,12 +138,12 @@ STUDY = Study(
         Section(
             "By depth: SqueezeNet with ImageNet weights",
             _depth("squeezenet", {}),
-            shows=("cost", "vector"),
+            shows=("persons", "cost", "vector"),
         ),
         Section(
             "By depth: mien's `tiny` from FER2013",
             _depth("tiny", _FEATURES["tiny"]),
-            shows=("cost", "vector"),
+            shows=("persons", "cost", "vector"),
         ),
     ),
 )
