@@ -4,7 +4,7 @@
 
     client = RoomClient("https://192.168.1.20:8643", "K7P2QX9M", fingerprint="…")   # from whoever opened the room
     about = await client.about()                       # what will happen; nothing is sent yet
-    text = client.terms(about, decision)               # the consent text; refused where this machine's place forbids it
+    text = client.terms(about, place)                  # the consent text; of taps only where this place forbids faces
     await client.join(consent)                         # a consent to that text, given
     task = asyncio.create_task(client.run())           # sends every ten seconds until left, refused or vanished
     client.offer(second)                               # each second of the person's own readings; sums stay here
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.app.aggregate import Second
 from mien.app.consent import Consent
-from mien.app.policy import Decision, Place, Purpose, decide
+from mien.app.policy import Decision, Feature, Place, Purpose, decide
 from mien.app.room_address import UnreachableError, check_address, check_fingerprint, pinned
 from mien.app.room_reports import Coarse, coarse
 from mien.app.room_routes import SCHEMA, About
@@ -128,12 +128,13 @@ class RoomClient:
     def terms(self, about: About, place: Place) -> Terms:
         """The consent text for a room, by its purpose and the stricter of its place and the participant's.
 
-        Raises:
-            PolicyError: it asks for faces, and the law at one of the two places forbids that for its purpose.
+        Where the room asks for faces and the law at one of the two places forbids that for its purpose, the text is
+        that of taps: its ``scope`` says which, and this participant sends no reading.
         """
         stricter = place if place.in_eu else Place(about.place)
         decision: Decision = decide(about.purpose, stricter)
-        scope = Scope.ROOM_FACES if about.faces else Scope.ROOM_TAPS
+        faces = about.faces and decision.allows(Feature.ROOM_FACES)
+        scope = Scope.ROOM_FACES if faces else Scope.ROOM_TAPS
         return terms(decision, scope=scope, room=self.address)
 
     async def join(self, consent: Consent, *, now: Callable[[], float] = time.time) -> None:
