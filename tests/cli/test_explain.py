@@ -112,6 +112,14 @@ def test_a_dataset_is_scored_and_averaged(mien, few, tmp_path):
     assert "3 random faces of each expression (there are only 1 of disgust), seed 0" in result.output
 
 
+def test_all_parts_of_a_dataset_can_be_taken_together(mien, few, tmp_path):
+    shutil.copytree(few / "test", tmp_path / "two" / "train")
+    shutil.copytree(few / "test", tmp_path / "two" / "test")
+    result = mien("small", tmp_path / "two", "--split", "all", "--samples", 50, "--scored", 1)
+    assert result.exit_code == 0, result.output
+    assert numbers(tmp_path)["averages"]["faces"]["happy"] == 6
+
+
 def test_a_crop_is_taken_as_it_is(mien, face_folder, tmp_path):
     face = next((face_folder / "test" / "happy").iterdir())
     result = mien("tiny", face, "--crop")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.evaluate import Data, Split, load_for, open_predictor
+from mien.cli.evaluate import Data, load_for, open_predictor
 from mien.core.errors import ConfigError, DatasetError, MissingExtraError, PictureError, nearest
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def explain(
     ] = None,
     crop: Annotated[bool, typer.Option("--crop", help="The picture is a face's crop already: search none.")] = False,
     detector: Annotated[str, typer.Option(help="Face detector for a picture: auto, haar, yunet, or another.")] = "auto",
-    split: Split = "private",
+    split: Annotated[
+        str, typer.Option(help="Part of the dataset whose faces are taken; all takes every part.", metavar="NAME")
+    ] = "private",
     samples: Annotated[int, typer.Option(min=1, help="Faces of each expression that are averaged.")] = 1000,
     scored: Annotated[int, typer.Option(min=1, help="Faces that score the methods by deletion and insertion.")] = 100,
     networks: Annotated[
@@ -86,7 +88,8 @@ def explain(
         subject = picture.name
     else:
         conditions = _conditions(predictor, networks or [])
-        rows = load_for(what, predictor, data).split(split).relabel(predictor.labels)
+        rows = load_for(what, predictor, data)
+        rows = (rows if split == "all" else rows.split(split)).relabel(predictor.labels)
         subject = f"{rows.name}/{split}"
         crops, names = _sampled(rows, scored, seed)
         notes.append(f"This page shows faces of {rows.name} ({rows.licence}): keep it to yourself.")
