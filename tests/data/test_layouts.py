@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -13,7 +14,7 @@ from mien.core.expression import FER2013, FERPLUS
 from mien.core.face import Box, Face
 from mien.core.preprocess import InputSpec, crop_face
 from mien.data.layout import WHOLE
-from mien.data.load import LAYOUTS, find_faces, load_dataset
+from mien.data.load import LAYOUTS, NAMES, find_faces, load_dataset
 from mien.data.pictures import decode
 
 JAFFE_CODES = dict(zip(FER2013, ("AN", "DI", "FE", "HA", "SA", "SU", "NE"), strict=True))
@@ -357,6 +358,16 @@ def test_what_another_label_set_lacks_is_counted(toy):
         "neutral, which is none of the labels": 1,
     }
     assert len(fewer) == 1
+
+
+def test_the_document_names_what_is_read():
+    document = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in document.splitlines() if line.startswith("| `")}
+    assert set(rows) == set(NAMES)
+    for name, layout in LAYOUTS.items():
+        total = f"{sum(layout.pictures.values()):,}" if layout.pictures else "not published"
+        assert f" {total} | {layout.persons} |" in rows[name]
+        assert rows[name].endswith("| yes |" if layout.checked else "| not yet |")
 
 
 @pytest.mark.real_data
