@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mien.core.predictor import Predictor
     from mien.core.preprocess import Image
     from mien.data.base import Dataset
-    from mien.explain.average import Condition, Maps
+    from mien.explain.average import Averages, Condition, Maps
+    from mien.explain.figure import Drawing
     from mien.explain.page import Table
 
 _SHOWN, _CHECKED, _POINTS = 6, 16, 10
@@ -130,18 +131,10 @@ def explain(
     else:
         notes.append("An ONNX model has no gradients: the other methods and the sanity checks need its run.")
     if rows is not None:
-        from mien.core.expression import THREE
-        from mien.explain.average import average
-
         _say(f"averaging {title} over {samples:,} faces of each expression under {len(conditions)} conditions")
-        averages = average(methods[title], rows, conditions, samples=samples, seed=seed)
-        notes.append(
-            f"Averages: {averages.sampled}; each map explains the expression that the faces are labelled with."
-        )
-        drawings["averages"] = averages.draw(title=f"{title} averaged")
-        if set(THREE) < set(averages.expressions):
-            three = averages.only(("happy", "angry", "neutral"))
-            drawings["averages-three"] = three.draw(title=f"{title} averaged: the expressions of paper 004")
+        averages, panels = _averaged(title, methods[title], rows, conditions, samples=samples, seed=seed)
+        drawings |= panels
+        notes.append(f"Averages: {averages.sampled}; they explain the expression that the faces are labelled with.")
         numbers["averages"] = report.averages_numbers(averages)
     written = report.write(
         out,
@@ -258,6 +251,21 @@ def _conditions(predictor: Predictor, networks: Sequence[str]) -> tuple[Conditio
             raise ConfigError(f"--network {item}: expected REGION=MODEL; {nearest(name, found)}")
         found[name] = replace(found[name], network=open_predictor(model))
     return tuple(found.values())
+
+
+def _averaged(
+    title: str, method: Maps, rows: Dataset, conditions: Sequence[Condition], *, samples: int, seed: int
+) -> tuple[Averages, dict[str, Drawing]]:
+    """The averages of all expressions, their panel, and that of paper 004's three where there are more."""
+    from mien.core.expression import THREE
+    from mien.explain.average import average
+
+    averages = average(method, rows, conditions, samples=samples, seed=seed)
+    panels = {"averages": averages.draw(title=f"{title} averaged")}
+    if set(THREE) < set(averages.expressions):
+        three = averages.only(("happy", "angry", "neutral"))
+        panels["averages-three"] = three.draw(title=f"{title} averaged: the expressions of paper 004")
+    return averages, panels
 
 
 def _scores(predictor: Predictor, faces: Any, methods: Mapping[str, Maps], seed: int) -> Any:
