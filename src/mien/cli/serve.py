@@ -86,6 +86,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(128)  # from here on a browser that is quicker than the server waits for it
     except OSError as error:
         listening.close()
         raise MienError(
