@@ -97,30 +97,27 @@ class _Runner:
         return replace(result, signature=mark, cost=cost, epochs=epochs)
 
     def _measure(self, cell: Cell, recipe: Recipe | None, mark: str) -> Result:
+        ready = None if recipe is None else with_weights(recipe, cell, self.means)
+        predictor = self._predictor(cell) if recipe is None else None
+        if recipe is not None and ready is None:
+            return self._not_run(cell, recipe, NO_WEIGHTS)
+        if recipe is None and predictor is None:
+            return self._not_run(cell, None, f"needs {cell.run_of}, which was not run")
         hours = self.means.hours
         if hours is not None and time.monotonic() - self.began >= 3600 * hours:
             return self._not_run(cell, recipe, NOT_YET)
         try:
-            if recipe is not None:
-                ready = with_weights(recipe, cell, self.means)
-                if ready is None:
-                    return self._not_run(cell, recipe, NO_WEIGHTS)
+            if ready is not None:
                 return self._train(cell, ready, mark)
-            predictor = self._predictor(cell)
-            if predictor is None:
-                return self._not_run(cell, None, f"needs {cell.run_of}, which was not run")
+            assert predictor is not None  # noqa: S101  # a cell has a recipe or something to test
             self.means.say(f"{cell.name}: testing")
             return measure_predictor(cell, predictor, self.means)
-        except DatasetError as error:
+        except (DatasetError, DownloadError) as error:
             if self.named:
                 raise
             self.means.say(f"{cell.name}: {error}")
-            return self._not_run(cell, recipe, f"{NO_DATA}: {cell.protocol.dataset}")
-        except DownloadError as error:
-            if self.named:
-                raise
-            self.means.say(f"{cell.name}: {error}")
-            return self._not_run(cell, recipe, NO_WEIGHTS)
+            missing = NO_WEIGHTS if isinstance(error, DownloadError) else f"{NO_DATA}: {cell.protocol.dataset}"
+            return self._not_run(cell, recipe, missing)
 
     def _train(self, cell: Cell, recipe: Recipe, mark: str) -> Result:
         if cell.condition is None:
