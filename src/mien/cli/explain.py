@@ -74,6 +74,8 @@ def explain(
     A run has gradients: Grad-CAM, Grad-CAM++, integrated gradients and occlusion sensitivity. An ONNX model has its
     class activation map.
     """
+    from mien import __version__
+    from mien.evaluation.ledger import commit
     from mien.explain import report
 
     predictor = open_predictor(model)
@@ -111,6 +113,8 @@ def explain(
     scores = _scores(predictor, faces, methods, seed)
     tables = {"expressions: faithfulness": report.faithfulness_table(scores)}
     numbers: dict[str, Any] = {
+        "mien": __version__,
+        "commit": commit(),
         "model": predictor.name,
         "identity": predictor.identity,
         "subject": subject,
@@ -118,7 +122,7 @@ def explain(
         "layer": _layer(predictor, layer),
         "readings": [
             {"face": name, "expression": expression, "probability": probability}
-            for name, expression, probability in zip(faces.names, faces.expressions, faces.probabilities, strict=True)
+            for name, expression, probability in zip(shown.names, shown.expressions, shown.probabilities, strict=True)
         ],
         "faithfulness": scores,
     }
