@@ -330,6 +330,18 @@ def test_an_unreadable_whole_picture_is_named(whole, spec):
         load_dataset(whole, spec, detector=Marked())
 
 
+def test_a_label_that_was_mended_is_read_anew(tmp_path):
+    for frame in range(1, 6):
+        path = tmp_path / "cohn-kanade-images" / "S005" / "001" / f"S005_001_{frame:08}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(path), np.full((60, 60), 200 + 5 * frame, dtype=np.uint8))
+    label = tmp_path / "Emotion" / "S005" / "001" / "S005_001_00000005_emotion.txt"
+    label.parent.mkdir(parents=True)
+    for code, expression in ((3, "disgust"), (6, "sad")):
+        label.write_text(f"   {code}.0000000e+00\n")
+        assert load_dataset(tmp_path, InputSpec(), detector=Marked()).counts == {expression: 3, "neutral": 1}
+
+
 def test_crops_in_a_known_layout_need_no_detector(tmp_path, spec):
     random = np.random.default_rng(0)
     for name in ("anger/S010_004_00000017.png", "contempt/S138_008_00000007.png"):

@@ -69,6 +69,21 @@ def read_csv(votes: Path, pictures: Path, spec: InputSpec, *, counts: fer2013.Co
     return joined.take(kept)
 
 
+def faces_and_others(votes: Path) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows of FER2013 show a face by the crowd's votes, ``(n,)``, and which show none, ``(n,)``.
+
+    A face is a row that Microsoft kept and of which nobody said "no face" and one at most "unknown"; no face one that
+    they removed or of which more than half said "no face". The rest is neither.
+
+    Raises:
+        DatasetError: the file is missing, cut or damaged.
+    """
+    _, names, table = _read_votes(votes)
+    unknown, none = (table[:, FERPLUS_COLUMNS.index(column)] for column in ("unknown", "NF"))
+    others = (names == "") | (none > table.sum(axis=1) / 2)
+    return ~others & (none == 0) & (unknown <= 1), others
+
+
 def majority(table: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Microsoft's majority rule, with the votes that it leaves as soft labels.
 

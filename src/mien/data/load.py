@@ -13,7 +13,7 @@ from mien.core.places import data_folder
 from mien.core.preprocess import InputSpec
 from mien.data import fer2013, ferplus
 from mien.data.base import Dataset
-from mien.data.cache import cached
+from mien.data.cache import cached, digest
 from mien.data.csv_manifest import index_manifest
 from mien.data.faces import Finder, FoundFaces, faces_of
 from mien.data.folder import index_folder
@@ -75,7 +75,9 @@ def load_dataset(
     build = partial(index.read, spec)
     if index.whole:
         faces = faces_of(index, detector, folder=cache)
-        build, layout = partial(_cut, index, spec, faces), f"{layout}-{faces.identity[:16]}"
+        build = partial(_cut, index, spec, faces)
+        # labels can lie in files of their own, which the pictures' fingerprint does not know
+        layout = f"{layout}-{digest(faces.identity, *map(str, index.expressions))[:16]}"
     return cached(build, source=index.origin, files=index.sources, spec=spec, layout=layout, folder=cache)
 
 
