@@ -454,6 +454,38 @@ def test_deleting_while_another_writes_is_never_said_to_have_changed_nothing(
         assert b"first" not in everything(store)
 
 
+def test_withdrawing_stops_even_where_the_disk_is_too_full_to_erase(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with filled(tmp_path / "app.db", clock) as store:
+        given = store.consent()
+        assert given is not None
+        recording = store.open_recording(given, model="toy")
+        original = store._write
+
+        def full(*_: object) -> None:
+            raise StoreError("the disk is full")
+
+        monkeypatch.setattr(store, "_write", full)
+        with pytest.raises(StoreError, match="full"):
+            store.withdraw(given)
+        monkeypatch.setattr(store, "_write", original)
+        assert len(store.recordings()) == 2
+        assert store.consent().state is State.PAUSED  # type: ignore[union-attr]
+        with pytest.raises(ConsentError):
+            store.consent().check(store.terms(), clock())  # type: ignore[union-attr]
+        for call in (
+            lambda: store.append(recording, second(0)),
+            lambda: store.open_recording(given, model="toy"),
+            lambda: store.keep(given),
+        ):
+            with pytest.raises(ConsentError, match="withdraw it again"):
+                call()
+        store.withdraw(store.consent())  # type: ignore[arg-type]
+        assert store.recordings() == ()
+        assert agreed(store).state is State.GIVEN
+
+
 # The audit log
 
 

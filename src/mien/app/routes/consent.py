@@ -54,8 +54,10 @@ def withdraw(request: Request) -> Response:
     if consent is None or consent.state is State.WITHDRAWN:
         raise ConsentError("there is no consent to withdraw")
     context.recording = None
-    context.store.withdraw(consent)
-    context.changed()
+    try:
+        context.store.withdraw(consent)
+    finally:
+        context.changed()  # it stops even where it cannot be erased
     return go("/privacy", "withdrawn")
 
 

@@ -24,6 +24,7 @@ class Part:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:  # noqa: D107
         self._database = database
         self._clock = clock
+        self._stopped: set[str] = set()  # consents that are being withdrawn, should that not succeed
 
     def log(self, action: Action, **details: str | int | bool) -> None:
         """Write a row of the audit log, for what happens outside of the store (app opened, export, room …).

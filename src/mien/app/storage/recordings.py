@@ -37,6 +37,7 @@ class RecordingsPart(SettingsPart):
             PolicyError: the policy does not allow recordings.
         """
         now = self._clock()
+        self._check_going_on(consent.id)
         current = self.terms()
         if self.decision is not None:
             self.decision.require(Feature.RECORDINGS)
@@ -73,6 +74,7 @@ class RecordingsPart(SettingsPart):
         """
         with self._database.write() as connection:
             info = read_info(recording_row(connection, recording))
+            self._check_going_on(info.consent)
             state = connection.execute(select(t.CONSENTS.c.state).where(t.CONSENTS.c.id == info.consent)).scalar()
             if state not in (State.GIVEN, State.PAUSED):
                 raise ConsentError(f"recording {recording} cannot go on: its consent is {state}")

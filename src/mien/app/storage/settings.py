@@ -89,6 +89,8 @@ class SettingsPart(Part):
         """
         if consent.state is State.WITHDRAWN:
             raise ValueError("a consent is withdrawn by Store.withdraw, which also erases")
+        if consent.state is State.GIVEN:
+            self._check_going_on(consent.id)
         with self._database.write() as connection:
             self._keep(connection, consent)
 
@@ -101,24 +103,34 @@ class SettingsPart(Part):
         order = (t.CONSENTS.c.shown.desc(), t.CONSENTS.c.changed.desc())
         now = self._clock()
         with self._database.read() as connection:
-            return tuple(read_consent(row).at(now) for row in connection.execute(select(t.CONSENTS).order_by(*order)))
+            found = [read_consent(row).at(now) for row in connection.execute(select(t.CONSENTS).order_by(*order))]
+        return tuple(c.pause(now) if c.id in self._stopped and c.state is State.GIVEN else c for c in found)
 
     def withdraw(self, consent: Consent) -> Consent:
         """Withdraw a consent: erase all recordings under it with their notes and corrections, and all ratings.
 
-        What survives is the receipt and the audit log, which hold no reading.
+        What survives is the receipt and the audit log, which hold no reading. Whatever comes of the erasing, it
+        stops: from the call on the consent is paused for everybody who asks this store, and cannot be resumed.
 
         Raises:
             ConsentError: it is withdrawn already.
-            StoreError: it is erased, but a program that reads the database keeps traces of it alive.
+            StoreError: it cannot be erased (the disk is full, say) and has to be withdrawn again, or it is erased but a
+                program that reads the database keeps traces of it alive.
         """
         withdrawn = consent.withdraw(self._clock())
+        self._stopped.add(consent.id)
         with self._database.write(erases=True) as connection:
             self._keep(connection, withdrawn)
             connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.consent == consent.id))
             if consent.terms.scope is Scope.OWN:
                 connection.execute(delete(t.FEEDBACK))
+        self._stopped.discard(consent.id)
         return withdrawn
+
+    def _check_going_on(self, consent: str) -> None:
+        """Refuse to go on under a consent that is being withdrawn."""
+        if consent in self._stopped:
+            raise ConsentError("this consent was taken back, but could not be erased yet: withdraw it again")
 
     def take_over(self, entries: Sequence[Entry], consents: Sequence[Consent]) -> None:
         """Take over what a restore must not undo: another database's audit log, and what was withdrawn in it."""
