@@ -78,10 +78,6 @@ class Database:
             erases: whether what is deleted must leave no trace: the file is then rebuilt and the log emptied.
         """
         with self._turn():
-            if erases:
-                # Lets the log be written from its beginning again, so that deleting takes no room on a full disk.
-                with self.raw() as raw, contextlib.suppress(sqlite3.Error):
-                    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             with self._engine.connect().execution_options(mien_write=True) as connection, connection.begin():
                 yield connection
             if erases:
