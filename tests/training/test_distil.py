@@ -20,7 +20,7 @@ from mien.models.network import as_planes
 from mien.training import distil, rows
 from mien.training.distil import distillation_loss, open_teachers
 from mien.training.fit import _Keeper, fit, train
-from mien.training.publish import export_run, open_run
+from mien.training.publish import beside_labels, export_run, open_run
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
 from mien.training.run import Run
 from mien.training.settings import Crop, Distil
@@ -32,7 +32,7 @@ def recipe(face_folder):
     return Recipe(
         name="pupil",
         network="resezap",
-        data=DataConfig(dataset=str(face_folder), validation="validation"),
+        data=DataConfig(dataset=str(face_folder), validation="validation", limit=70),
         augment=Augmentation(rotation=5, shift=0.03, erase=0.2),
         optimiser=Optimiser(rate=1e-2),
         epochs=3,
@@ -42,7 +42,8 @@ def recipe(face_folder):
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
+def one_thread(monkeypatch):
+    monkeypatch.setattr("mien.training.fit.draw_curves", lambda *_: None)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -105,7 +106,7 @@ def test_cached_answers_are_computed_once(recipe, teachers, tmp_path, monkeypatc
     settings = replace(recipe, epochs=1, distil=Distil(teachers[:1], answers="cached"))
     train(settings, tmp_path / "run")
     once = len(asked)
-    assert once == 2  # the faces and their mirror images, 140 of them in one chunk
+    assert once == 2  # the faces and their mirror images, in one chunk
     train(replace(settings, seed=1), tmp_path / "again")
     assert len(asked) == once
     train(replace(settings, distil=Distil(teachers[1:], answers="cached")), tmp_path / "other")
@@ -156,8 +157,7 @@ def test_teachers_change_what_is_learnt_and_are_named(recipe, teachers, tmp_path
     alone = train(recipe, tmp_path / "alone")
     assert run.history[0].train_loss != alone.history[0].train_loss
     assert len(run.teachers) == 2
-    manifest = export_run(tmp_path / "taught", tmp_path / "model")
-    assert "learnt from 2 other runs (0, 1)" in manifest.trained_on
+    assert beside_labels(run) == "; learnt from 2 other runs (0, 1)"
     replace(run, status="running", teachers=("0" * 64, "1" * 64)).write(tmp_path / "taught")
     with pytest.raises(TrainingError, match="weights or teachers it began with have changed"):
         train(replace(recipe, distil=Distil(teachers)), tmp_path / "taught")

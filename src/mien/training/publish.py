@@ -71,7 +71,7 @@ def export_run(folder: Path, out: Path, *, name: str | None = None, root: Path |
         network=recipe.network,
         summary=recipe.summary or network(recipe.network).summary,
         trained_on=f"{fitted.name}: fitted on {run.rows:,} rows of {data.train}, "
-        f"chosen on {len(validation):,} of {data.validation}{_further(run)}",
+        f"chosen on {len(validation):,} of {data.validation}{beside_labels(run)}",
         data_licence=run.data_licence,
         weights_licence=recipe.licence or "as the training data allows",
         paper=network(recipe.network).paper,
@@ -82,8 +82,8 @@ def export_run(folder: Path, out: Path, *, name: str | None = None, root: Path |
     return export(predictor, validation, out, provenance)
 
 
-def _further(run: Run) -> str:
-    """What beside the labels of the dataset went into a run, in words for its manifest."""
+def beside_labels(run: Run) -> str:
+    """What went into a run beside its dataset's labels, and how it answers: in words for its manifest."""
     recipe, parts = run.recipe, []
     if recipe.data.folds is not None:
         parts.append(recipe.data.folds.describe())
