@@ -46,6 +46,13 @@ def test_unknown_name(spec):
         load_dataset("fer2014", spec)
 
 
+def test_unknown_name_near_a_published_dataset(spec):
+    with pytest.raises(
+        DatasetError, match=r"did you mean 'jaffe'\? Valid: fer2013, ferplus, ckplus, ck48, jaffe, kdef"
+    ):
+        load_dataset("jafe", spec)
+
+
 def test_published_counts_are_the_default(fer2013_lines, write, spec):
     file = write(fer2013_lines)
     assert len(load_dataset(file, spec, counts="any")) == 7
@@ -123,7 +130,10 @@ def test_kaggle_folder(picture, spec, tmp_path):
 
 def test_folder_in_no_known_layout(spec, tmp_path):
     (tmp_path / "mine").mkdir()
-    with pytest.raises(DatasetError, match="no known layout"):
+    looked = (
+        r"no known layout\. Looked for: fer2013\.csv; CK\+ .*; JAFFE's pictures .*; KDEF's .*; RaFD's .*; MUG's .*; "
+    )
+    with pytest.raises(DatasetError, match=looked + r"pictures in class folders .*Found: 0 folders and 0 files"):
         load_dataset(tmp_path / "mine", spec)
 
 

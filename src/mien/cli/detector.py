@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from mien.core.face import Face
     from mien.core.preprocess import Image
     from mien.runtime.detect import Detector
+
+_TOLD = 500
 
 DetectorName = Annotated[
     str,
@@ -24,6 +27,7 @@ class LazyDetector:
     def __init__(self, name: str = "auto") -> None:
         """The detector of that name, see :func:`mien.runtime.detect.make_detector`."""
         self._wanted = name
+        self._seen = 0
 
     @cached_property
     def _detector(self) -> Detector:
@@ -38,4 +42,7 @@ class LazyDetector:
 
     def detect(self, picture: Image) -> list[Face]:
         """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first."""
+        self._seen += 1
+        if self._seen % _TOLD == 0:  # thousands of pictures take minutes, once
+            print(f"looked for faces in {self._seen:,} pictures", file=sys.stderr, flush=True)
         return self._detector.detect(picture)
