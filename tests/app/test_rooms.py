@@ -413,6 +413,16 @@ def test_what_is_quarters_already_stays(parts: tuple[int, int, int]) -> None:
     assert coarse(dict(zip(Polarity, (p / 4 for p in parts), strict=True))) == Coarse(*parts)
 
 
+def test_a_tie_goes_to_neutral() -> None:
+    assert rounded({"positive": 0.5, "neutral": 0.5, "negative": 0.0}, 0.2) == {
+        "positive": 0.4,
+        "neutral": 0.6,
+        "negative": 0.0,
+    }
+    third = {Polarity.POSITIVE: 1 / 3, Polarity.NEUTRAL: 1 / 3, Polarity.NEGATIVE: 1 / 3}
+    assert coarse(third) == Coarse(1, 2, 1)
+
+
 def test_coarse_rounds_by_largest_remainders() -> None:
     assert coarse({Polarity.POSITIVE: 0.40, Polarity.NEUTRAL: 0.35, Polarity.NEGATIVE: 0.25}) == Coarse(2, 1, 1)
     assert coarse({Polarity.POSITIVE: 0.95, Polarity.NEUTRAL: 0.05, Polarity.NEGATIVE: 0.0}) == Coarse(4, 0, 0)

@@ -110,11 +110,16 @@ def coarse(polarity: Mapping[Polarity, float]) -> Coarse:
 
 
 def rounded(shares: Mapping[str, float], step: float) -> dict[str, float]:
-    """Shares that sum to 1 as multiples of ``step`` that sum to 1, by largest remainders (Hamilton's method)."""
+    """Shares that sum to 1 as multiples of ``step`` that sum to 1, by largest remainders (Hamilton's method).
+
+    Of equal remainders neutral is served first, then what says nothing: a tie must not look like a mood.
+    """
     units = {name: share / step for name, share in shares.items()}
     whole = {name: math.floor(value + 1e-9) for name, value in units.items()}
     left = round(1 / step) - sum(whole.values())
-    for name in sorted(units, key=lambda one: whole[one] - units[one])[: max(left, 0)]:
+    first = (str(Polarity.NEUTRAL), NO_READING)
+    order = sorted(units, key=lambda one: (round(whole[one] - units[one], 9), (*first, one).index(one)))
+    for name in order[: max(left, 0)]:
         whole[name] += 1
     return {name: round(count * step, 6) for name, count in whole.items()}
 
