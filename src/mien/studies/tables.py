@@ -63,12 +63,7 @@ def figure_row(row: Row, *, shared: bool = False) -> tuple[str, ...]:
     if cell.is_quoted:
         return (*head, *("–" for _ in range(rest + 2)))
     if result is None or result.score is None:
-        return (
-            *head,
-            NOT_YET if result is None else _why(result),
-            *("–" for _ in range(rest)),
-            cell.protocol.words,
-        )
+        return (*head, NOT_YET if result is None else _why(result), *("–" for _ in range(rest)), how)
     score = result.score
     return (
         *head,
