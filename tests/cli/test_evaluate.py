@@ -13,7 +13,7 @@ from mien.core.errors import ConfigError, DatasetError, LabelError, MissingExtra
 from mien.core.expression import THREE
 from mien.data.base import text_column
 from mien.data.folds import Folds
-from mien.evaluation import ledger
+from mien.evaluation import ledger, steps
 from mien.training.recipe import DataConfig, Recipe
 from mien.training.run import Run
 
@@ -113,6 +113,23 @@ def test_compare_prints_every_pair(run):
     assert len(content["pairs"]) == 3
     table = run("compare", "linear", "other", "faces")
     assert "First less second" in table.stdout
+
+
+def test_compare_appends_to_the_results_log(run, tmp_path):
+    book = tmp_path / "path.jsonl"
+    words = ("--change", "another seed", "--log", book)
+    assert run("compare", "linear", "other", "faces", "--split", "public", *words).exit_code == 0
+    (step,) = steps.read(book)
+    pair = json.loads(run("compare", "linear", "other", "faces", "--split", "public", "--json").stdout)["pairs"][0]
+    assert (step.model, step.change, step.against, step.split) == ("linear", "another seed", "other", "public")
+    assert step.gain == pair["difference"]
+    for arguments in (
+        ("linear", "other", "faces", "--split", "private", *words),
+        ("linear", "other", "three", "faces", "--split", "public", *words),
+        ("linear", "other", "faces", "--split", "public", "--log", book),
+    ):
+        assert isinstance(run("compare", *arguments).exception, ConfigError)
+    assert steps.read(book) == [step]
 
 
 @pytest.mark.parametrize("models", [["linear"], ["linear", "linear"]])

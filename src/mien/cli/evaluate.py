@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mien.core.predictor import Predictor
     from mien.data.base import Dataset
     from mien.data.folds import Folds
+    from mien.evaluation.compare import Pair
     from mien.evaluation.result import Evaluation
 
 Split = Annotated[str, typer.Option(help="Part to measure on.", metavar="NAME")]
@@ -129,6 +130,13 @@ def compare(
     as_json: AsJson = False,
     mirror: Mirror = False,
     drop_unknown: DropUnknown = False,
+    change: Annotated[
+        str | None,
+        typer.Option(help="What the first model does otherwise than the second, for --log.", metavar="WORDS"),
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="Append what the change added to this results log.", metavar="FILE")
+    ] = None,
     detector: DetectorName = "auto",
     data: Data = None,
 ) -> None:
@@ -142,6 +150,8 @@ def compare(
 
     if len(set(models)) < max(2, len(models)):
         raise typer.BadParameter("name two or more different models, then the dataset", param_hint="MODEL")
+    if (log is None) != (change is None) or (log is not None and len(models) != 2):
+        raise ConfigError("a results log takes two models and what the first does otherwise: --change WORDS --log FILE")
     hits, rows = {}, {}
     for model in models:
         predictor = open_predictor(model)
@@ -165,6 +175,8 @@ def compare(
             )
     pairs = statistics.compare(hits)
     accuracies = {name: float(values.mean()) for name, values in hits.items()}
+    if log is not None and change is not None and split is not None:
+        _log_step(log, pairs[0], change, dataset, split, accuracies)
     if as_json:
         content = {
             "dataset": dataset,
@@ -178,6 +190,26 @@ def compare(
     from rich.console import Console
 
     report.print_comparison(pairs, accuracies, Console())
+
+
+def _log_step(log: Path, pair: Pair, change: str, dataset: str, split: str, accuracies: dict[str, float]) -> None:
+    """Append a paired comparison to a results log."""
+    from datetime import UTC, datetime
+
+    from mien.evaluation import steps
+
+    try:
+        step = steps.of_pair(
+            pair,
+            date=datetime.now(UTC).date().isoformat(),
+            change=change,
+            dataset=dataset,
+            split=split,
+            accuracy=accuracies[pair.first],
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    steps.append(log, step)
 
 
 def _refuse(model: str, *, mirror: bool, ten_crop: bool, robustness: bool, record: bool) -> None:

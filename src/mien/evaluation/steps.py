@@ -1,0 +1,190 @@
+"""The results log: one JSON line for each step on the way to a model, with what it added. Appended, never rewritten.
+
+A step is measured where models are chosen (PublicTest, a validation part), never on PrivateTest. Two runs differ by
+their seeds alone by about a point, so a step without a paired interval is *indicative*: one run against another.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mien.core.errors import ConfigError
+from mien.core.schema import from_mapping, to_mapping
+from mien.evaluation.compare import Pair
+
+Outcome = Literal["helped", "no gain", "hurt", "reference"]
+REPORTING = ("private", "test")
+"""Splits that report; a step that was chosen on them would make their figures worthless."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change and what came of it.
+
+    Attributes:
+        date: when it was measured, ISO 8601.
+        model: what was changed, such as ``"tiny"``.
+        change: what was changed about it, in words.
+        against: what it was compared with, in words; None for a reference.
+        dataset: what it was measured on.
+        split: which part.
+        evidence: how much it rests on, such as ``"one seed, 12 epochs"``.
+        outcome: what it did; ``"reference"`` for a step that others are compared with.
+        accuracy: share correct with the change, where it was written down.
+        gain: accuracy with the change less accuracy without, where both were.
+        interval: 95 % paired bootstrap interval of the gain on the same rows.
+        cost: what it costs in time, size or complexity, in words.
+        note: what else there is to know.
+
+    Raises:
+        ValueError: a split that reports, a value out of range, an interval without a gain, or an outcome that the
+            interval contradicts.
+    """
+
+    date: str
+    model: str
+    change: str
+    against: str | None
+    dataset: str
+    split: str
+    evidence: str
+    outcome: Outcome
+    accuracy: float | None = None
+    gain: float | None = None
+    interval: tuple[float, float] | None = None
+    cost: str | None = None
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what a hand could have got wrong."""
+        if self.split in REPORTING:
+            raise ValueError(f"a step is not measured on '{self.split}', which only reports: use 'public'")
+        if self.accuracy is not None and not 0 <= self.accuracy <= 1:
+            raise ValueError(f"accuracy is a share of 0 to 1, got {self.accuracy}")
+        if self.gain is not None and not -1 <= self.gain <= 1:
+            raise ValueError(f"gain is a difference of shares, -1 to 1, got {self.gain}")
+        if (self.outcome == "reference") != (self.against is None):
+            raise ValueError("a reference is compared with nothing, every other step says what with")
+        if self.outcome == "reference" and self.gain is not None:
+            raise ValueError("a reference gains nothing: leave gain out")
+        if self.interval is not None:
+            if self.gain is None or not self.interval[0] <= self.gain <= self.interval[1]:
+                raise ValueError(f"an interval needs a gain within it, got {self.gain} and {self.interval}")
+            if self.outcome != verdict(self.interval):
+                raise ValueError(f"the interval {self.interval} says '{verdict(self.interval)}', not '{self.outcome}'")
+
+    @property
+    def indicative(self) -> bool:
+        """Whether it rests on less than a paired comparison."""
+        return self.interval is None and self.outcome != "reference"
+
+
+def verdict(interval: tuple[float, float]) -> Outcome:
+    """What a paired interval of a gain says."""
+    if interval[0] > 0:
+        return "helped"
+    return "hurt" if interval[1] < 0 else "no gain"
+
+
+def of_pair(
+    pair: Pair,
+    *,
+    date: str,
+    change: str,
+    dataset: str,
+    split: str,
+    accuracy: float,
+    evidence: str = "one run of each, the same rows",
+    cost: str | None = None,
+) -> Step:
+    """The step of a paired comparison: ``pair.first`` has the change, ``pair.second`` has not.
+
+    Raises:
+        ValueError: see :class:`Step`.
+    """
+    return Step(
+        date=date,
+        model=pair.first,
+        change=change,
+        against=pair.second,
+        dataset=dataset,
+        split=split,
+        evidence=evidence,
+        outcome=verdict(pair.difference_interval),
+        accuracy=accuracy,
+        gain=pair.difference,
+        interval=(min(pair.difference_interval[0], pair.difference), max(pair.difference_interval[1], pair.difference)),
+        cost=cost,
+    )
+
+
+def append(path: Path, step: Step) -> None:
+    """Append a step to the log at ``path``, made where there is none; it is on the disk when this returns.
+
+    Raises:
+        ConfigError: the file holds a line that is no step; nothing is written.
+    """
+    if path.exists():
+        read(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab", buffering=0) as file:
+        file.write((json.dumps(to_mapping(step), allow_nan=False, ensure_ascii=False) + "\n").encode("utf-8"))
+        os.fsync(file.fileno())
+
+
+def read(path: Path) -> list[Step]:
+    """The log's steps, oldest first.
+
+    Raises:
+        ConfigError: no such file, or a line that is no step; the message holds its number.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"no results log at {path}: `mien compare … --log {path}` starts one") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no results log ({error}): name another file") from None
+    if text and not text.endswith("\n"):
+        raise ConfigError(f"{path}: the last line is cut short: mend or remove it before more is appended")
+    steps = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            content = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{path}:{number} is not JSON ({error}): mend or remove the line") from None
+        steps.append(from_mapping(Step, {"against": None} | content, f"{path}:{number}"))
+    return steps
+
+
+def markdown(steps: list[Step], outcome: Outcome) -> str:
+    """The table of the steps of one outcome, the largest gain or loss first; a sentence where there are none."""
+    of = [step for step in steps if step.outcome == outcome]
+    if not of:
+        return "None so far."
+    of.sort(key=lambda step: -abs(step.gain) if step.gain is not None else math.inf)
+    against = () if outcome == "reference" else ("compared with",)
+    heads = ("model", "what was changed" if against else "what it is", *against, "points", "accuracy %", "rests on")
+    lines = [heads, tuple("---:" if head in ("points", "accuracy %") else "---" for head in heads)]
+    for step in of:
+        words = "; ".join(part for part in (step.change, step.cost, step.note) if part)
+        rests = f"{step.evidence}{' (indicative)' if step.indicative else ''}; {step.dataset} {step.split}, {step.date}"
+        accuracy = "–" if step.accuracy is None else f"{100 * step.accuracy:.2f}"
+        lines.append(
+            (f"`{step.model}`", words, *((step.against or "",) if against else ()), _points(step), accuracy, rests)
+        )
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+
+def _points(step: Step) -> str:
+    if step.gain is None:
+        return "–"
+    points = f"{100 * step.gain:+.2f}"
+    if step.interval is None:
+        return points
+    low, high = step.interval
+    return f"{points} ({100 * low:+.2f} to {100 * high:+.2f})"
