@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -126,7 +127,9 @@ def test_every_network_is_tested_under_every_condition():
                 fill=None if condition == OPEN else "noise",
                 leaked=np.zeros(len(hits), dtype=bool),
             )
-    assert len(arm.tests) == 5 * 7 + 2 * 2 * len(further_regions())
+    # open and all: noise and grey; the others: noise, and grey on their own band alone
+    assert len(arm.tests) == 2 * 7 + 3 * 5 + 3 * len(further_regions())
+    assert arm.scores("nose", "nose band", "grey").fill == "grey"
     with pytest.raises(KeyError, match="not tested under mask"):
         arm.scores("eyes", "mask")
 
@@ -212,3 +215,47 @@ def test_a_killed_study_goes_on_to_the_same_result(recipe, tmp_path):
     assert killed.arms[0].networks[0].epochs == 4
     assert killed.arms[0].networks[-1].epochs == 1
     assert (tmp_path / "whole" / "study.html").exists()
+
+
+@pytest.mark.slow
+def test_a_frozen_network_learns_its_head_alone_and_computes_features_once(face_folder, tmp_path, monkeypatch):
+    if find_spec("torchvision") is None:
+        pytest.skip("torchvision is not installed")
+    import torch
+
+    from mien.explain.study_runs import run_study
+    from mien.models.registry import build
+    from mien.training import transfer
+    from mien.training.publish import open_run
+    from mien.training.recipe import Recipe
+
+    torch.manual_seed(0)
+    weights = tmp_path / "weights.pt"
+    torch.save(build("squeezenet", 1000).state_dict(), weights)
+    path = tmp_path / "frozen.yaml"
+    path.write_text(
+        "name: frozen\nnetwork: squeezenet\nsummary: Frozen.\nepochs: 4\nbatch: 16\naugment: {flip: false}\n"
+        f"weights: {{source: {weights}, preprocessing: caffe}}\ntransfer: {{mode: bottleneck}}\n"
+        f"data: {{dataset: {face_folder}, train: train, validation: validation, labels: three}}\n"
+    )
+    passes = []
+    compute = transfer._compute
+    monkeypatch.setattr(transfer, "_compute", lambda *a: passes.append(len(a[2])) or compute(*a))
+    study = run_study([Recipe.read(path)], tmp_path / "runs")
+    (arm,) = study.arms
+    assert arm.trained_values == 512 * 3 + 3
+    assert arm.values == 722_496 + 512 * 3 + 3
+    assert len(passes) == 2 * 5 + 7  # two parts for each network; seven covers of the test rows, shared by all networks
+    assert len(arm.tests) == 2 * 7 + 3 * 5
+    rows = pooled_of(face_folder)
+    tested = rows.split("test")
+    crops = cover(tested.images, BANDS["mouth"], rows=tested.rows)
+    alone = open_run(tmp_path / "runs" / "frozen" / "eyes").logits(crops).argmax(1)
+    assert arm.scores("eyes", "mouth band").accuracy == pytest.approx((alone == tested.indices).mean())
+
+
+def pooled_of(folder):
+    from mien.core.preprocess import InputSpec
+    from mien.data.load import load_dataset
+
+    return pooled(load_dataset(folder, InputSpec()), seed=0)

@@ -23,7 +23,7 @@ from mien.core.schema import from_mapping, to_mapping
 from mien.data.base import Dataset, text_column
 from mien.data.leaks import leaked_rows
 from mien.data.splits import held_out
-from mien.evaluation.regions import BANDS, FILLS, REGIONS, Fill, Region, cover
+from mien.evaluation.regions import BANDS, REGIONS, Fill, Region, cover
 from mien.explain.occlusion import OPEN, Covered, score
 
 CONDITIONS = (OPEN, *BANDS)
@@ -126,7 +126,8 @@ class Arm:
         device: what it was trained on.
         commit: of mien when it was trained.
         networks: one entry for each condition.
-        tests: every pair of conditions, and further regions for the networks of open faces and of all conditions.
+        tests: every pair of conditions under noise; under grey the networks of open faces, of all conditions and of
+            the very band; further regions for the first two.
     """
 
     name: str
@@ -299,7 +300,13 @@ def keep_protocol(folder: Path, protocol: Protocol) -> None:
 
 
 def _tested(trained: str, extra: Sequence[Region]) -> Iterator[tuple[Region | None, Fill | None]]:
+    """Noise over each band; grey where the network is of open faces, of all conditions or of this very band."""
     yield None, None
-    for hidden in (*BANDS.values(), *(extra if trained in (OPEN, ALL) else ())):
-        for fill in FILLS:
-            yield hidden, fill
+    for name, hidden in BANDS.items():
+        yield hidden, "noise"
+        if trained in (OPEN, ALL, name):
+            yield hidden, "grey"
+    for hidden in extra if trained in (OPEN, ALL) else ():
+        yield hidden, "noise"
+        if trained == OPEN:
+            yield hidden, "grey"

@@ -88,11 +88,15 @@ def own_table(study: Study) -> Table:
 
 
 def cross_table(arm: Arm, fill: Fill) -> Table:
-    """Every network under every condition."""
-    rows = [
-        (trained, *(_interval(arm.scores(trained, _region(condition), fill)) for condition in CONDITIONS))
-        for trained in TRAINED
-    ]
+    """Every network under every condition; a dash where it was not tested."""
+
+    def cell(trained: str, condition: str) -> str:
+        try:
+            return _interval(arm.scores(trained, _region(condition), fill))
+        except KeyError:
+            return "–"
+
+    rows = [(trained, *(cell(trained, condition) for condition in CONDITIONS)) for trained in TRAINED]
     name = arm.name.removeprefix("occlusion-")
     caption = f"{name}: accuracy by what it was trained under (rows, noise) and is tested under (columns, {fill})"
     return Table(caption, ("trained under", *CONDITIONS), tuple(rows))
@@ -117,11 +121,12 @@ def recall_table(arm: Arm) -> Table:
 
 def regions_table(arm: Arm) -> Table:
     """The networks of open faces and of all four conditions under further regions."""
+    columns: tuple[tuple[str, Fill], ...] = ((OPEN, "noise"), (OPEN, "grey"), (ALL, "noise"))
     rows = [
-        (region.name, *(_interval(arm.scores(trained, region.name, fill)) for trained in (OPEN, ALL) for fill in FILLS))
+        (region.name, *(_interval(arm.scores(trained, region.name, fill)) for trained, fill in columns))
         for region in further_regions()
     ]
-    heads = [f"trained under {trained}, {fill}" for trained in (OPEN, ALL) for fill in FILLS]
+    heads = [f"trained under {trained}, {fill}" for trained, fill in columns]
     return Table(f"{arm.name.removeprefix('occlusion-')}: further regions", ("covered", *heads), tuple(rows))
 
 
