@@ -212,6 +212,7 @@ def test_imagenet_weights_come_by_torchvision_and_are_checked(tmp_path, monkeypa
     serve(f"squeezenet-{digest}.pth")
     loaded = load_weights(body, "squeezenet", "imagenet")
     assert loaded.mean == PREPROCESSING["torch"][0]
+    assert loaded.sha256.startswith(digest)
     assert torch.equal(body.body.features[0].weight, theirs.features[0].weight)
     serve("squeezenet-00000000.pth")
     with pytest.raises(ChecksumError, match="nothing was used"):

@@ -21,7 +21,7 @@ from mien.models.tapped import Tapped
 from mien.training import transfer
 from mien.training.fit import train
 from mien.training.publish import beside_labels, export_run, open_run
-from mien.training.recipe import Augmentation, DataConfig, Optimiser, Recipe
+from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
 from mien.training.run import Run
 from mien.training.settings import Crop, Transfer, Weights
 from mien.training.svm import fit_linear
@@ -301,6 +301,8 @@ def test_a_run_of_another_architecture_is_refused(recipe, first, tmp_path):
 def test_crops_that_a_network_cannot_take_are_refused(recipe, tmp_path):
     with pytest.raises(ConfigError, match="'deepface-emotion' cannot take 1 x 64 x 64 planes, its own are 1 x 48 x 48"):
         train(replace(recipe, network="deepface-emotion", input=Crop(size=64)), tmp_path / "run")
+    with pytest.raises(ConfigError, match="'deepface-emotion' cannot take 1 x 32 x 32 planes"):
+        train(replace(recipe, network="deepface-emotion", progressive=Progressive()), tmp_path / "run")
     with pytest.raises(ConfigError, match="mean and std need 3 values each"):
         train(replace(recipe, input=Crop(channels=3)), tmp_path / "run")
 

@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -187,8 +189,10 @@ def backbone(
     return Backbone(body, width, classes, side=side, dropout=source.dropout if dropout is None else dropout)
 
 
-def imagenet_state(name: str) -> Mapping[str, Tensor]:
-    """ImageNet weights (IMAGENET1K_V1) by torchvision's own download, its hash checked, under torchvision's names.
+def imagenet_state(name: str) -> tuple[Mapping[str, Tensor], Path]:
+    """ImageNet weights (IMAGENET1K_V1) by torchvision's own download, its hash checked, and the file that it keeps.
+
+    They are under torchvision's names.
 
     Raises:
         ConfigError: none are published for this network.
@@ -199,7 +203,9 @@ def imagenet_state(name: str) -> Mapping[str, Tensor]:
     if name not in SOURCES:
         raise ConfigError(f"no ImageNet weights are published for '{name}': {nearest(name, SOURCES)}")
     weights = torchvision_models().get_model_weights(SOURCES[name].function).IMAGENET1K_V1
-    return cast(Mapping[str, Tensor], weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
+    state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    kept = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+    return cast(Mapping[str, Tensor], state), kept
 
 
 def modern_name(name: str) -> str:

@@ -38,7 +38,7 @@ class Loaded:
 
     Attributes:
         source: where the weights are from.
-        sha256: of their file; empty where torchvision keeps it.
+        sha256: of their file.
         loaded: values that were loaded.
         fresh: tensors of the network that keep their fresh values: the head's, where the file's has another shape.
         unused: tensors of the file that the network has no place for.
@@ -148,7 +148,7 @@ def _state(network: str, source: str, expected: str | None) -> tuple[Mapping[str
     if source == "imagenet":
         if expected is not None:
             raise ConfigError("weights.sha256 is for files: torchvision checks its own downloads")
-        return _imagenet(network), ""
+        return _imagenet(network)
     path = _fetched(source, expected) if source.startswith(("http://", "https://")) else Path(source).expanduser()
     if not path.is_file():
         raise ModelError(f"no weights at {path}: give 'none', 'imagenet', a file, an https URL or a run's folder")
@@ -179,9 +179,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return {str(name): value for name, value in content.items()}
 
 
-def _imagenet(network: str) -> Mapping[str, Tensor]:
+def _imagenet(network: str) -> tuple[Mapping[str, Tensor], str]:
     try:
-        return imagenet_state(network)
+        state, kept = imagenet_state(network)
+        return state, sha256(kept)
     except RuntimeError as error:  # torch.hub's word for a wrong hash
         raise ChecksumError(f"ImageNet weights of '{network}': {error}; nothing was used") from None
     except OSError as error:

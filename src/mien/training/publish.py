@@ -88,8 +88,8 @@ def beside_labels(run: Run) -> str:
     if recipe.data.folds is not None:
         parts.append(recipe.data.folds.describe())
     if run.weights is not None:
-        digest = f" (sha256 {run.weights.sha256[:12]})" if run.weights.sha256 else ""
-        parts.append(f"started from {run.weights.source}{digest}, transfer mode {recipe.transfer.mode}")
+        weights = f"{run.weights.source} (sha256 {run.weights.sha256[:12]})"
+        parts.append(f"started from {weights}, transfer mode {recipe.transfer.mode}")
     if recipe.votes is not None:
         parts.append(f"extra labels: crowd votes of FER+ are {recipe.votes:.0%} of the targets")
     if recipe.distil is not None:

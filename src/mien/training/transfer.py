@@ -58,7 +58,10 @@ def start(recipe: Recipe, labels: Labels, spec: InputSpec) -> tuple[nn.Module, L
         TrainingError: the run that it starts from cannot be used.
     """
     with torch.device("meta"):
-        _check_input(assemble(recipe, len(labels), spec), spec, recipe.network)
+        shape = assemble(recipe, len(labels), spec)
+    _check_input(shape, spec, recipe.network)
+    if recipe.progressive is not None:
+        _check_input(shape, replace(spec, size=recipe.progressive.size), recipe.network)
     body = build(recipe.network, len(labels), **recipe.options)
     weights, loaded = recipe.weights, None
     if weights.source != "none":
