@@ -95,7 +95,7 @@ def fit(
     before = _check_folder(recipe, folder)
     if threads is not None:
         torch.set_num_threads(threads)
-    _keep_memory()
+    keep_memory()
     spec = input_of(recipe)
     torch.manual_seed(recipe.seed)
     body, loaded = start(recipe, fitted.labels, spec)
@@ -236,7 +236,7 @@ def _run_lightning(module: FitModule, keeper: _Keeper, checkpoint: Path, workers
             raise KeyboardInterrupt from None
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Let glibc keep freed memory instead of returning it to the system each step, which costs a third of the time."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
