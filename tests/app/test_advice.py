@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.made import Clock, agreed, dark, second
+from app.made import Clock, agreed, dark, hurry, second
 from mien.app.advice import DAY_MINUTES, Sample, Silence, Suggestion, evaluate, judge, load, own_rules, person_samples
 from mien.app.recordings import days
 from mien.app.records import Feedback
@@ -243,7 +243,7 @@ def test_a_persons_days_become_samples(tmp_path: Path) -> None:
 
 def test_advice_over_a_week_of_recordings(tmp_path: Path) -> None:
     clock = Clock()
-    with Store(tmp_path / "app.db", clock=clock) as store:
+    with hurry(Store(tmp_path / "app.db", clock=clock)) as store:
         consent = agreed(store)
         for _ in range(3):
             number = store.open_recording(consent, model="toy", kind="scheduled")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.made import Clock, absent, agreed, dark, filled, second
+from app.made import Clock, absent, agreed, dark, filled, hurry, second
 from mien.app.recordings import add, as_recording, compare_days, correct, days, load, local_date
 from mien.app.records import Correction
 from mien.app.store import Store
@@ -160,7 +160,7 @@ def test_adding_up_sums_times_and_weighs_sureness(tmp_path: Path) -> None:
 
 def test_days_are_compared_by_the_runtimes_statistics(tmp_path: Path) -> None:
     clock = Clock()
-    with Store(tmp_path / "app.db", clock=clock) as store:
+    with hurry(Store(tmp_path / "app.db", clock=clock)) as store:
         store.change_settings(retention_days=30)
         consent = agreed(store)
         for day in range(12):

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from app.made import Clock, agreed, dark, filled, second
+from app.made import Clock, agreed, dark, filled, hurry, second
 from mien.app.aggregate import Second
 from mien.app.audit import Action
 from mien.app.consent import State, show
@@ -321,7 +321,7 @@ PROBABILITY = 0.71234
 
 def with_secrets(store: Store) -> int:
     """A recording whose numbers and words can be searched for in the file."""
-    consent = store.consent() or agreed(store)
+    consent = hurry(store).consent() or agreed(store)
     recording = store.open_recording(consent, model="toy", name=SECRET)
     for index in range(60):
         store.append(recording, second(index, probability=PROBABILITY))
