@@ -16,14 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import network_tables
-import study_pages
 from mien.evaluation import ledger
 from mien.evaluation.report import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "docs/measuring.md", "docs/benchmarks.md", "docs/preprocessing.md", "docs/networks.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/measuring.md",
+    "docs/benchmarks.md",
+    "docs/preprocessing.md",
+    "docs/explain.md",
+    "docs/networks.md",
+)
 LEDGER = Path("results/private_test.jsonl")
 RESULTS = Path("benchmarks/results")
+EXPLAINED = Path("results/explain")
 
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -37,25 +44,15 @@ def main() -> None:
     for name in DOCUMENTS:
         path = options.root / name
         text = path.read_text(encoding="utf-8")
-        stale += _renewed(path, name, text, updated(text, options.root), check=options.check)
-    for name, current in study_pages.pages(options.root).items():
-        path = options.root / name
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        stale += _renewed(path, name, text, current, check=options.check)
+        current = updated(text, options.root)
+        if current != text:
+            stale.append(name)
+            if not options.check:
+                path.write_text(current, encoding="utf-8")
     if stale:
         print(f"{'out of date, make tables' if options.check else 'written'}: {', '.join(stale)}")
     if stale and options.check:
         sys.exit(1)
-
-
-def _renewed(path: Path, name: str, text: str, current: str, *, check: bool) -> list[str]:
-    """The document's name where it is not as it should be; it is written unless it is only checked."""
-    if current == text:
-        return []
-    if not check:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(current, encoding="utf-8")
-    return [name]
 
 
 def updated(document: str, root: Path) -> str:
@@ -191,6 +188,90 @@ def framing_table(root: Path) -> str:
     return f"{boxes}\n\n{_table(('landmark', 'x', 'y'), points)}"
 
 
+def explaining_table(root: Path) -> str:
+    """What explaining costs."""
+    found = _read(root, "explain")
+    if found is None:
+        return _missing("python benchmarks/explaining.py")
+    cams = [
+        (
+            f"`{row['network']}`",
+            str(row["batch"]),
+            *(_spread(row["milliseconds"][name]) for name in ("forward", "gradcam")),
+            f"{row['gradcam_over_forward']:.2f}",
+        )
+        for row in found["gradcam"]
+    ]
+    outputs = [
+        (
+            f"`{row['network']}`",
+            str(row["batch"]),
+            *(_spread(row["milliseconds"][name]) for name in ("without", "with", "with_maps")),
+            f"{row['second_output_over_plain']:.2f}",
+        )
+        for row in found["second_output"]
+    ]
+    panel, goals = found["panel"], found["goals"]
+    memory = ", ".join(f"{mb:.0f} MB with {int(n):,} faces of each" for n, mb in panel["peak_mb"].items())
+    heads = ("network", "batch", "forward pass, ms", "Grad-CAM, ms", "ratio")
+    heads_2 = ("network", "batch", "one output, ms", "logits of two, ms", "logits and maps, ms", "two over one")
+    return (
+        f"In torch, the forward pass alone and with Grad-CAM (goal for `resezap`: a ratio of "
+        f"{goals['gradcam_over_forward']:g} at most):\n\n{_table(heads, cams)}\n\n"
+        f"In ONNX Runtime, the graph without and with its second output:\n\n{_table(heads_2, outputs)}\n\n"
+        f"The panel of {panel['expressions']} expressions under {panel['conditions']} conditions, "
+        f"{panel['samples']:,} faces each, by Grad-CAM of `{panel['network']}`: {panel['cpu_seconds']:.0f} CPU seconds "
+        f"for {panel['maps']:,} maps, the process's start included (goal {goals['panel_cpu_seconds']:.0f}). "
+        f"Peak memory: {memory}. {_footer(found)}"
+    )
+
+
+def faithfulness_table(root: Path) -> str:
+    """Deletion and insertion of the methods of each model that was explained over a dataset."""
+    rows = []
+    for path in sorted((root / EXPLAINED).glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for score in found["faithfulness"]:
+            if score["n"] > 1:
+                areas = [_bounded(score[key], score[f"{key}_interval"]) for key in ("deletion", "insertion")]
+                gain = _bounded(score["gain"], score["gain_interval"], signed=True)
+                rows.append((f"`{found['model']}`", str(score["n"]), score["method"], *areas, gain))
+    heads = ("model", "faces", "method", "deletion", "insertion", "gain over chance")
+    return _table(heads, rows) if rows else _missing("mien explain MODEL fer2013")
+
+
+def sanity_table(root: Path) -> str:
+    """How alike maps are to those of a network with fresh weights."""
+    rows = []
+    for path in sorted((root / EXPLAINED).glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        for check in found.get("sanity", ()):
+            if check["n"] > 1:
+                first, last = check["steps"][0], check["steps"][-1]
+                values = [
+                    _bounded(step[key], step[interval])
+                    for step in (first, last)
+                    for key, interval in (("rank_correlation", "rank_interval"), ("similarity", "similarity_interval"))
+                ]
+                rows.append((f"`{found['model']}`", str(check["n"]), check["method"], *values))
+    heads = ("model", "faces", "method", "head: rank", "head: SSIM", "all layers: rank", "all layers: SSIM")
+    return _table(heads, rows) if rows else _missing("mien explain RUN fer2013")
+
+
+def evidence_table(root: Path) -> str:
+    """Sum of each averaged map of ``tiny``: what speaks for the expression that the faces are labelled with."""
+    path = root / EXPLAINED / "tiny-averages.json"
+    if not path.is_file():
+        return _missing("mien explain tiny fer2013 --split all")
+    maps = json.loads(path.read_text(encoding="utf-8"))["averages"]["maps"]
+    conditions = list(next(iter(maps.values())))
+    rows = [
+        (expression, *(f"{sum(map(sum, by_condition[name])):.2f}" for name in conditions))
+        for expression, by_condition in maps.items()
+    ]
+    return _table(("expression", *conditions), rows)
+
+
 GENERATORS: dict[str, Callable[[Path], str]] = {
     "accuracy": accuracy,
     "ledger": full_ledger,
@@ -199,10 +280,19 @@ GENERATORS: dict[str, Callable[[Path], str]] = {
     "cold": cold_table,
     "folder": folder_table,
     "framing": framing_table,
+    "explaining": explaining_table,
+    "faithfulness": faithfulness_table,
+    "sanity": sanity_table,
+    "evidence": evidence_table,
     "networks": lambda root: _table(*network_tables.networks(root)),
     "face_networks": lambda root: _table(*network_tables.face_networks(root)),
 }
 """What can stand in a document, by name."""
+
+
+def _bounded(value: float, interval: Sequence[float], *, signed: bool = False) -> str:
+    form = "+.3f" if signed else ".3f"
+    return f"{value:{form}} ({interval[0]:{form}} to {interval[1]:{form}})"
 
 
 def _read(root: Path, name: str) -> dict[str, Any] | None:
