@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import network_tables
+import study_pages
 from mien.evaluation import ledger
 from mien.evaluation.report import markdown_table
 
@@ -44,15 +45,25 @@ def main() -> None:
     for name in DOCUMENTS:
         path = options.root / name
         text = path.read_text(encoding="utf-8")
-        current = updated(text, options.root)
-        if current != text:
-            stale.append(name)
-            if not options.check:
-                path.write_text(current, encoding="utf-8")
+        stale += _renewed(path, name, text, updated(text, options.root), check=options.check)
+    for name, current in study_pages.pages(options.root).items():
+        path = options.root / name
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        stale += _renewed(path, name, text, current, check=options.check)
     if stale:
         print(f"{'out of date, make tables' if options.check else 'written'}: {', '.join(stale)}")
     if stale and options.check:
         sys.exit(1)
+
+
+def _renewed(path: Path, name: str, text: str, current: str, *, check: bool) -> list[str]:
+    """The document's name where it is not as it should be; it is written unless it is only checked."""
+    if current == text:
+        return []
+    if not check:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(current, encoding="utf-8")
+    return [name]
 
 
 def updated(document: str, root: Path) -> str:
