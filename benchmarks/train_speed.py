@@ -1,0 +1,257 @@
+"""How fast networks are trained, and how much of a step is spent outside their forward and backward pass.
+
+    python benchmarks/train_speed.py [NETWORK ...]
+
+Beside each network's own steps stand those of the same network fed as most programs do: a DataLoader that opens,
+changes and normalises one picture at a time. Pixels are random: how long a step takes does not depend on them.
+"""
+
+from __future__ import annotations
+
+import mien.training  # noqa: F401  (first: it mends a torchvision that Lightning would stop at)  # isort: skip
+
+import argparse
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+
+import harness
+from mien.core.errors import MienError
+from mien.core.expression import FER2013
+from mien.core.preprocess import InputSpec
+from mien.data.base import Dataset, text_column
+from mien.models.network import Normalised
+from mien.models.registry import build, count_values, network
+from mien.training.fit import keep_memory
+from mien.training.recipe import Augmentation, DataConfig, Optimiser, Recipe
+from mien.training.step import FitModule
+
+NETWORKS = ("resezap", "resnet18", "model-a")
+GOAL = 0.10
+"""Share of a step outside forward and backward, at most."""
+
+AUGMENT = Augmentation(rotation=10, zoom=0.1, shift=0.08, erase=0.25)
+PARTS = ("feeding", "augmenting", "forward", "backward", "updating and the rest")
+WARM_UP = 2
+LEAST = 3
+"""Steps that are timed however long they take."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS), metavar="NETWORK")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=1, help="torch's threads on the CPU")
+    parser.add_argument("--seconds", type=float, default=6.0, help="for each contender")
+    parser.add_argument("--out", type=Path, default=harness.RESULTS, help="folder for train_speed.json")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    keep_memory()
+    rows, skipped = [], {}
+    for name in options.networks:
+        try:
+            rows.append(measure(name, options.batch, options.seconds))
+        except MienError as error:  # torchvision is an extra
+            skipped[name] = str(error)
+    setting = {"threads": options.threads, "batch": options.batch, "goal": GOAL, "device": _device()}
+    harness.write("train_speed", {**setting, "rows": rows, "skipped": skipped}, folder=options.out)
+
+
+def measure(name: str, batch: int, seconds: float) -> dict[str, Any]:
+    """One network: its own steps, then a DataLoader's with no process of its own and with one."""
+    spec = network(name).input
+    data = _pictures(spec, batch * 64)
+    steps = ours(name, data, batch, seconds)
+    whole = steps.sum(axis=1)
+    medians = dict(zip(PARTS, np.median(steps, axis=0).tolist(), strict=True))
+    inside = steps[:, PARTS.index("forward")] + steps[:, PARTS.index("backward")]
+    return {
+        "network": name,
+        "values": sum(count_values(build(name))),
+        "steps": len(steps),
+        "images_per_second": batch / float(np.median(whole)),
+        "milliseconds": {part: 1000 * value for part, value in medians.items()},
+        "share_outside": float(np.median(1 - inside / whole)),
+        "dataloader_images_per_second": {
+            str(workers): batch / float(np.median(theirs(name, data, batch, seconds, workers))) for workers in (0, 1)
+        },
+    }
+
+
+def ours(name: str, data: Dataset, batch: int, seconds: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Seconds ``(steps, 5)`` of each of :data:`PARTS`, in the loop that ``mien train`` runs."""
+    torch.manual_seed(0)
+    recipe = Recipe(
+        name=name,
+        network=name,
+        data=DataConfig(validation="validation"),
+        augment=AUGMENT,
+        optimiser=Optimiser(),
+        epochs=1,
+        batch=batch,
+    )
+    module = FitModule(recipe, Normalised(build(name), network(name).input), data, data.take(np.arange(batch)))
+    clock = _Clock(seconds)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer = lightning.Trainer(
+            max_epochs=1,
+            accelerator="auto",
+            devices=1,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            limit_val_batches=0,
+            callbacks=[clock],
+        )
+        trainer.fit(module)
+    return np.array(clock.steps[WARM_UP:])
+
+
+class _Clock(Callback):
+    """Times the parts of every step; a step begins where the one before it ended, so that feeding counts."""
+
+    def __init__(self, seconds: float) -> None:
+        self.steps: list[list[float]] = []
+        self._seconds = seconds
+        self._marks: list[float] = []
+        self._last = self._timed = 0.0
+
+    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:  # noqa: ARG002
+        body: nn.Module = pl_module.graph.body
+        body.register_forward_pre_hook(lambda *_: self._mark())
+        body.register_forward_hook(lambda *_: self._mark())
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
+        self._last = _now()
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        self._marks = [_now()]
+
+    def on_before_backward(self, trainer: Any, pl_module: Any, loss: Tensor) -> None:  # noqa: ARG002
+        self._mark()
+
+    def on_after_backward(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
+        self._mark()
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        end = _now()
+        fed, forward, seen, backward, updating = self._marks
+        loss = backward - seen  # computed between the two passes; counted with the rest
+        parts = [fed - self._last, forward - fed, seen - forward, updating - backward, end - updating + loss]
+        self.steps.append(parts)
+        if len(self.steps) == WARM_UP:
+            self._timed = end
+        elif len(self.steps) >= WARM_UP + LEAST and end - self._timed > self._seconds:
+            trainer.should_stop = True
+        self._last = end
+
+    def _mark(self) -> None:
+        self._marks.append(_now())
+
+
+def theirs(name: str, data: Dataset, batch: int, seconds: float, workers: int) -> list[float]:
+    """Seconds of each step of a plain loop over a DataLoader with a transform for each picture."""
+    from torch.utils.data import DataLoader
+
+    torch.manual_seed(0)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    body = build(name).to(device)
+    optimiser = torch.optim.AdamW(body.parameters(), lr=1e-3)
+    pictures = _Pictures(data, network(name).input)
+    loader = DataLoader(pictures, batch, shuffle=True, drop_last=True, num_workers=workers)
+    times: list[float] = []
+    started = last = _now()
+    for planes, indices in _endless(lambda: iter(loader)):
+        logits = body(planes.to(device))
+        loss = nn.functional.cross_entropy(logits, indices.to(device))
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        now = _now()
+        times.append(now - last)
+        last = now
+        if len(times) == WARM_UP:
+            started = now
+        elif len(times) >= WARM_UP + LEAST and now - started > seconds:
+            break
+    return times[WARM_UP:]
+
+
+class _Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
+    """One picture at a time, through torchvision's transforms, with the same changes as :data:`AUGMENT`."""
+
+    def __init__(self, data: Dataset, spec: InputSpec) -> None:
+        from torchvision import transforms  # type: ignore[import-untyped]
+
+        self._data = data
+        self._change = transforms.Compose(
+            [
+                transforms.ToPILImage(),
+                transforms.RandomHorizontalFlip(),
+                transforms.RandomAffine(
+                    AUGMENT.rotation,
+                    translate=(AUGMENT.shift, AUGMENT.shift),
+                    scale=(1 - AUGMENT.zoom, 1 + AUGMENT.zoom),
+                    interpolation=transforms.InterpolationMode.BILINEAR,
+                ),
+                transforms.ToTensor(),
+                transforms.RandomErasing(AUGMENT.erase, scale=(0.02, 0.2)),
+                *([transforms.Lambda(_in_colour)] if spec.planes > spec.channels else []),
+                transforms.Normalize([m / 255 for m in spec.mean], [s / 255 for s in spec.std]),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        planes: Tensor = self._change(self._data.images[row])
+        return planes, int(self._data.indices[row])
+
+
+def _in_colour(planes: Tensor) -> Tensor:
+    return planes.expand(3, -1, -1)
+
+
+def _endless(start: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+    while True:
+        yield from start()
+
+
+def _pictures(spec: InputSpec, rows: int) -> Dataset:
+    random = np.random.default_rng(0)
+    return Dataset(
+        name="random",
+        images=random.integers(0, 256, (rows, *spec.shape), dtype=np.uint8),
+        indices=random.integers(0, len(FER2013), rows),
+        labels=FER2013,
+        splits=text_column(["train"] * rows),
+        rows=np.arange(rows),
+        licence="none",
+    )
+
+
+def _now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+if __name__ == "__main__":
+    main()
