@@ -50,9 +50,9 @@ class Served:
         cookies = {access.cookie: access.session}
         return httpx.Client(base_url=self.origin, headers=headers, cookies=cookies, trust_env=False, **options)
 
-    def agree(self, purpose: Purpose = Purpose.SELF_REFLECTION, place: Place = Place.EU) -> None:
+    def agree(self, purpose: Purpose | str = Purpose.SELF_REFLECTION, place: Place = Place.EU) -> None:
         """Choose a purpose, and consent."""
-        self.store.change_settings(purpose=purpose, place=place)
+        self.store.change_settings(purpose=Purpose(purpose), place=place)
         shown = show(self.store.terms(), now=self.context.clock())
         self.store.keep(shown)
         self.store.keep(shown.give(self.context.clock()))

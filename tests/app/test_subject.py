@@ -71,6 +71,14 @@ def test_the_same_track_goes_on_by_itself():
     assert subject.standing is Standing.FOUND
 
 
+def test_after_a_pause_the_face_is_looked_for_as_at_first():
+    subject = found()
+    run(subject, (1.0, []), (9.0, []))
+    assert subject.standing is Standing.LOST
+    subject.restart()
+    assert run(subject, (10.0, [at(2, 320)]), (10.0 + SETTLE, [at(2, 320)])) == [(), (2,)]
+
+
 def test_pointing_at_another_face_changes_whose_is_read():
     subject = found()
     subject.point(100 / 640, 200 / 480)

@@ -65,7 +65,7 @@ def test_from_the_first_start_to_nothing_left(opened, served):
     assert chart.evaluate("image => image.complete && image.naturalWidth > 300")
     page.get_by_label("it was not").select_option("happy")
     page.get_by_role("button", name="Correct", exact=True).click()
-    expect(page.get_by_text("Your word counts")).to_be_visible()
+    expect(page.get_by_text("Your word counts: the sums follow it")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
     rows = download.value.path().read_text().splitlines()

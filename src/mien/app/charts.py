@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Theme = Literal["light", "dark"]
+Width = Literal["wide", "phone"]
 
 _SLICES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400)
 _STACK = (
@@ -34,6 +35,9 @@ _POLARITIES = {
     str(Polarity.NEUTRAL): COLOURS[Expression.NEUTRAL],
     str(Polarity.NEGATIVE): COLOURS[Expression.SAD],
 }
+_INCHES: dict[Width, float] = {"wide": 8.6, "phone": 4.3}
+"""Across: letters are as large on the page as those around them."""
+
 _drawing = threading.Lock()
 
 
@@ -54,10 +58,10 @@ INKS: dict[Theme, Inks] = {
 }
 
 
-def draw_course(recording: Recording, theme: Theme) -> str:
+def draw_course(recording: Recording, theme: Theme, width: Width = "wide") -> str:
     """A recording over its time: what was held, and how the smoothed probabilities were shared."""
     with _drawing:
-        figure, inks = _figure(3.5, theme)
+        figure, inks = _figure(3.5, theme, width)
         lane, course = figure.subplots(2, 1, sharex=True, height_ratios=(0.55, 1.6))
         seconds = frame_seconds(recording.times)
         start, end = float(recording.times[0]), float(recording.times[-1] + seconds[-1])
@@ -85,10 +89,10 @@ def draw_course(recording: Recording, theme: Theme) -> str:
         return _svg(figure)
 
 
-def draw_days(days: Sequence[Day], theme: Theme) -> str:
+def draw_days(days: Sequence[Day], theme: Theme, width: Width = "wide") -> str:
     """The polarity of each day, as shares of its measurable time."""
     with _drawing:
-        figure, inks = _figure(0.95 + 0.36 * len(days), theme)
+        figure, inks = _figure(0.95 + 0.36 * len(days), theme, width)
         axes = figure.subplots()
         names = (*_POLARITIES, UNCERTAIN)
         left = np.zeros(len(days))
@@ -105,11 +109,11 @@ def draw_days(days: Sequence[Day], theme: Theme) -> str:
         return _svg(figure)
 
 
-def draw_difference(comparison: Comparison, theme: Theme) -> str:
+def draw_difference(comparison: Comparison, theme: Theme, width: Width = "wide") -> str:
     """The differences between two spans of days, with their intervals."""
     rows = [row for row in comparison.differences if row.measure == "held"]
     with _drawing:
-        figure, inks = _figure(0.9 + 0.3 * len(rows), theme)
+        figure, inks = _figure(0.9 + 0.3 * len(rows), theme, width)
         axes = figure.subplots()
         axes.axvline(0, color=inks.soft, linewidth=1)
         colour = inks.accent if comparison.conclusive else inks.soft
@@ -126,14 +130,14 @@ def draw_difference(comparison: Comparison, theme: Theme) -> str:
         return _svg(figure)
 
 
-def _figure(height: float, theme: Theme) -> tuple[Figure, Inks]:
+def _figure(height: float, theme: Theme, width: Width) -> tuple[Figure, Inks]:
     try:
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError:
         raise MissingExtraError("matplotlib", "app", "the charts") from None
-    figure = Figure(figsize=(8.6, height), layout=ConstrainedLayoutEngine(w_pad=0.14), facecolor="none")
+    figure = Figure(figsize=(_INCHES[width], height), layout=ConstrainedLayoutEngine(w_pad=0.14), facecolor="none")
     FigureCanvasSVG(figure)
     return figure, INKS[theme]
 
@@ -171,7 +175,7 @@ def _legend(figure: Figure, names: Sequence[str], inks: Inks) -> None:
     figure.legend(
         handles=handles,
         loc="outside lower left",
-        ncols=6,
+        ncols=6 if figure.get_figwidth() > 6 else 4,
         fontsize=9,
         frameon=False,
         labelcolor=inks.ink,

@@ -82,6 +82,7 @@ class Session:
         self._epoch = -1
         self._paused = False
         self._recorder: Recorder | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._activation: Activation | None = None
         self._bad = 0
 
@@ -106,6 +107,8 @@ class Session:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._stop_recording(say=False)
+            if self._closing is not None:
+                await self._closing
             context.sitting -= 1
 
     @property
@@ -192,6 +195,8 @@ class Session:
             self._consent, self._paused = await asyncio.to_thread(standing, self._context)
         except (ConsentError, PolicyError) as error:
             raise _OverError(REFUSED, str(error)) from None
+        if was and not self._paused:
+            self._sitting.subject.restart()
         if was != self._paused:
             await self._send({"is": "paused", "paused": self._paused})
 
@@ -272,13 +277,17 @@ class Session:
         recorder, self._recorder = self._recorder, None
         if recorder is None:
             return
+        self._closing = asyncio.create_task(self._close(recorder))
+        await asyncio.shield(self._closing)  # a browser that leaves meanwhile must not keep it from being closed
+        if say:
+            await self._send({"is": "recording", "recording": None, "last": recorder.recording})
+
+    async def _close(self, recorder: Recorder) -> None:
         try:
             await recorder.close()
         finally:
             if self._context.recording == recorder.recording:
                 self._context.recording = None
-        if say:
-            await self._send({"is": "recording", "recording": None, "last": recorder.recording})
 
     async def _say(self, words: str) -> None:
         with contextlib.suppress(_OverError, WebSocketDisconnect, RuntimeError):

@@ -83,6 +83,11 @@ class Subject:
             raise ValueError(f"a point is given as two shares from 0 to 1, got {x}, {y}")
         self._pointed = _Point(x, y)
 
+    def restart(self) -> None:
+        """The person opened the camera again, or went on after a pause: their face is looked for as at first."""
+        self._track, self._first, self._pointed, self._refusals = None, None, None, 0
+        self.standing = Standing.WAITING
+
     def choose(self, seen: Sequence[Seen], width: int, height: int, time: float) -> tuple[int, ...]:
         """The track of this picture that may be read, if any."""
         faces = [one for one in seen if one.track not in self._no_faces]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from mien.app.advice import SNOOZES, Silence, Suggestion, judge, load, person_samples
-from mien.app.charts import draw_days
+from mien.app.charts import Theme, Width, draw_days
 from mien.app.context import Context, context_of
 from mien.app.policy import Feature
 from mien.app.recordings import Day, days
@@ -49,12 +49,12 @@ def advice(request: Request, period: int = 7) -> Response:
 
 
 @router.get("/days.svg")
-def chart(request: Request, period: int = 7, theme: Literal["light", "dark"] = "light") -> Response:
+def chart(request: Request, period: int = 7, theme: Theme = "light", width: Width = "wide") -> Response:
     """The period's days."""
     found = _days(_allowed(request), period)
     if not found:
         raise AppError("nothing was recorded in this period")
-    return Response(draw_days(found, theme), media_type="image/svg+xml")
+    return Response(draw_days(found, theme, width), media_type="image/svg+xml")
 
 
 @router.post("/{rule}/rate")

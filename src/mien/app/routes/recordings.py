@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel
@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from mien.app import charts
 from mien.app.audit import Action
+from mien.app.charts import Theme, Width
 from mien.app.context import Context, context_of
 from mien.app.exports import export
 from mien.app.policy import Feature
@@ -50,7 +51,6 @@ class Correct(BaseModel):
     instead: str = ""
 
 
-Theme = Literal["light", "dark"]
 _SVG = "image/svg+xml"
 
 
@@ -70,9 +70,9 @@ def listed(request: Request) -> Response:
 
 
 @router.get("/days.svg")
-def days_chart(request: Request, theme: Theme = "light") -> Response:
+def days_chart(request: Request, theme: Theme = "light", width: Width = "wide") -> Response:
     """The polarity of each day."""
-    return Response(charts.draw_days(_some(days(_allowed(request).store)), theme), media_type=_SVG)
+    return Response(charts.draw_days(_some(days(_allowed(request).store)), theme, width), media_type=_SVG)
 
 
 @router.get("/compare")
@@ -90,9 +90,11 @@ def compare(request: Request, spans: Annotated[Spans, Query()]) -> Response:
 
 
 @router.get("/compare.svg")
-def compare_chart(request: Request, spans: Annotated[Spans, Query()], theme: Theme = "light") -> Response:
+def compare_chart(
+    request: Request, spans: Annotated[Spans, Query()], theme: Theme = "light", width: Width = "wide"
+) -> Response:
     """Their differences, with intervals."""
-    return Response(charts.draw_difference(spans.compared(_allowed(request)), theme), media_type=_SVG)
+    return Response(charts.draw_difference(spans.compared(_allowed(request)), theme, width), media_type=_SVG)
 
 
 @router.get("/schedule")
@@ -149,9 +151,9 @@ def one(request: Request, number: int) -> Response:
 
 
 @router.get("/{number}/course.svg")
-def course(request: Request, number: int, theme: Theme = "light") -> Response:
+def course(request: Request, number: int, theme: Theme = "light", width: Width = "wide") -> Response:
     """Its course as a chart."""
-    return Response(charts.draw_course(load(_allowed(request).store, number), theme), media_type=_SVG)
+    return Response(charts.draw_course(load(_allowed(request).store, number), theme, width), media_type=_SVG)
 
 
 @router.get("/{number}/export.{kind}")

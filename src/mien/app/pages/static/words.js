@@ -22,4 +22,4 @@ export function couldBe(view) {
   return `It could be ${listed}: such a set holds the right word for about ${percent(view.own.coverage)} of faces.`;
 }
 
-export function percent(share) { return `${Math.round(100 * share)} %`; }
+export function percent(share) { return `${Math.round(100 * share)}\u00a0%`; }
