@@ -146,11 +146,11 @@ def accuracy_figure(study: Study) -> Drawing:
             paper = [100 * study.paper[condition] for condition in CONDITIONS]
             axes.plot(at - 0.24, paper, "D", color=GREY, markersize=4, label="paper 004 (GoogLeNet)")
             axes.set_xticks(at, CONDITIONS)
+            axes.set_xlabel("covered with white noise")
             axes.set_title(arm.name.removeprefix("occlusion-"))
             axes.grid(axis="y", linewidth=0.4, color="#dddddd")
             axes.set_axisbelow(True)
         grid[0, 0].set_ylabel("accuracy, %")
-        figure.supxlabel("covered with white noise", fontsize=8)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(
             handles, labels, loc="outside lower center", ncols=2 if len(study.arms) == 1 else 4, frameon=False
