@@ -17,6 +17,10 @@ Data = Annotated[
 ]
 
 
+_NUMBERS = 91
+"""Columns of the terminal that the table of networks needs beside the papers."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command()(train)
@@ -100,12 +104,14 @@ def networks(
     if as_json:
         print(json.dumps([row.to_dict() for row in rows], indent=1))
         return
-    table = Table("network", "paper")
+    console = Console()
+    table = Table("network")
+    table.add_column("paper", no_wrap=True, overflow="ellipsis", max_width=max(console.width - _NUMBERS, 16))
     for head in ("input", "trained", "running", "multiplications", "MB"):
         table.add_column(head, justify="right")
     for row in rows:
         table.add_row(*row.cells())
-    Console().print(table)
+    console.print(table)
     if any(row.multiplications is None for row in rows):
         print("backbones are counted, and can be trained, with: pip install 'mien[backbones]'")
 
