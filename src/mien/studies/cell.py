@@ -24,7 +24,7 @@ class Protocol:
 
     dataset: str = "fer2013"
     parts: Parts = "official"
-    labels: Literal["fer2013", "six", "three"] | None = None
+    labels: Literal["fer2013", "six", "three", "without-disgust"] | None = None
     folds: int = 1
     seeds: int = 1
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mien.core.errors import ConfigError, DatasetError, DownloadError, nearest
+from mien.core.places import data_folder
+from mien.data.load import LAYOUTS
 from mien.explain.study import Arm
 from mien.explain.study import Protocol as PooledProtocol
 from mien.models.network import TorchPredictor
@@ -104,9 +106,12 @@ class _Runner:
         if recipe is None and predictor is None:
             return self._not_run(cell, None, f"needs {cell.run_of}, which was not run")
         hours = self.means.hours
-        if hours is not None and time.monotonic() - self.began >= 3600 * hours:
-            return self._not_run(cell, recipe, NOT_YET)
+        late = hours is not None and time.monotonic() - self.began >= 3600 * hours
         try:
+            if late and cell.protocol.dataset in LAYOUTS:
+                LAYOUTS[cell.protocol.dataset].named(self.means.root or data_folder())  # is it there at all?
+            if late:
+                return self._not_run(cell, recipe, NOT_YET)
             if ready is not None:
                 return self._train(cell, ready, mark)
             assert predictor is not None  # noqa: S101  # a cell has a recipe or something to test

@@ -112,9 +112,10 @@ def _measured(found: Reproduction) -> list[str]:
     if costs:
         machines = ", ".join(sorted({cost.machine for cost in costs}))
         low, high = min(cost.load for cost in costs), max(cost.load for cost in costs)
+        load = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         lines.append(
             f"Times are one face's from crop to logits in ONNX Runtime, one thread, median (95th percentile) of "
-            f"{costs[0].rounds} calls on {machines}, under a load of {low:g} to {high:g} processes."
+            f"{costs[0].rounds} calls on {machines}, under a load of {load} processes."
         )
     trained = [result.training for result in found.results if result.training is not None]
     if trained:

@@ -14,14 +14,14 @@ STUDY = Study(
     notes=(
         (
             "150 epochs of Adam at a constant rate, pixels centred by FER2013's Training mean and divided by its "
-            "deviation, "
-            "flips, zoom and rotation, as the paper has them; its rate and batch size are not given. It does not say "
-            "whether its test figure is of the last epoch or of the best; here PublicTest chooses the epoch."
+            "deviation, flips, zoom and rotation, as the paper has them; its rate and batch size are not given. It "
+            "does not say whether its test figure is of the last epoch or of the best; here PublicTest chooses the "
+            "epoch."
         ),
         (
-            "When validation loss turns. Losses are averaged over "
-            f"{WINDOW} epochs around each. The turn is the epoch of the lowest average, unless it lies among the last "
-            f"{WINDOW} epochs, where nothing after it says that it was one."
+            f"When validation loss turns. Losses are averaged over {WINDOW} epochs around each. The turn is the "
+            f"epoch of the lowest average, unless it lies among the last {WINDOW} epochs, where nothing after it "
+            "says that it was one."
         ),
     ),
     sections=(

@@ -52,11 +52,9 @@ STUDY = Study(
     notes=(
         (
             "The paper's own numbers fix the architecture: 54,480 values counted as Keras counts (trained and "
-            "running), "
-            "345,319 with ordinary convolutions, and both counts of multiplications come out exactly. Its accuracy "
-            "does "
-            "not: the table says 69.74 %, the text 69.49 %, and neither the epochs nor the rows that chose them are "
-            "given."
+            "running), 345,319 with ordinary convolutions, and both counts of multiplications come out exactly. Its "
+            "accuracy does not: the table says 69.74 %, the text 69.49 %, and neither the epochs nor the rows that "
+            "chose them are given."
         ),
     ),
     sections=(
@@ -90,11 +88,9 @@ STUDY = Study(
                     recipe="resezap",
                     paper=Published(0.6974, "text: 69.49", values=54_480, size="331 KB", milliseconds=7),
                     differs="Trained on the 28,709 rows of Training for 30 epochs, chosen on PublicTest, tested "
-                    "once. On "
-                    "what the paper chose its epoch is not said, nor for how many it trained. 54,480 values of four "
-                    "bytes are 218 kB; what else its 331 KB hold is not said. Its 7 ms are on an i5 laptop and may "
-                    "hold "
-                    "more than the network.",
+                    "once. On what the paper chose its epoch is not said, nor for how many it trained. 54,480 values "
+                    "of four bytes are 218 kB; what else its 331 KB hold is not said. Its 7 ms are on an i5 laptop "
+                    "and may hold more than the network.",
                 ),
                 Cell(
                     "mini-xception",
@@ -105,7 +101,7 @@ STUDY = Study(
                 ),
                 Cell(
                     "tiny",
-                    "mien's `tiny`",
+                    "mien's tiny",
                     recipe="tiny",
                     differs="Not in the paper: mien's own network within ResEZAP's number of values.",
                 ),
@@ -131,8 +127,7 @@ STUDY = Study(
             ),
             text=(
                 "The paper names the steps and measures none of them alone. Each row undoes one, at an equal budget: "
-                "30 "
-                "epochs of one recipe. Differences within the intervals are not differences."
+                "30 epochs of one recipe. Differences within the intervals are not differences."
             ),
             shows=("cost",),
         ),

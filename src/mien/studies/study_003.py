@@ -10,7 +10,7 @@ _TITLES = {
     "vgg16": "VGG16",
     "inception-v3": "InceptionV3",
     "squeezenet": "SqueezeNet 1.1",
-    "tiny": "mien's `tiny`, from FER2013",
+    "tiny": "mien's tiny, from FER2013",
 }
 _FEATURES: dict[str, dict[str, Any]] = {
     "vgg16": {"network": "vgg16", "weights": {"source": "imagenet"}},
@@ -89,31 +89,26 @@ STUDY = Study(
     name="003",
     title="Study 003: transfer learning on JAFFE",
     paper=(
-        "Darapaneni et al., Facial Expression Recognition and Recommendations Using Deep Neural Network with Transfer "
-        "Learning (paper 003)"
+        "Darapaneni et al., Facial Expression Recognition and Recommendations Using Deep Neural Network with "
+        "Transfer Learning (paper 003)"
     ),
     notes=(
         (
             "Six expressions of JAFFE, 183 pictures of ten persons. The paper splits them at random, so that the "
-            "same ten "
-            "persons stand on both sides, and does not say so. Here each row of a table comes twice: on random "
-            "folds, and "
-            "on folds of persons nobody of whom was fitted or chosen on. The second is what happens when somebody "
-            "new sits "
-            "down before the camera."
+            "same ten persons stand on both sides, and does not say so. Here each row of a table comes twice: on "
+            "random folds, and on folds of persons nobody of whom was fitted or chosen on. The second is what "
+            "happens when somebody new sits down before the camera."
         ),
         (
-            "What the paper's numbers prove: its recalls of 86, 88, 90 and 93 per cent and its accuracy of 0.9286 are "
-            "shares of 42 pictures and of no smaller number, so one picture is worth 2.4 points; and the recalls being "
-            "accuracies over those 42, the best checkpoint was kept and reported on the same pictures. Here one fold "
-            "reports, the next one chooses, and every picture is reported once."
+            "What the paper's numbers suggest: recalls of 86, 88, 90 and 93 per cent, if they are averaged by "
+            "support, and a validation accuracy of 0.9286 are all shares of 42 pictures and of no smaller number; "
+            "one picture is then worth 2.4 points. The checkpoint that was best on them was kept, and no third part "
+            "is described. Here one fold reports, the next one chooses, and every picture is reported once."
         ),
         (
             "Pictures are cropped to the face; the paper shows them whole. Features are averaged over the picture "
-            "before "
-            "the dense layers, where the paper flattens them. Adam is AdamW without decay. The paper's shear of 0.15 "
-            "is in "
-            "degrees in Keras, half a pixel at 224, and left out."
+            "before the dense layers; how the paper passes them on it does not say. Adam is AdamW without decay. The "
+            "paper's shear of 0.15 is in degrees in Keras, half a pixel at 224, and left out."
         ),
     ),
     sections=(
@@ -121,8 +116,8 @@ STUDY = Study(
             "Bottleneck features, computed once, and a small dense network",
             _bottleneck(),
             text=(
-                "InceptionV3 is named in the paper without a figure of its own. SqueezeNet with ImageNet weights, and "
-                "mien's `tiny`, which has seen FER2013 and never JAFFE, are rows of their own."
+                "InceptionV3 is named in the paper without a figure of its own. SqueezeNet with ImageNet weights, "
+                "and mien's tiny, which has seen FER2013 and never JAFFE, are rows of their own."
             ),
             shows=("persons", "cost", "vector", "classes"),
         ),
@@ -130,9 +125,9 @@ STUDY = Study(
             "Table 1: VGG16 by depth",
             _depth("vgg16", {"network": "vgg16", "weights": {"source": "imagenet"}}),
             text=(
-                "The paper's text trains the last 1, 3, 5 or all layers; the rows of its Table 1 freeze 5, 4, 3, 2, 1 "
-                "layers 'from the last'. Both readings are here. With RMSprop and the last three layers its text has "
-                "90 %."
+                "The paper's text trains the last 1, 3, 5 or all layers; the rows of its Table 1 freeze 5, 4, 3, 2, "
+                "1 layers 'from the last'. Both readings are here. With RMSprop and the last three layers its text "
+                "has 90 %."
             ),
         ),
         Section(
@@ -141,7 +136,7 @@ STUDY = Study(
             shows=("persons", "cost", "vector"),
         ),
         Section(
-            "By depth: mien's `tiny` from FER2013",
+            "By depth: mien's tiny from FER2013",
             _depth("tiny", _FEATURES["tiny"]),
             shows=("persons", "cost", "vector"),
         ),

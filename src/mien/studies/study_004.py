@@ -34,22 +34,18 @@ STUDY = Study(
     paper="Dobeš & Sabolová, Emotion Recognition Using Pretrained Deep Neural Networks (paper 004)",
     notes=(
         (
-            "FER2013's happy, angry and neutral faces, all splits pooled and parted at random, 70 % to fit and 30 % to "
-            "report; one network for each condition, trained and tested under it. The paper chose and reported on "
-            "the same "
-            "30 %; here a tenth of the 70 % chooses the epoch. Of the 30 % some pictures stand in the 70 % too, "
-            "pixel by "
-            "pixel; the figures without them stand beside."
+            "FER2013's happy, angry and neutral faces, all splits pooled and parted at random, 70 % to fit and 30 % "
+            "to report; one network for each condition, trained and tested under it. The paper chose and reported on "
+            "the same 30 %; here a tenth of the 70 % chooses the epoch. Of the 30 % some pictures stand in the 70 % "
+            "too, pixel by pixel; the figures without them stand beside."
         ),
         (
             "No network here has seen one of the 30 %: ImageNet holds none of these faces, and ResEZAP starts from "
-            "scratch "
-            "on the 70 %. A network pretrained on FER2013's official splits would have seen most of them."
+            "scratch on the 70 %. A network pretrained on FER2013's official splits would have seen most of them."
         ),
         (
             "Every network under every condition, further covers and the maps of what speaks for an expression are "
-            "in the "
-            "occlusion study, `mien occlusion study`, which this page shares its runs with."
+            "in the occlusion study, `mien occlusion study`, which this page shares its runs with."
         ),
     ),
     sections=tuple(

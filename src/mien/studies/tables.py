@@ -112,7 +112,7 @@ def _cost(rows: list[Row]) -> Iterator[Table]:
         ours = f"{cost.milliseconds:.2f} ({cost.milliseconds_p95:.2f})"
         made.append(
             (
-                f"{row.cell.title.split(',')[0]} (`{cost.network}`)",
+                f"{row.cell.title.split(',')[0]} ({cost.network})",
                 _count(paper.values),
                 f"{cost.trained:,}",
                 f"{cost.running:,}",
