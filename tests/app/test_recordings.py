@@ -127,6 +127,7 @@ def test_days_are_the_persons_own_and_a_night_is_cut_at_midnight(tmp_path: Path)
         assert len(second_day.recordings) == 2
         assert second_day.tally.states[HAPPY] == 3.0
         assert second_day.tally.states[SAD] > 0
+        assert days(store, since=clock.now + 1) == ()
         assert [day.date for day in days(store, since=late + 2)] == [datetime.date(2027, 3, 2)]
         assert [day.date for day in days(store, until=late + 2)] == [datetime.date(2027, 3, 1)]
         assert days(store, until=late + 1)[0].tally.watched > 0

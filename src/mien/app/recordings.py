@@ -140,6 +140,8 @@ def days(store: Store, *, since: float | None = None, until: float | None = None
     """
     found: dict[datetime.date, list[Recording]] = {}
     for info in reversed(store.recordings(until=until)):
+        if since is not None and info.started + info.length <= since:
+            continue
         corrections = store.corrections(info.id)
         by_date: dict[datetime.date, list[Second]] = {}
         for second in store.seconds(info.id):
