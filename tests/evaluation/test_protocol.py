@@ -171,3 +171,19 @@ def test_pictures_that_are_no_rows_are_told():
     rows = replace(faces(), left_out={"no face found": 3}, detector="yunet")
     protocol = evaluate(LinearPredictor(), rows, split="private").protocol
     assert "faces found by yunet; 3 pictures of faces: no face found" in protocol
+
+
+class Averaging(DescribedPredictor):
+    """One whose graph averages views."""
+
+    @property
+    def manifest(self):
+        return replace(super().manifest, shown="averaged over ten crops")
+
+
+def test_the_protocol_says_what_a_models_answers_come_from():
+    found = evaluate(Averaging(), faces(), split="private").protocol
+    assert found.startswith("averaged over ten crops; trained on faces train")
+    assert evaluate(DescribedPredictor(), faces(), split="private").protocol.startswith("single crop; ")
+    both = evaluate(Averaging(), faces(), split="private", mirror=True).protocol
+    assert both.startswith("averaged with the mirrored face; averaged over ten crops; ")

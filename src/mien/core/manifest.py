@@ -125,6 +125,7 @@ class Manifest:
         seed: of the training run.
         paper: source of the architecture.
         commit: of mien when it was exported.
+        shown: what an answer comes from, in words, where it is more than one look at the crop.
         head: from the graph's output ``features`` to the logits, where the network has such a head; class activation
             maps need it.
         neutral_profile: how it reads neutral faces of people at large: one probability for each label, from which a
@@ -153,6 +154,7 @@ class Manifest:
     seed: int | None = None
     paper: str | None = None
     commit: str | None = None
+    shown: str | None = None
     head: Head | None = None
     neutral_profile: tuple[float, ...] | None = None
     schema: int = SCHEMA

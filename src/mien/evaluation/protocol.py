@@ -237,11 +237,13 @@ def _logits(predictor: Predictor | Mirrored, crops: NDArray[np.uint8]) -> Floats
 
 
 def _protocol(answers: Predictions, predictor: Predictor, *, mirror: bool) -> str:
-    parts = [predictor.shown] if isinstance(predictor, Shown) else []
+    manifest = predictor.manifest if isinstance(predictor, Described) else None
+    shown = predictor.shown if isinstance(predictor, Shown) else manifest.shown if manifest else None
+    parts = [shown] if shown else []
     if mirror or not parts:
         parts.insert(0, "averaged with the mirrored face" if mirror else "single crop")
-    if isinstance(predictor, Described):
-        parts.append(f"trained on {predictor.manifest.trained_on}")
+    if manifest is not None:
+        parts.append(f"trained on {manifest.trained_on}")
     if answers.leaked is not None:
         parts.append(
             f"the figure without leaks leaves out {int(answers.leaked.sum())} rows whose pixels stand in "

@@ -43,6 +43,7 @@ class Provenance:
         recipe: name of the recipe.
         seed: of the run.
         commit: of mien.
+        shown: what an answer comes from, where it is more than one look at the crop.
     """
 
     network: str
@@ -54,6 +55,7 @@ class Provenance:
     recipe: str | None = None
     seed: int | None = None
     commit: str | None = None
+    shown: str | None = None
 
 
 def export(predictor: TorchPredictor, calibration: Dataset, folder: Path, provenance: Provenance) -> Manifest:
@@ -99,6 +101,7 @@ def export(predictor: TorchPredictor, calibration: Dataset, folder: Path, proven
         seed=provenance.seed,
         paper=provenance.paper,
         commit=provenance.commit,
+        shown=provenance.shown,
         head=head,
         neutral_profile=fitted.neutral_profile,
     )

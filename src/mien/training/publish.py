@@ -78,12 +78,13 @@ def export_run(folder: Path, out: Path, *, name: str | None = None, root: Path |
         recipe=recipe.name,
         seed=recipe.seed,
         commit=run.commit,
+        shown=VIEWS.get(recipe.views),
     )
     return export(predictor, validation, out, provenance)
 
 
 def beside_labels(run: Run) -> str:
-    """What went into a run beside its dataset's labels, and how it answers: in words for its manifest."""
+    """What went into a run beside its dataset's labels, in words for its manifest."""
     recipe, parts = run.recipe, []
     if recipe.data.folds is not None:
         parts.append(recipe.data.folds.describe())
@@ -96,6 +97,4 @@ def beside_labels(run: Run) -> str:
         parts.append(
             f"learnt from {len(run.teachers)} other runs ({', '.join(Path(t).name for t in recipe.distil.teachers)})"
         )
-    if recipe.views != "one":
-        parts.append(f"answers are {VIEWS[recipe.views]}")
     return "".join(f"; {part}" for part in parts)
