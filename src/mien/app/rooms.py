@@ -19,9 +19,9 @@ How nobody is picked out:
   be read is thrown away as it ends. So no line of a person outlives its window.
 - A report is about a fixed *circle* of five people or more, all of whom stay until it is shown. When one of them
   leaves, all that is not shown yet is thrown away, and the next report begins a minute after the last one ended.
-- People who join wait, uncounted, until they are five, or until a pause of a minute after three minutes at most. So
-  two reports are either about the same circle, or a minute apart, or differ by five people or more, and their
-  difference is not the one who came or went.
+- People who join wait, uncounted, until they are five, or until one has waited for three minutes and the room pauses
+  for one. So two reports are either about the same circle, or a minute apart, or differ by five people or more, and
+  their difference is not the one who came or went.
 - Shares are rounded to a tenth, under ten people to a fifth; the number of people is given as a range.
 
 What this cannot prevent: whoever opened the room may join it as four people, and learn of the fifth. The consent text
@@ -53,7 +53,7 @@ SILENT_WINDOWS = 3
 """Windows without a word after which a participant counts as gone."""
 
 WAITING_WINDOWS = 18
-"""Windows that somebody who joined waits at most, while a room goes on, before it pauses to take them in."""
+"""Windows for which somebody who joined has waited when a room that goes on pauses to take them in."""
 
 MOST_PEOPLE = 500
 KEPT_REPORTS = 240
