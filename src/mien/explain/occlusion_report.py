@@ -21,8 +21,18 @@ MARKS = {"noise": ("o", BLUE), "grey": ("s", ORANGE)}
 
 
 def print_occlusion(result: Occlusion) -> None:
-    """Print the table to the terminal."""
-    table(result).print(f"in per cent, n = {result.n:,}; {result.protocol}")
+    """Print accuracy, what is lost, and the recall that each expression loses to the terminal; no intervals."""
+    heads = ("covered", "with", "accuracy", "lost", *(loss.label for loss in result.open.classes))
+    rows = []
+    for scores in result.covered:
+        if scores.fill is None:
+            cells = ("", *(points(loss.recall) for loss in scores.classes))
+        else:
+            cells = (points(scores.lost), *(points(loss.lost) for loss in scores.classes))
+        rows.append((scores.region, scores.fill or "", points(scores.accuracy), *cells))
+    low, high = points(result.open.accuracy_interval[0]), points(result.open.accuracy_interval[1])
+    note = f"per cent; recall of the open face, below it what is lost; open face {low} to {high}, n = {result.n:,}"
+    Table(f"{result.model} on {result.dataset}/{result.split}", heads, tuple(rows)).print(f"{note}; {result.protocol}")
 
 
 def write(result: Occlusion, folder: Path) -> list[Path]:

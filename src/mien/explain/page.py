@@ -35,7 +35,7 @@ class Table:
         from rich.console import Console
         from rich.table import Table as Terminal
 
-        terminal = Terminal(title=self.caption, caption=note or None)
+        terminal = Terminal(title=self.caption, caption=note or None, box=None, pad_edge=False)
         for index, head in enumerate(self.heads):
             terminal.add_column(head, justify="right" if index else "left")
         for row in self.rows:
