@@ -131,6 +131,17 @@ def test_weights_that_are_missing_are_named_with_the_command(run, recipes):
     assert result.command == "mien reproduce 002 --only frozen --weights squeezenet=imagenet"
 
 
+def test_what_was_not_run_yet_names_its_weights_too(run, recipes):
+    (recipes / "frozen.yaml").write_text(
+        "name: frozen\nnetwork: squeezenet\ntransfer: {mode: head}\n"
+        "weights: {source: some features.safetensors, preprocessing: caffe}\n"
+    )
+    weights = {"squeezenet": Given("elsewhere.safetensors")}
+    result = rows_of(run(study_of(Cell("frozen", "Frozen", recipe="frozen")), hours=0, weights=weights))["frozen"]
+    assert result.why == NOT_YET
+    assert result.command == "mien reproduce 002 --only frozen --weights squeezenet='some features.safetensors'"
+
+
 def test_data_that_is_missing_is_said_or_an_error(run, tmp_path):
     study = study_of(official(), folded("persons", "persons"))
     said = []

@@ -158,7 +158,7 @@ class _Runner:
 
     def _not_run(self, cell: Cell, recipe: Recipe | None, why: str) -> Result:
         command = f"mien reproduce {self.study.name} --only {cell.name}"
-        if why == NO_WEIGHTS and recipe is not None:
+        if recipe is not None and recipe.weights.source != "none" and cell.start == "recipe":
             source = "imagenet" if recipe.weights.source == "imagenet" else Path(recipe.weights.source).name
             command += f" --weights {recipe.network}={shlex.quote(source)}"
         if why.startswith(NO_DATA):
