@@ -44,8 +44,8 @@ STUDY = Study(
             "scratch on the 70 %. A network pretrained on FER2013's official splits would have seen most of them."
         ),
         (
-            "Every network under every condition, further covers and what its layers look at are in the occlusion study "
-            "(`mien occlusion study`); with `--known results/occlusion.json` its figures fill these tables."
+            "Every network under every condition, further covers and what its layers look at are in the occlusion "
+            "study (`mien occlusion study`); with `--known results/occlusion.json` its figures fill these tables."
         ),
     ),
     sections=tuple(
