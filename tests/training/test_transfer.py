@@ -15,7 +15,9 @@ from mien.core.expression import FER2013
 from mien.core.predictor import softmax
 from mien.core.schema import from_mapping
 from mien.data.load import load_dataset
+from mien.explain.gradcam import GradCAM
 from mien.models.export import to_onnx
+from mien.models.network import TorchPredictor
 from mien.models.registry import build
 from mien.models.tapped import Tapped
 from mien.training import transfer
@@ -349,6 +351,10 @@ def test_views_are_part_of_the_model_that_comes_out(recipe, tmp_path, views):
     atol = 1e-5 if views == "mirror" else 2e-2  # the reference rounds its crops to whole grey levels
     np.testing.assert_allclose(softmax(predictor.logits(images)), np.mean(single, axis=0), atol=atol)
     assert predictor.parameters == 54_480
+    maps = GradCAM()(predictor, images, "happy")
+    np.testing.assert_array_equal(
+        maps, GradCAM()(TorchPredictor(body, predictor.input, FER2013, name="one"), images, "happy")
+    )
     session = onnxruntime.InferenceSession(to_onnx(predictor).SerializeToString(), providers=["CPUExecutionProvider"])
     found = softmax(session.run(["logits"], {"crops": images})[0])
     np.testing.assert_allclose(found, softmax(predictor.logits(images)), atol=1e-4)

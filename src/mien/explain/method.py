@@ -74,7 +74,7 @@ class Method(ABC):
 
 
 def graph_of(network: Predictor) -> Normalised:
-    """The torch graph of a network.
+    """The torch graph of a network, of one look where it averages several views.
 
     Raises:
         ModelError: it is no torch network.
@@ -84,7 +84,7 @@ def graph_of(network: Predictor) -> Normalised:
             f"'{network.name}' has no gradients, because it is an ONNX file: ask for its class activation map "
             "(mien.runtime.cam, or 'mien read --explain'), or open the run that it was exported from"
         )
-    return network.graph
+    return network.look
 
 
 def check_crops(network: Predictor, crops: Image) -> None:
@@ -152,7 +152,7 @@ def find_layer(graph: Normalised, spec: InputSpec, name: str | None) -> nn.Modul
         if graph not in _defaults:
             _defaults[graph] = default_layer(graph, spec)
         name = _defaults[graph]
-    modules = dict(graph.body.named_modules())
+    modules: dict[str, nn.Module] = dict(graph.body.named_modules())
     if not name or name not in modules:
         near = difflib.get_close_matches(name, layers(graph, spec), n=3, cutoff=0.4)
         hint = f"near to it: {', '.join(near)}; " if near else ""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mien.core.expression import Labels
 from mien.core.preprocess import Image, InputSpec
 from mien.models.registry import count_values
+from mien.models.views import Averaged
 
 
 class Normalised(nn.Module):
@@ -53,6 +54,8 @@ class TorchPredictor:
     ) -> None:
         """Wrap ``body`` in evaluation mode; crops go through it ``chunk`` at a time."""
         self.graph = Normalised(body, spec).eval()
+        self.look = Normalised(body.body, spec).eval() if isinstance(body, Averaged) else self.graph
+        """The graph of one look at the crop, which is what can be explained where answers are averaged over views."""
         self.input = spec
         self.labels = labels
         self.name = name
