@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from mien.cli import models
-from mien.core.errors import DownloadError, UnknownModelError
+from mien.core.errors import ConfigError, DownloadError, UnknownModelError
 from runtime.toys import write_model, yunet_file
 
 
@@ -46,21 +47,34 @@ def test_list_shows_licence_and_state(mien, home):
 def test_show(mien, home):
     write_model(home, "mine")
     text = mien("show", "mine").stdout
-    for fact in ("Apache-2.0", "trained on", "angry, disgust", "energy threshold"):
+    for fact in ("Apache-2.0", "Trained on nothing", "angry, disgust", "energy threshold", "Art. 5(1)(f)"):
         assert fact in text
+    assert "FER2013" not in text.replace("FER2013's Training part", "")  # it has seen nothing of it
     assert json.loads(mien("show", "mine", "--json").stdout)["manifest"]["temperature"] == 1.5
     assert "github.com/opencv" not in mien("show", "mine").stdout
     assert "MIT" in mien("show", "yunet").stdout
     assert isinstance(mien("show", "mime").exception, UnknownModelError)
+    assert isinstance(mien("show", "mine", "--json", "--markdown").exception, ConfigError)
 
 
 def test_show_tells_how_the_bundled_model_was_measured(mien):
-    metrics = json.loads(mien("show", "tiny", "--json").stdout)["manifest"]["metrics"]
+    found = json.loads(mien("show", "tiny", "--json").stdout)
+    metrics = found["manifest"]["metrics"]
     assert {metric["split"] for metric in metrics} == {"public", "private"}
-    text = mien("show", "tiny").stdout
+    text = mien("show", "tiny", "--markdown").stdout
+    assert text.startswith("# tiny\n")
     for metric in metrics:
-        assert f"{metric['accuracy']:.1%}" in text
+        assert f"{100 * metric['accuracy']:.2f} %" in text
         assert metric["protocol"].split(";")[0] in text
+    titles = [section["title"] for section in found["card"]["sections"]]
+    assert [f"## {title}" for title in titles] == [line for line in text.splitlines() if line.startswith("## ")]
+
+
+def test_the_card_in_the_terminal_holds_what_the_page_holds(mien):
+    page, shown = mien("show", "tiny", "--markdown").stdout, mien("show", "tiny").stdout
+    words = {word for word in re.findall(r"[A-Za-z]{9,}", page) if f"<{word}" not in page}
+    spread = re.sub(r"\s+", "", shown)
+    assert {word for word in words if word not in spread} == set()
 
 
 def test_pull_from_a_file_and_verify(mien, home):

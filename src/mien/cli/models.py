@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from mien.core.errors import ConfigError
 
-    from mien.core.manifest import Metric
+if TYPE_CHECKING:
+    from mien.core.manifest import Manifest
+    from mien.evaluation.card import Card
     from mien.runtime.library import Entry
 
 group = typer.Typer(help="List, show, pull and verify models.", no_args_is_help=True)
@@ -46,30 +47,37 @@ def list_models(json_: JsonFlag = False) -> None:
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `mien models list` prints.")],
     json_: JsonFlag = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the model card as Markdown.")] = False,
 ) -> None:
-    """Show everything known about a model: origin, licences, labels and measurements."""
+    """Show a model's card: origin, measurements by expression and under corruption, limits, licences, uses."""
     from mien.runtime.library import entry
 
+    if json_ and markdown:
+        raise ConfigError("--json and --markdown are two forms of one card: choose one")
     found = entry(name)
-    facts = _to_dict(found)
+    card = None if found.manifest is None else _card(found.manifest)
     if json_:
-        print(json.dumps(facts, indent=2))
+        print(json.dumps(_to_dict(found) | ({} if card is None else {"card": card.to_dict()}), indent=2))
         return
     from rich.console import Console
+
+    console = Console()
+    if card is not None:
+        if markdown:
+            print(card.markdown(), end="")
+            return
+        from rich.markdown import Markdown
+
+        console.print(Markdown(card.markdown()))
+        console.print(f"{found.state}: {found.path}", style="dim", markup=False)
+        return
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2, 0, 0))
-    manifest = facts.pop("manifest", {})
-    manifest.pop("metrics", None)
-    if head := manifest.pop("head", None):
-        manifest["activation maps"] = f"yes: {head['pooling']} pool of {head['channels']} channels"
-    for key, value in (facts | manifest).items():
+    for key, value in _to_dict(found).items():
         table.add_row(Text(key.replace("_", " "), style="dim"), Text(_plain(value)))
-    console = Console()
     console.print(table)
-    if found.manifest and found.manifest.metrics:
-        console.print(_measurements(found.manifest.metrics))
 
 
 @group.command()
@@ -112,30 +120,15 @@ def verify() -> None:
         raise typer.Exit(1)
 
 
-def _measurements(metrics: tuple[Metric, ...]) -> Table:
-    from rich.table import Table
+def _card(manifest: Manifest) -> Card:
+    from mien.app.policy import HIGH_RISK, PROHIBITION, RECITAL_44, TRANSPARENCY
+    from mien.evaluation import ledger
+    from mien.evaluation.card import Record, make, results_folder
 
-    table = Table(box=None, pad_edge=False, title="measured", title_justify="left", title_style="dim")
-    for column in ("on", "how", "n", "accuracy", "95 % interval", "without leaks", "macro F1", "log loss", "ECE"):
-        table.add_column(column, justify="left" if column in ("on", "how") else "right")
-    for metric in metrics:
-        low, high = metric.accuracy_interval
-        table.add_row(
-            f"{metric.dataset} {metric.split}",
-            metric.protocol.partition(";")[0],
-            f"{metric.n:,}",
-            f"{metric.accuracy:.1%}",
-            f"{low:.1%} to {high:.1%}",
-            _known(metric.accuracy_without_leaks, ".1%"),
-            _known(metric.macro_f1, ".3f"),
-            _known(metric.log_loss, ".3f"),
-            _known(metric.expected_calibration_error, ".1%"),
-        )
-    return table
-
-
-def _known(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
+    results = results_folder()
+    book, record = results / "private_test.jsonl", results / "models" / f"{manifest.name}.json"
+    law = tuple((one.name, one.says, one.url) for one in (PROHIBITION, RECITAL_44, TRANSPARENCY, HIGH_RISK))
+    return make(manifest, Record.read(record), ledger.read(book) if book.is_file() else [], law)
 
 
 def _to_dict(entry: Entry) -> dict[str, Any]:

@@ -1,0 +1,140 @@
+"""Pages made from models' manifests and recorded results: their cards, their reliability, and what helped.
+
+``docs/models/NAME.md`` from a bundled model's manifest, ``results/models/NAME.json`` and the ledger;
+``docs/reliability.md`` from all of the records; ``docs/what-helped.md`` from ``results/path.jsonl``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mien.core.manifest import Manifest
+from mien.evaluation import ledger, steps
+from mien.evaluation.card import Law, Measured, Record, make
+from mien.evaluation.report import percent, share
+
+WEIGHTS = Path("src/mien/weights")
+RECORDS = Path("results/models")
+PATH = Path("results/path.jsonl")
+LEDGER = Path("results/private_test.jsonl")
+
+_RELIABILITY = """# Reliability
+
+How far a model's answers can be relied on: how sure it should be, what its candidate sets promise, and what is left of
+it under corruption. Generated from `results/models/`, which `benchmarks/reliability.py` measures on the rows where
+models are chosen; PrivateTest is measured for models that ship, once, and stands in the [ledger](measuring.md). Values
+in brackets are 95 % bootstrap intervals over the rows: of single figures, not of differences.
+
+- **ECE** is the mean distance of confidence and accuracy over 15 bins of equal mass. The goal is 3 % at most.
+- **Kept**: accuracy on the 80 % of the faces that the model is surest of. What it costs to keep silent on the rest.
+- **Sets**: the share of [candidate sets](measuring.md) that hold the truth; 90 ± 1.5 % is the goal, with 85 % for each
+  expression but disgust.
+- **Under corruption**: the mean over seven kinds of the mean over their three severities. The severities were fixed
+  before anything was measured. Measure your own model by `mien evaluate MODEL DATASET --robustness`.
+"""
+
+_HELPED = """# What helped, by how much, what did not
+
+Each line is a step on the way to the models: what was changed, against what, and what it added in points of accuracy.
+Generated from `results/path.jsonl`, which `mien compare NEW OLD DATASET --split public --change "…" --log
+results/path.jsonl` appends to with a paired interval on the same rows. Nothing here was measured on PrivateTest.
+
+*Indicative* is one run against another without a paired interval: two runs that differ by their seed alone differ by
+about a point, so take it as a direction.
+"""
+
+
+def pages(root: Path) -> dict[str, str]:
+    """The text of each page below ``root`` by its name."""
+    from mien.app.policy import HIGH_RISK, PROHIBITION, RECITAL_44, TRANSPARENCY
+
+    law = tuple((one.name, one.says, one.url) for one in (PROHIBITION, RECITAL_44, TRANSPARENCY, HIGH_RISK))
+    found = _cards(root, law)
+    records = {path.stem: Record.read(path) for path in sorted((root / RECORDS).glob("*.json"))}
+    if records:
+        found["docs/reliability.md"] = reliability({n: r for n, r in records.items() if r is not None})
+    if (root / PATH).is_file():
+        found["docs/what-helped.md"] = what_helped(steps.read(root / PATH))
+    return found
+
+
+def reliability(records: dict[str, Record]) -> str:
+    """All models side by side on each split, then each one's corruptions."""
+    text = [_RELIABILITY]
+    every = [(name, one) for name, record in records.items() for one in record.measured]
+    for where in dict.fromkeys((one.evaluation.dataset, one.evaluation.split) for _, one in every):
+        ours = [(name, one) for name, one in every if (one.evaluation.dataset, one.evaluation.split) == where]
+        text += [f"## {where[0]} {where[1]}", _overview(ours), "### Candidate sets by expression", _sets(ours)]
+        text += ["### Under corruption, accuracy %", _corruptions(ours)]
+        for name, one in ours:
+            commit = (one.commit or "no commit")[:7] + ("-dirty" if (one.commit or "").endswith("-dirty") else "")
+            text.append(
+                f"`{name}`: sha256 {one.evaluation.identity[:12]}, {one.evaluation.n:,} faces, single crops, seed "
+                f"{one.robustness.seed}; {one.time[:10]} at {commit}."
+            )
+    return "\n\n".join(part.strip() for part in text) + "\n"
+
+
+def what_helped(log: Sequence[steps.Step]) -> str:
+    """The steps by what came of them."""
+    parts = [_HELPED]
+    titles = {"helped": "What helped", "no gain": "What made no difference", "hurt": "What cost accuracy"}
+    for outcome, title in titles.items():
+        parts += [f"## {title}", steps.markdown(list(log), outcome)]  # type: ignore[arg-type]
+    parts += ["## What others are compared with", steps.markdown(list(log), "reference")]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _cards(root: Path, law: Law) -> dict[str, str]:
+    entries = ledger.read(root / LEDGER) if (root / LEDGER).is_file() else []
+    found = {}
+    for path in sorted((root / WEIGHTS).glob("*.json")):
+        card = make(Manifest.read(path), Record.read(root / RECORDS / path.name), entries, law)
+        found[f"docs/models/{path.stem}.md"] = card.markdown()
+    return found
+
+
+def _overview(ours: Sequence[tuple[str, Measured]]) -> str:
+    rows = [
+        ("model", "accuracy", "ECE", "log loss", "kept 80 %", "sets hold the truth", "mean set", "under corruption")
+    ]
+    for name, one in ours:
+        r = one.robustness
+        loss = f"{r.log_loss.value:.3f} ({r.log_loss.interval[0]:.3f}–{r.log_loss.interval[1]:.3f})"
+        sets = ("–", "–")
+        if r.coverage is not None and r.mean_candidates is not None:
+            sets = (share(r.coverage), f"{r.mean_candidates.value:.2f}")
+        shown = (share(r.accuracy), share(r.expected_calibration_error), loss, share(r.kept_accuracy))
+        rows.append((f"`{name}`", *shown, *sets, share(r.mean_corruption)))
+    return _table(rows)
+
+
+def _sets(ours: Sequence[tuple[str, Measured]]) -> str:
+    labels = list(dict.fromkeys(c.label for _, one in ours for c in one.robustness.classes))
+    rows: list[tuple[str, ...]] = [("model", *labels)]
+    for name, one in ours:
+        known = {c.label: c for c in one.robustness.classes}
+        cells = (
+            f"{percent(known[label].coverage.value)} of {known[label].n}, {known[label].mean_candidates:.2f}"
+            if label in known
+            else "–"
+            for label in labels
+        )
+        rows.append((f"`{name}`", *cells))
+    return f"Share that holds the truth, rows, mean size.\n\n{_table(rows)}"
+
+
+def _corruptions(ours: Sequence[tuple[str, Measured]]) -> str:
+    rows: list[tuple[str, ...]] = [("corruption", "severity", *(f"`{name}`" for name, _ in ours))]
+    first = ours[0][1].robustness
+    for number, condition in enumerate(first.conditions):
+        cells = (share(one.robustness.conditions[number].accuracy) for _, one in ours)
+        rows.append((condition.kind, condition.severity, *cells))
+    return _table(rows)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    heads, *rest = rows
+    aligned = ["---", *["---:"] * (len(heads) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, aligned, *rest))

@@ -1,0 +1,83 @@
+"""What model cards say in words, the same for every model unless its manifest says otherwise."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from mien.core.manifest import Manifest
+
+PROTOCOL = (
+    (
+        "FER2013's Training part fits the weights, PublicTest chooses, PrivateTest reports: each look at it is a line "
+        "of the ledger. Rows leak where their exact pixels stand in an earlier part. Intervals are bootstraps over "
+        "the rows; they do not hold what another training seed would change."
+    ),
+)
+CALIBRATION = (
+    (
+        "Fitted on rows that did not fit the weights. The promise of candidate sets holds on average over faces of "
+        "the same kind, not for each expression, and not for faces of another kind."
+    ),
+)
+CORRUPTIONS = "Single crops. Pixels are those of a face of 48 pixels. Nothing was chosen by these figures."
+_ALWAYS = (
+    "An expression is what a face shows, not what a person feels; it differs between cultures, situations and persons.",
+    "It gives no identity, age, gender or race, and nothing about health, honesty, attention or intent.",
+)
+_FER2013 = (
+    (
+        "FER2013's labels were given by few people to pictures found by search words; people agree with them on about "
+        "two faces of three, so that no accuracy near 100 % can be measured on it."
+    ),
+    (
+        "FER2013 says nothing of the persons' age, sex, skin or origin: how accuracy differs between groups of people "
+        "is not known, and must be measured on people of the kind that it is used on before anything rests on it."
+    ),
+    (
+        "It was trained on single pictures of faces looking roughly at the camera; turned heads are read less well, "
+        "and covered mouths or eyes may be read with confidence and wrongly."
+    ),
+)
+USES = (
+    (
+        "Meant for: research on expressions with people who consented, looking at one's own expressions, tests of "
+        "products or films with people who consented, showing how such models work and fail."
+    ),
+    (
+        "Not meant for, and in the EU prohibited: inferring emotions of people at work or in education, other than "
+        "for medical or safety reasons. Not meant anywhere for: deciding about a person (hiring, grading, lending, "
+        "policing, border control), diagnosis, detecting lies, or watching people who do not know."
+    ),
+)
+
+
+def limits(manifest: Manifest) -> tuple[str, ...]:
+    """What a model cannot be relied on for."""
+    return (*(_FER2013 if _on_fer2013(manifest) else ()), *_ALWAYS)
+
+
+def data(manifest: Manifest) -> tuple[str, ...]:
+    """What there is to say of the training data."""
+    if not _on_fer2013(manifest):
+        return ()
+    about = "FER2013 (Goodfellow et al. 2013): 35,887 grey faces of 48 x 48 pixels in seven classes, from web searches."
+    return (about if "started from" in manifest.trained_on else f"{about} No other pictures were used.",)
+
+
+def _on_fer2013(manifest: Manifest) -> bool:
+    return manifest.trained_on.startswith("fer2013:")
+
+
+def cite(manifest: Manifest) -> str:
+    """How to cite a model."""
+    source = "" if manifest.paper in (None, "mien") else f" Architecture: {manifest.paper}."
+    data_source = ""
+    if _on_fer2013(manifest):
+        data_source = (
+            " Data: I. J. Goodfellow et al., Challenges in representation learning: a report on three machine "
+            "learning contests, ICONIP 2013."
+        )
+    return (
+        f"mien {version('mien')}, model {manifest.name}, sha256 {manifest.sha256[:12]}; name the version and the "
+        f"digest, as weights can change between versions.{source}{data_source}"
+    )
