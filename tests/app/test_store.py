@@ -566,6 +566,16 @@ def test_a_locked_database_is_said_and_nothing_is_lost(tmp_path: Path, clock: Cl
         store.append(recording, second(1))
 
 
+def test_a_database_that_is_being_written_to_can_be_opened_and_read(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "app.db"
+    filled(path, clock).close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with Store(path) as store:
+        assert len(store.recordings()) == 1
+    other.close()
+
+
 def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "app.db"
     filled(path, clock).close()

@@ -137,8 +137,11 @@ class Database:
             raw.execute("PRAGMA journal_mode = WAL")
             if kind != APPLICATION_ID:
                 raw.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        with self.write() as connection:
-            migrate(connection, self.path)
+        with self.read() as connection:
+            current = revision(connection) == HEAD
+        if not current:
+            with self.write() as connection:
+                migrate(connection, self.path)
 
     def _erase(self) -> None:
         reason = "another program reads the database"
