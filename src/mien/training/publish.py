@@ -19,6 +19,9 @@ from mien.training.rows import load_splits
 from mien.training.run import WEIGHTS, Run
 from mien.training.transfer import assemble
 
+LARGEST_CHUNK = 256
+"""Crops that go through a run's network together at most, and four times its training batch, which fitted."""
+
 VIEWS = {"mirror": "averaged with the mirrored face", "ten": "averaged over ten crops"}
 """What a recipe's views are in words."""
 
@@ -26,9 +29,9 @@ VIEWS = {"mirror": "averaged with the mirrored face", "ten": "averaged over ten 
 class AveragedRun(TorchPredictor):
     """A run whose recipe averages views: it says so in the protocol of its results."""
 
-    def __init__(self, body: Averaged, spec: InputSpec, labels: Labels, *, name: str, shown: str) -> None:
+    def __init__(self, body: Averaged, spec: InputSpec, labels: Labels, *, name: str, shown: str, chunk: int) -> None:
         """Wrap ``body``, which averages as ``shown`` says."""
-        super().__init__(body, spec, labels, name=name)
+        super().__init__(body, spec, labels, name=name, chunk=chunk)
         self.shown = shown
 
 
@@ -48,10 +51,11 @@ def open_run(folder: Path, *, name: str | None = None) -> TorchPredictor:
         raise TrainingError(f"{path} is missing: train the recipe again into another folder") from None
     except Exception as error:  # safetensors and torch raise their own kinds for a damaged or foreign file
         raise TrainingError(f"{path} does not hold weights of '{run.recipe.network}': {error}") from error
-    views = run.recipe.views
+    views, chunk = run.recipe.views, min(LARGEST_CHUNK, 4 * run.recipe.batch)
     if views == "one":
-        return TorchPredictor(body, run.input, run.labels, name=name or run.recipe.name)
-    return AveragedRun(Averaged(body, views), run.input, run.labels, name=name or run.recipe.name, shown=VIEWS[views])
+        return TorchPredictor(body, run.input, run.labels, name=name or run.recipe.name, chunk=chunk)
+    averaged = Averaged(body, views)
+    return AveragedRun(averaged, run.input, run.labels, name=name or run.recipe.name, shown=VIEWS[views], chunk=chunk)
 
 
 def export_run(folder: Path, out: Path, *, name: str | None = None, root: Path | None = None) -> Manifest:

@@ -21,6 +21,8 @@ from mien.training.recipe import Optimiser, Recipe
 
 AVERAGE_EVERY = 4
 VALIDATION_BATCH = 512
+"""Rows of a validation batch at most, and four times the training batch: without gradients that needs no more memory
+than a training step, so a recipe that is made small enough for a large network fits throughout."""
 
 
 def rate_factor(step: int, total: int, settings: Optimiser) -> float:
@@ -128,7 +130,7 @@ class FitModule(lightning.LightningModule):
 
     def val_dataloader(self) -> Batches:
         """The validation split in order."""
-        return Batches(self._validation, VALIDATION_BATCH, **self._place())
+        return Batches(self._validation, min(VALIDATION_BATCH, 4 * self.recipe.batch), **self._place())
 
     def _place(self) -> dict[str, int]:
         trainer = self._trainer
