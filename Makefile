@@ -50,6 +50,7 @@ bench: install
 	$(BIN)/python benchmarks/crops.py
 	$(BIN)/python benchmarks/cold.py
 	$(BIN)/python benchmarks/folder.py
+	$(BIN)/python benchmarks/train_speed.py
 	$(MAKE) tables
 
 tables: install

@@ -17,6 +17,7 @@ from typing import Any
 
 import network_tables
 import study_pages
+import train_tables
 from mien.evaluation import ledger
 from mien.evaluation.report import markdown_table
 
@@ -283,6 +284,14 @@ def evidence_table(root: Path) -> str:
     return _table(("expression", *conditions), rows)
 
 
+def train_speed_table(root: Path) -> str:
+    """How fast networks are trained."""
+    found = _read(root, "train_speed")
+    if found is None:
+        return _missing("python benchmarks/train_speed.py")
+    return f"{_table(train_tables.HEADS, train_tables.rows(found))}\n\n{train_tables.note(found)} {_footer(found)}"
+
+
 GENERATORS: dict[str, Callable[[Path], str]] = {
     "accuracy": accuracy,
     "ledger": full_ledger,
@@ -291,6 +300,7 @@ GENERATORS: dict[str, Callable[[Path], str]] = {
     "cold": cold_table,
     "folder": folder_table,
     "framing": framing_table,
+    "train_speed": train_speed_table,
     "explaining": explaining_table,
     "faithfulness": faithfulness_table,
     "sanity": sanity_table,
