@@ -401,13 +401,18 @@ def test_a_shorter_retention_holds_for_what_is_stored_and_a_longer_one_does_not(
         assert store.purge() == 1
 
 
-def test_a_recording_from_the_future_does_not_live_longer(tmp_path: Path, clock: Clock) -> None:
-    """The clock was wrong by a year when it was made, and was set right since."""
-    clock.now += 365 * DAY
+@pytest.mark.parametrize("now", [0.0, 1_800_000_000.0 - 30 * DAY])
+def test_a_clock_that_falls_back_for_a_while_costs_no_recording(tmp_path: Path, clock: Clock, now: float) -> None:
+    """As that of a machine which starts in 1970 until it has asked for the time."""
+    right = clock.now
     with filled(tmp_path / "app.db", clock) as store:
-        clock.now -= 365 * DAY
+        clock.now = now
         assert store.purge() == 0
-        assert store.recordings()[0].expires == clock.now + 7 * DAY
+        clock.now = right + 7 * DAY - 1
+        assert store.purge() == 0
+        assert len(store.recordings()) == 1
+        clock.now = right + 7 * DAY
+        assert store.purge() == 1
 
 
 def test_traces_that_a_reader_keeps_alive_are_named_and_can_be_erased_later(tmp_path: Path, clock: Clock) -> None:

@@ -88,9 +88,9 @@ class Store(RecordingsPart, AnnotationsPart):
     def purge(self, now: float | None = None) -> int:
         """Erase what the retention has run out for, and what a killed restore left behind; how many recordings.
 
-        To be called at the start and every hour. Consents whose time is up are kept as expired, texts that were shown a
-        day ago and never agreed to are forgotten, and a recording that a clock which was ahead gave too long a life is
-        given the usual one.
+        To be called at the start and every hour. Consents whose time is up are kept as expired, and texts that were
+        shown a day ago and never agreed to are forgotten. A clock that has jumped back shortens no recording's life: it
+        may be wrong itself, and what it would cost cannot be brought back.
         """
         draft = self.path.with_name(self.path.name + RESTORING)
         with contextlib.suppress(OSError):

@@ -180,8 +180,6 @@ class RecordingsPart(SettingsPart):
         """See :meth:`mien.app.store.Store.purge`."""
         now = self._clock() if now is None else now
         with self._database.write() as connection:
-            latest = now + read_settings(connection).retention_days * DAY
-            connection.execute(update(t.RECORDINGS).where(t.RECORDINGS.c.expires > latest).values(expires=latest))
             purged = connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.expires <= now)).rowcount
             if purged:
                 self._log(connection, Action.PURGED, {"recordings": purged})
