@@ -261,6 +261,28 @@ def test_advice_comes_with_its_evidence_and_can_be_rated_put_off_and_switched_of
     assert "Put it into words" in client.get("/advice").text
 
 
+def test_a_persons_own_rules_count_and_a_wrong_key_in_them_is_named(client, served):
+    seed_days(served.store.path, time.time(), [course(6, NEGATIVE, seed=at) for at in range(2)])
+    served.context.changed()
+    own = served.store.path.with_name("advice.yaml")
+    rule = """
+      - id: tea
+        scope: person
+        kind: activity
+        title: Have a cup of tea
+        suggest: Put the kettle on.
+        when: [{share: negative, at_least: 0.1, times: 2}]
+        needs: {minutes: 10, days: 2}
+        why: It is a break.
+        source: {cite: "Myself (2026)", url: "https://example.org", found: "It helps me."}
+        limits: None known.
+    """
+    own.write_text(f"version: 1\nrules:{rule}", encoding="utf-8")
+    assert "Have a cup of tea" in client.get("/advice").text
+    own.write_text(f"version: 1\nrules:{rule}".replace("suggest:", "sugest:"), encoding="utf-8")
+    assert "unknown key" in refused(client.get("/advice"))
+
+
 def test_advice_says_nothing_from_a_moment(client, lived):
     page = client.get("/advice").text
     assert "No suggestion for this period" in page

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from mien.app.advice import load
 from mien.app.consent import Consent, State
 from mien.app.engine import Engine
 from mien.app.policy import Decision, Feature
 from mien.app.room_desk import TLS, Hosted, Seat
+from mien.app.rules import Rules
 from mien.app.security import Access
 from mien.app.store import Store
 from mien.core.errors import ConsentError, PolicyError
@@ -82,6 +84,16 @@ class Context:
             raise ConsentError("consent has not been given yet: read the text and agree, or leave it")
         consent.check(self.store.terms(), self.clock())
         return consent
+
+    @property
+    def rules(self) -> Rules:
+        """The rules of advice and pace: mien's own, and those that the person put beside the database.
+
+        Raises:
+            ConfigError: a key in the person's own is wrong.
+        """
+        own = self.store.path.with_name("advice.yaml")
+        return load(own if own.is_file() else None)
 
     @property
     def agreed(self) -> Consent | None:

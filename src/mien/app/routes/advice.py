@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from mien.app.advice import SNOOZES, Silence, Suggestion, judge, load, person_samples
+from mien.app.advice import SNOOZES, Silence, Suggestion, judge, person_samples
 from mien.app.charts import Theme, Width, draw_days
 from mien.app.context import Context, context_of
 from mien.app.policy import Feature
@@ -28,7 +28,7 @@ def advice(request: Request, period: int = 7) -> Response:
     context = _allowed(request)
     period = period if period in PERIODS else 7
     found = _days(context, period)
-    rules, feedback = load(), context.store.feedback
+    rules, feedback = context.rules, context.store.feedback
     samples = person_samples(found)
     on = context.store.settings.advice
     judged = [judge(rule, samples, feedback, now=context.clock()) for rule in rules.rules if rule.scope == "person"]
@@ -60,7 +60,8 @@ def chart(request: Request, period: int = 7, theme: Theme = "light", width: Widt
 @router.post("/{rule}/rate")
 def rate(request: Request, rule: str, rating: Annotated[int, Form()]) -> Response:
     """Keep whether a suggestion helped."""
-    _allowed(request).store.rate(_known(rule), 1 if rating > 0 else -1)
+    context = _allowed(request)
+    context.store.rate(_known(context, rule), 1 if rating > 0 else -1)
     return go("/advice", "saved")
 
 
@@ -70,14 +71,15 @@ def snooze(request: Request, rule: str, span: Annotated[str, Form()]) -> Respons
     context = _allowed(request)
     if span not in SNOOZES:
         raise AppError(f"a suggestion is put off for {', '.join(SNOOZES)}, not for '{span[:20]}'")
-    context.store.snooze(_known(rule), context.clock() + SNOOZES[span])
+    context.store.snooze(_known(context, rule), context.clock() + SNOOZES[span])
     return go("/advice", "saved")
 
 
 @router.post("/{rule}/switch")
 def switch(request: Request, rule: str, off: Annotated[str, Form()] = "") -> Response:
     """Switch a rule off, or on again."""
-    _allowed(request).store.switch(_known(rule), off=off == "yes")
+    context = _allowed(request)
+    context.store.switch(_known(context, rule), off=off == "yes")
     return go("/advice", "saved")
 
 
@@ -102,8 +104,8 @@ def _days(context: Context, period: int) -> tuple[Day, ...]:
     return days(context.store, since=midnight - (max(min(period, 366), 1) - 1) * _DAY)
 
 
-def _known(rule: str) -> str:
-    names = [one.id for one in load().rules]
+def _known(context: Context, rule: str) -> str:
+    names = [one.id for one in context.rules.rules]
     if rule not in names:
         raise AppError(f"there is no rule '{rule[:40]}': {nearest(rule[:40], names)}")
     return rule

@@ -9,7 +9,6 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import JSONResponse, Response
 
-from mien.app.advice import load
 from mien.app.audit import Action
 from mien.app.consent import State, show
 from mien.app.context import Context, context_of
@@ -73,11 +72,12 @@ def host(request: Request) -> Response:
 @router.get("/host.json")
 def state(request: Request) -> JSONResponse:
     """The same as it changes."""
-    hosted = _allowed(request).hosted
+    context = _allowed(request)
+    hosted = context.hosted
     if hosted is None:
         raise RoomError("no room is open")
     view = hosted.host.view()
-    found = hints(load(), view.reports, now=time.time())
+    found = hints(context.rules, view.reports, now=time.time())
     return JSONResponse(
         {
             "open": view.open,
