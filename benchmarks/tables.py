@@ -2,7 +2,8 @@
 
     python benchmarks/tables.py [--check]
 
-Figures of accuracy come from results/private_test.jsonl alone, those of speed and memory from benchmarks/results/.
+Figures of accuracy come from results/private_test.jsonl and results/occlusion.json alone, those of speed and memory
+from benchmarks/results/.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ DOCUMENTS = (
     "docs/preprocessing.md",
     "docs/explain.md",
     "docs/networks.md",
+    "docs/occlusion.md",
 )
 LEDGER = Path("results/private_test.jsonl")
+OCCLUSION = Path("results/occlusion.json")
 RESULTS = Path("benchmarks/results")
 EXPLAINED = Path("results/explain")
 
@@ -292,6 +295,17 @@ def train_speed_table(root: Path) -> str:
     return f"{_table(train_tables.HEADS, train_tables.rows(found))}\n\n{train_tables.note(found)} {_footer(found)}"
 
 
+def occlusion(root: Path) -> str:
+    """Paper 004's occlusion study."""
+    from mien.explain.study import Study
+    from mien.explain.study_report import markdown
+
+    path = root / OCCLUSION
+    if not path.is_file():
+        return _missing(f"mien occlusion study recipes/occlusion-*.yaml --results {OCCLUSION}")
+    return markdown(Study.read(path))
+
+
 GENERATORS: dict[str, Callable[[Path], str]] = {
     "accuracy": accuracy,
     "ledger": full_ledger,
@@ -307,6 +321,7 @@ GENERATORS: dict[str, Callable[[Path], str]] = {
     "evidence": evidence_table,
     "networks": lambda root: _table(*network_tables.networks(root)),
     "face_networks": lambda root: _table(*network_tables.face_networks(root)),
+    "occlusion": occlusion,
 }
 """What can stand in a document, by name."""
 
