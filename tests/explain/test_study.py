@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -259,3 +260,29 @@ def pooled_of(folder):
     from mien.data.load import load_dataset
 
     return pooled(load_dataset(folder, InputSpec()), seed=0)
+
+
+def test_the_committed_study_is_whole_and_the_document_tells_it():
+    root = Path(__file__).parents[2]
+    study = Study.read(root / "results" / "occlusion.json")
+    protocol = study.protocol
+    assert protocol.counts == {"angry": 4953, "happy": 8989, "neutral": 6198}  # paper 004, section 2
+    assert protocol.fitted_rows + protocol.chosen_rows + protocol.tested_rows == 20_140
+    assert protocol.tested_rows == round(0.3 * 20_140)
+    for arm in study.arms:
+        assert [network.condition for network in arm.networks] == list(TRAINED)
+        for test in arm.tests:
+            scores = test.scores
+            assert scores.n == sum(loss.n for loss in scores.classes) == protocol.tested_rows
+            assert scores.n_without_leaks == protocol.tested_rows - protocol.leaked_rows
+            assert scores.accuracy == pytest.approx(sum(c.n * c.recall for c in scores.classes) / scores.n)
+            assert scores.accuracy_interval[0] < scores.accuracy < scores.accuracy_interval[1]
+    assert study_report.markdown(study) in (root / "docs" / "occlusion.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "recipes").glob("occlusion-*.yaml")))
+def test_the_committed_recipes_fit_the_study(path):
+    from mien.explain.study_runs import _check
+    from mien.training.recipe import Recipe
+
+    _check([Recipe.read(path)])
