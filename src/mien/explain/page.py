@@ -35,7 +35,7 @@ class Table:
         from rich.console import Console
         from rich.table import Table as Terminal
 
-        terminal = Terminal(title=self.caption, caption=note or None, box=None, pad_edge=False)
+        terminal = Terminal(title=self.caption, caption=note or None, box=None, padding=(0, 1, 0, 0))
         for index, head in enumerate(self.heads):
             terminal.add_column(head, justify="right" if index else "left")
         for row in self.rows:
