@@ -93,6 +93,7 @@ def test_a_consent_that_expires_ends_the_session(tmp_path, haar, one_face):
             assert talk.hear()["is"] == "over"
 
 
+@pytest.mark.slow
 def test_withdrawing_stops_and_erases(served, one_face):
     served.agree()
     with served.socket() as talk, served.client() as client:
@@ -149,6 +150,7 @@ def test_a_second_tab_is_told_of_the_first_and_cannot_record_too(served, one_fac
         assert other.hear("recording")["recording"] == 2
 
 
+@pytest.mark.slow
 def test_a_recording_holds_a_line_a_second_and_notes(served, one_face):
     served.agree()
     with served.socket() as talk:
@@ -186,6 +188,7 @@ def test_a_tab_that_is_closed_ends_its_recording(served, one_face):
     assert served.store.recordings()[0].seconds == 1
 
 
+@pytest.mark.slow
 def test_a_recording_that_is_deleted_under_way_stays_deleted(served, one_face):
     served.agree()
     with served.socket() as talk, served.client() as client:
@@ -223,7 +226,7 @@ def test_bad_frames_without_an_end_close_the_socket(served, monkeypatch):
         assert over["is"] == "over"
 
 
-@pytest.mark.parametrize("size", [LARGEST_FRAME + 5, 50_000_000])
+@pytest.mark.parametrize("size", [LARGEST_FRAME + 5, pytest.param(50_000_000, marks=pytest.mark.slow)])
 def test_frames_that_are_too_large_close_the_socket(served, one_face, size):
     served.agree()
     with served.socket() as talk, served.socket() as other:
@@ -235,6 +238,7 @@ def test_frames_that_are_too_large_close_the_socket(served, one_face, size):
         assert other.view(one_face)["is"] == "view"
 
 
+@pytest.mark.slow
 def test_of_a_thousand_frames_a_second_only_the_newest_count(served, one_face):
     served.agree()
     frames = served.context.engine.frames
@@ -272,6 +276,7 @@ def test_of_a_thousand_frames_a_second_only_the_newest_count(served, one_face):
     assert np.median(took) < 0.3
 
 
+@pytest.mark.slow
 def test_a_socket_that_never_reads_is_closed_and_harms_nobody(served, one_face, monkeypatch):
     monkeypatch.setattr(live, "SENDING", 0.3)
     monkeypatch.setattr(live, "MOST_FPS", 1000.0)
@@ -304,6 +309,7 @@ def test_a_socket_that_never_reads_is_closed_and_harms_nobody(served, one_face, 
     assert served.context.sitting == 0
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_the_recording_goes_on_when_there_is_room(served, one_face, monkeypatch):
     served.agree()
     original, full = served.store.append, threading.Event()
@@ -334,6 +340,7 @@ def test_a_full_disk_is_said_and_the_recording_goes_on_when_there_is_room(served
     assert [one.index for one in seconds] == list(range(len(seconds)))
 
 
+@pytest.mark.slow
 def test_a_locked_database_stops_neither_the_view_nor_the_recording(served, one_face):
     served.agree()
     with served.socket() as talk:
@@ -361,6 +368,7 @@ def test_a_locked_database_stops_neither_the_view_nor_the_recording(served, one_
     assert [one.index for one in seconds] == list(range(len(seconds)))
 
 
+@pytest.mark.slow
 def test_a_wall_clock_that_jumps_back_disturbs_nothing(tmp_path, haar, one_face):
     now = [1_800_000_000.0]
     with serving(tmp_path, haar, clock=lambda: now[0]) as served:

@@ -231,6 +231,7 @@ def test_a_recording_of_nobody_has_a_page(client, served):
     assert client.get("/advice").status_code == 200
 
 
+@pytest.mark.slow
 def test_advice_comes_with_its_evidence_and_can_be_rated_put_off_and_switched_off(client, served):
     days = [course(6, NEGATIVE, seed=at) for at in range(4)]
     seed_days(served.store.path, time.time(), days)
@@ -261,6 +262,7 @@ def test_advice_comes_with_its_evidence_and_can_be_rated_put_off_and_switched_of
     assert "Put it into words" in client.get("/advice").text
 
 
+@pytest.mark.slow
 def test_a_persons_own_rules_count_and_a_wrong_key_in_them_is_named(client, served):
     seed_days(served.store.path, time.time(), [course(6, NEGATIVE, seed=at) for at in range(2)])
     served.context.changed()

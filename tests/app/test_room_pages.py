@@ -83,6 +83,7 @@ def test_what_the_lecturer_sees_says_nothing_of_few(lecturer, guest):
     assert "Fewer than 5" in view["waiting"]
 
 
+@pytest.mark.slow
 def test_a_face_is_read_for_the_room_under_its_own_consent(lecturer, guest, one_face, monkeypatch):
     offered = []
     original = RoomClient.offer

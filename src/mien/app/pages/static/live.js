@@ -24,7 +24,7 @@ async function start() {
     const ready = await link.ready;
     if (ready.others) say("Another tab of mien is analysing too.");
     for (const id of ["pause", "record", "map"]) $(id).disabled = false;
-    cover(null);
+    cover(paused ? "Paused. Nothing is looked at." : null);
     if (!paused) sign(true);
     $("live").dataset.state = "running";
     await camera.run(ready.most_fps, async () => {
