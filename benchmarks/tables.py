@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import model_pages
 import network_tables
 import study_pages
 import train_tables
@@ -50,7 +51,7 @@ def main() -> None:
         path = options.root / name
         text = path.read_text(encoding="utf-8")
         stale += _renewed(path, name, text, updated(text, options.root), check=options.check)
-    for name, current in study_pages.pages(options.root).items():
+    for name, current in {**study_pages.pages(options.root), **model_pages.pages(options.root)}.items():
         path = options.root / name
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
         stale += _renewed(path, name, text, current, check=options.check)
