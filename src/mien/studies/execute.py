@@ -96,6 +96,8 @@ class _Runner:
             cost = self._cost(cell, recipe)
         wanted = quickened(recipe) if recipe is not None and self.means.quick else recipe
         epochs = None if wanted is None else wanted.epochs
+        if result.training is not None:
+            epochs = result.training.epochs  # an occlusion study may have been run with others
         return replace(result, signature=mark, cost=cost, epochs=epochs)
 
     def _measure(self, cell: Cell, recipe: Recipe | None, mark: str) -> Result:
