@@ -51,6 +51,16 @@ def test_side_enlarges_within_the_network():
         torch.testing.assert_close(model(small), build_like(model)(large))
 
 
+def test_what_is_too_small_is_enlarged_and_nothing_is_shrunk():
+    with torch.device("meta"):
+        model = build("inception-v3").eval()
+    seen = []
+    model.body.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-1]))
+    for side in (48, 75, 128):
+        model(torch.zeros(1, 3, side, side, device="meta"))
+    assert seen == [75, 75, 128]
+
+
 def build_like(model):
     plain = build("squeezenet").eval()
     plain.load_state_dict(model.state_dict())

@@ -1,5 +1,7 @@
 """The same tests for every registered network."""
 
+import copy
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -9,7 +11,7 @@ from mien.core.errors import ConfigError, UnknownModelError
 from mien.core.expression import FER2013
 from mien.core.predictor import Predictor, softmax
 from mien.models.export import TOLERANCE, to_onnx
-from mien.models.network import Normalised, TorchPredictor
+from mien.models.network import Normalised, TorchPredictor, as_planes
 from mien.models.registry import build, count_multiplications, count_values, network, networks
 
 NAMES = list(networks())
@@ -39,7 +41,7 @@ def trained_looking(name: str, classes: int = 7) -> torch.nn.Module:
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             module.momentum = 1.0
-    crops = torch.randint(0, 256, (8, *spec.shape), dtype=torch.uint8)
+    crops = torch.randint(0, 256, (32, *spec.shape), dtype=torch.uint8)
     with torch.no_grad():
         Normalised(model.train(), spec)(crops)
     return model.eval()
@@ -70,6 +72,14 @@ def test_every_trained_value_gets_a_gradient(name):
     assert without == []
 
 
+def in_double(predictor: TorchPredictor, crops: np.ndarray) -> np.ndarray:
+    """The logits as float64 computes them."""
+    graph = copy.deepcopy(predictor.graph).double()
+    with torch.no_grad():
+        planes = as_planes(torch.from_numpy(crops)).double()
+        return graph.body(graph.normalise(planes)).numpy()
+
+
 @computed
 def test_onnx_gives_the_same_probabilities(name, tmp_path):
     spec = network(name).input
@@ -79,8 +89,16 @@ def test_onnx_gives_the_same_probabilities(name, tmp_path):
     crops = np.random.default_rng(2).integers(0, 256, size=(5, *spec.shape), dtype=np.uint8)
     for n in (1, 5):
         logits, ours = session.run(["logits"], {"crops": crops[:n]})[0], predictor.logits(crops[:n])
-        assert np.abs(softmax(logits) - softmax(ours)).max() <= TOLERANCE
-        assert np.abs(logits - ours).max() <= TOLERANCE * max(1.0, np.abs(ours).max())  # saturated ones too
+        exact = in_double(predictor, crops[:n])
+        size = max(1.0, np.abs(exact).max())
+        for theirs, own, true in (
+            (softmax(logits), softmax(ours), softmax(exact)),
+            (logits / size, ours / size, exact / size),  # where the answers are saturated
+        ):
+            # random weights of a hundred layers round coarsely: ONNX Runtime may be off by what torch itself is off
+            rounding = np.abs(own - true).max()
+            assert np.abs(theirs - own).max() <= max(TOLERANCE, 3 * rounding)
+            assert rounding < 1e-2
 
 
 @computed

@@ -124,18 +124,22 @@ SOURCES = {
 class Backbone(nn.Module):
     """A torchvision network without its classifier, a global average pool and one dense layer."""
 
-    def __init__(self, body: nn.Module, width: int, classes: int, *, side: int | None, dropout: float) -> None:
-        """``body`` gives ``(n, width)``; planes are enlarged to ``side`` pixels before it, if given."""
+    def __init__(
+        self, body: nn.Module, width: int, classes: int, *, side: int | None, smallest: int, dropout: float
+    ) -> None:
+        """``body`` gives ``(n, width)`` of planes, brought to ``side`` pixels if given, or else to ``smallest``."""
         super().__init__()
         self.body = body
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, classes)
         self._side = side
+        self._smallest = smallest
 
     def forward(self, planes: Tensor) -> Tensor:
         """Logits ``(n, classes)`` of normalised planes ``(n, 3, h, w)``."""
-        if self._side is not None and planes.shape[-1] != self._side:
-            planes = functional.interpolate(planes, (self._side, self._side), mode="bilinear")
+        side = self._side or max(planes.shape[-1], self._smallest)
+        if planes.shape[-1] != side:
+            planes = functional.interpolate(planes, (side, side), mode="bilinear")
         logits: Tensor = self.head(self.dropout(self.body(planes)))
         return logits
 
@@ -156,7 +160,7 @@ def backbone(
         name: a key of :data:`SOURCES`.
         classes: outputs.
         side: enlarge the planes to so many pixels within the network, so that crops stay as small as the pictures
-            that they come from; None takes them as they are, or at the smallest side that the network can.
+            that they come from; None takes them as they are, and enlarges only what the network could not take.
         dropout: before the dense layer; None for what was published.
         top: ``dense`` keeps the two dense layers of 4,096 that VGG16 and VGG19 were published with.
 
@@ -184,9 +188,8 @@ def backbone(
         body.classifier = nn.Identity()
     else:
         body.dropout, body.fc = nn.Identity(), nn.Identity()
-    if side is None and source.smallest > BACKBONE_INPUT.size:
-        side = source.smallest
-    return Backbone(body, width, classes, side=side, dropout=source.dropout if dropout is None else dropout)
+    rate = source.dropout if dropout is None else dropout
+    return Backbone(body, width, classes, side=side, smallest=source.smallest, dropout=rate)
 
 
 def imagenet_state(name: str) -> tuple[Mapping[str, Tensor], Path]:
