@@ -93,7 +93,7 @@ def evaluate(
         from mien.core.predictor import TenCropped
 
         predictor = TenCropped(predictor)
-    rows = _parted(load_for(dataset, predictor, data, detector), model, dataset, fold)
+    rows = parted(load_for(dataset, predictor, data, detector), model, dataset, fold)
     split = split or reported_split(rows)
     if robustness and split == "private" and ledger is None:
         raise ConfigError("--robustness on 'private' must be written down: add --ledger, or choose on --split public")
@@ -156,7 +156,7 @@ def compare(
     for model in models:
         predictor = open_predictor(model)
         name = predictor.name if predictor.name not in hits else model
-        loaded = _parted(load_for(dataset, predictor, data, detector), model, dataset, fold)
+        loaded = parted(load_for(dataset, predictor, data, detector), model, dataset, fold)
         split = split or reported_split(loaded)
         answers = predict(
             predictor,
@@ -270,7 +270,7 @@ def load_for(dataset: str, predictor: Predictor, root: Path | None, detector: st
     return load_dataset(dataset, predictor.input, root=root, detector=LazyDetector(detector))
 
 
-def _parted(rows: Dataset, model: str, dataset: str, fold: str | None) -> Dataset:
+def parted(rows: Dataset, model: str, dataset: str, fold: str | None) -> Dataset:
     """The dataset parted as ``--fold`` says, or as a run that was fitted on it parted it."""
     folds = _run_folds(Path(model), dataset) if fold is None else _read_fold(fold)
     return rows if folds is None else folds.apply(rows)

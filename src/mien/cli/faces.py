@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, Split, load_for, open_predictor
+from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit, load_for, open_predictor, parted
 
 if TYPE_CHECKING:
     from mien.core.preprocess import Image, InputSpec
@@ -74,20 +74,22 @@ def gallery(
     ] = "random",
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=240, help="How many faces.")] = 24,
     expression: Annotated[str | None, typer.Option(help="Of this expression alone.")] = None,
-    split: Split = "private",
+    split: ReportedSplit = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the random draw.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the page (HTML) and the picture (PNG, SVG).")] = Path("gallery"),
     drop_unknown: DropUnknown = False,
     data: Data = None,
 ) -> None:
     """Show faces of a dataset with truth and reading below each. The files show its faces: keep them to yourself."""
+    from mien.evaluation.protocol import reported_split
     from mien.explain import gallery as pictures
 
     predictor = open_predictor(model)
+    rows = parted(load_for(dataset, predictor, data), model, dataset, None)
     found = pictures.gallery(
         predictor,
-        load_for(dataset, predictor, data),
-        split=split,
+        rows,
+        split=split or reported_split(rows),
         kind=kind,
         count=count,
         expression=expression,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, Split, load_for, open_predictor
+from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit, load_for, open_predictor, parted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def measure(
     model: Annotated[str, typer.Argument(help="A bundled or pulled name, an ONNX file, or a run.", metavar="MODEL")],
     dataset: Annotated[str, typer.Argument(help=DATASET_HELP, metavar="DATASET")],
     *,
-    split: Split = "private",
+    split: ReportedSplit = None,
     names: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,12 +71,14 @@ def measure(
 ) -> None:
     """Test a model with parts of the face covered: accuracy, and the recall that each expression loses."""
     from mien.core.schema import to_mapping
+    from mien.evaluation.protocol import reported_split
     from mien.evaluation.regions import REGIONS, region
     from mien.explain import occlusion
 
     regions = [region(name) for name in names] if names else list(REGIONS.values())
     predictor = open_predictor(model)
-    rows = load_for(dataset, predictor, data)
+    rows = parted(load_for(dataset, predictor, data), model, dataset, None)
+    split = split or reported_split(rows)
     result = occlusion.measure(
         predictor,
         rows,
