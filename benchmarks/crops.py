@@ -48,7 +48,7 @@ def main() -> None:
 def measure(model: str, rounds: int) -> list[dict[str, Any]]:
     """One row for each batch size; the contenders take turns, so that all of them see the same machine."""
     with tempfile.TemporaryDirectory() as folder:
-        classifier, eager = _open(model, Path(folder))
+        classifier, eager = opened(model, Path(folder))
         return [_measure(classifier, eager, batch, rounds) for batch in BATCHES]
 
 
@@ -79,7 +79,7 @@ def _measure(classifier: OnnxClassifier, eager: TorchPredictor, batch: int, roun
     }
 
 
-def _open(model: str, folder: Path) -> tuple[OnnxClassifier, TorchPredictor]:
+def opened(model: str, folder: Path) -> tuple[OnnxClassifier, TorchPredictor]:
     """The model in ONNX Runtime, and its network with fresh weights in torch."""
     try:
         classifier = open_model(model)

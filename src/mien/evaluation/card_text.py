@@ -15,8 +15,9 @@ PROTOCOL = (
 )
 CALIBRATION = (
     (
-        "Fitted on rows that did not fit the weights. The promise of candidate sets holds on average over faces of "
-        "the same kind, not for each expression, and not for faces of another kind."
+        "Fitted on rows that did not fit the weights, those that chose the model: on them the overall coverage of "
+        "candidate sets is as promised by construction. The promise holds on average over faces of the same kind, not "
+        "for each expression, and not for faces of another kind."
     ),
 )
 CORRUPTIONS = "Single crops. Pixels are those of a face of 48 pixels. Nothing was chosen by these figures."
