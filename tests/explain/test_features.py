@@ -1,6 +1,7 @@
 """Feature maps and filters against torch's own, blocks of every network, and exported models back in torch."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from mien.core.manifest import Manifest, sha256
 from mien.core.preprocess import InputSpec
 from mien.explain import features_report
 from mien.explain.features import blocks, feature_maps, filters
+from mien.models.backbones import SOURCES
 from mien.models.network import TorchPredictor
 from mien.models.rebuild import rebuild
-from mien.models.registry import build, network
+from mien.models.registry import build, network, networks
 
 WEIGHTS = Path(__file__).parents[2] / "src" / "mien" / "weights"
 
@@ -95,6 +97,28 @@ def test_a_block_ends_before_the_next_convolution():
     assert blocks(tiny.graph, tiny.input)[:3] == ("2", "6", "7")  # after ReLU, after max-pool, after a residual
     deepface = opened("deepface-emotion")
     assert [one.shape[1] for one in feature_maps(deepface, crop())] == [20, 18, 7, 5, 3]  # paper 000, Table III
+
+
+def test_containers_that_never_run_are_looked_into_and_those_that_do_are_blocks():
+    class Dense(nn.ModuleDict):  # as torchvision's DenseNet has it
+        def forward(self, x):
+            for layer in self.values():
+                x = torch.relu(layer(x))
+            return x
+
+    class Listed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stages = nn.ModuleList([nn.Conv2d(1, 2, 3), Dense({"a": nn.Conv2d(2, 2, 3), "b": nn.Conv2d(2, 2, 3)})])
+            self.head = nn.Linear(2, 3)
+
+        def forward(self, x):
+            for stage in self.stages:
+                x = stage(x)
+            return self.head(x.amax((2, 3)))
+
+    predictor = TorchPredictor(Listed(), InputSpec(), THREE, name="listed")
+    assert blocks(predictor.graph, predictor.input) == ("stages.0", "stages.1")
 
 
 def test_no_convolution_is_said():
@@ -182,3 +206,19 @@ def test_a_graph_that_computes_something_else_is_refused(tmp_path):
     changed = replace(manifest, sha256=sha256(path), bytes=path.stat().st_size)
     with pytest.raises(ModelError, match="do not fit 'tiny'"):
         rebuild(changed, tmp_path)
+
+
+@pytest.mark.slow
+def test_every_registered_network_has_blocks_and_filters():
+    for name in networks():
+        if find_spec("torchvision") is None and name in SOURCES:
+            continue
+        predictor = opened(name)
+        found = feature_maps(predictor, crop_for(predictor), shown=1)
+        assert 2 <= len(found) <= 20, name
+        assert all(one.shape[1] * one.shape[2] > 1 for one in found), name
+        assert filters(predictor, shown=1), name
+
+
+def crop_for(predictor):
+    return np.random.default_rng(0).integers(0, 256, predictor.input.shape, dtype=np.uint8)

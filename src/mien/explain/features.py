@@ -163,7 +163,7 @@ def _groups(graph: Normalised, spec: InputSpec) -> list[tuple[str, str]]:
 
 def _children(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
     for name, child in module.named_children():
-        if isinstance(child, nn.ModuleList | nn.ModuleDict):  # never run themselves
+        if type(child) in (nn.ModuleList, nn.ModuleDict):  # never run themselves; DenseNet's subclass is
             yield from _children(child, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", child
