@@ -72,13 +72,17 @@ class Clip:
 
     def pictures(self) -> Iterator[Image]:
         """The frames before encoding, RGB uint8 ``(height, width, 3)``."""
-        for index in range(self.frames):
-            canvas = self._background(index / FPS)
-            for person in range(self.faces):
-                self._paint(canvas, person, index / FPS)
-            down, across = (37 * index) % 64, (23 * index) % 64
-            grain = self._grain[down : down + self.height, across : across + self.width]
-            yield np.clip(canvas + grain, 0, 255).astype(np.uint8)
+        return map(self.picture, range(self.frames))
+
+    def picture(self, index: int) -> Image:
+        """One frame before encoding."""
+        canvas = self._background(index / FPS)
+        for person in range(self.faces):
+            self._paint(canvas, person, index / FPS)
+        down, across = (37 * index) % 64, (23 * index) % 64
+        grain = self._grain[down : down + self.height, across : across + self.width]
+        seen: Image = np.clip(canvas + grain, 0, 255).astype(np.uint8)
+        return seen
 
     def _background(self, time: float) -> NDArray[np.int16]:
         """What the camera sees behind the faces as it pans."""

@@ -39,6 +39,18 @@ def test_joined_by_row_position(pair, faces, spec):
     )
 
 
+def test_faces_and_what_is_none(write):
+    more = [
+        "Training,fer0000007.png,4,3,0,0,0,0,0,0,3,0",  # three do not know: neither
+        "Training,fer0000008.png,2,2,0,0,0,0,0,0,0,6",  # six of ten say that it is no face
+        "Training,fer0000009.png,5,4,0,0,0,0,0,0,0,1",  # one says so: neither
+        "Training,fer0000010.png,5,4,0,0,0,0,0,0,1,0",  # one does not know: a face
+    ]
+    faces, others = ferplus.faces_and_others(write([HEADER, *ROWS[1:5], *more], "fer2013new.csv"))
+    assert faces.tolist() == [False, False, True, True, False, False, False, True]
+    assert others.tolist() == [False, True, False, False, False, True, False, False]
+
+
 def microsoft(votes):
     """The rule once more, one vote count after the other, as Microsoft's reader goes about it."""
     left = [count if count > 1 else 0 for count in votes]

@@ -206,16 +206,25 @@ class Manifest:
             ModelError: the file is missing.
             ChecksumError: its size or sha256 is another.
         """
-        path = folder / self.file
-        if not path.is_file():
-            raise ModelError(f"{path} is missing: its manifest is there, the model is not; export or pull it again")
-        size = path.stat().st_size
-        if size != self.bytes:
-            raise ChecksumError(f"{path} has {size} bytes, its manifest says {self.bytes}: export or pull it again")
-        found = sha256(path)
-        if found != self.sha256:
-            raise ChecksumError(f"{path} has sha256 {found}, its manifest says {self.sha256}: export or pull it again")
-        return path
+        return verify_file(folder / self.file, size=self.bytes, digest=self.sha256)
+
+
+def verify_file(path: Path, *, size: int, digest: str) -> Path:
+    """The path of a model file, once its size and sha256 have been found to be those that its manifest says.
+
+    Raises:
+        ModelError: the file is missing.
+        ChecksumError: its size or sha256 is another.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path} is missing: its manifest is there, the model is not; export or pull it again")
+    length = path.stat().st_size
+    if length != size:
+        raise ChecksumError(f"{path} has {length} bytes, its manifest says {size}: export or pull it again")
+    found = sha256(path)
+    if found != digest:
+        raise ChecksumError(f"{path} has sha256 {found}, its manifest says {digest}: export or pull it again")
+    return path
 
 
 def sha256(path: Path) -> str:

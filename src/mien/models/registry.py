@@ -21,7 +21,7 @@ ENTRY_POINTS = "mien.networks"
 """Group of entry points by which other packages bring networks: the network's name, and a module or anything in it
 whose import registers a network of that name with :func:`register`."""
 
-_FAMILIES = ("resezap", "deepface_emotion", "mini_xception", "stacks", "tiny", "small", "backbones")
+_FAMILIES = ("resezap", "deepface_emotion", "mini_xception", "stacks", "tiny", "small", "gate", "backbones")
 
 
 @dataclass(frozen=True, slots=True)
