@@ -52,7 +52,7 @@ def _run(root, *options):
 def test_without_measurements_the_documents_say_so(root):
     assert _run(root).returncode == 0
     assert _run(root, "--check").returncode == 0
-    for name in tables.DOCUMENTS:
+    for name in set(tables.DOCUMENTS) - {"docs/networks.md"}:  # its tables come from the registry
         assert "Nothing has been measured yet" in (root / name).read_text()
 
 
