@@ -65,25 +65,28 @@ def render(rows: list[dict[str, Any]], form: str) -> bytes:
     figure = Figure(figsize=(8, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for row in rows:
-        known = known_accuracy(row["name"])
-        if known is None:
-            continue
-        accuracy, _, measured = known
+    shown = [(row, known) for row in rows if (known := known_accuracy(row["name"])) is not None]
+    points = [(row["milliseconds"]["1"]["p50"], known[0]) for row, known in shown]
+    for row, (accuracy, _, measured) in shown:
         at, colour = row["milliseconds"]["1"]["p50"], ORANGE if row["ours"] else BLUE
         size = 30 + 25 * np.log10(row["parameters"] / 1e4)
         face = colour if measured else "none"
         axes.scatter(at, 100 * accuracy, s=size, facecolors=face, edgecolors=colour, linewidths=1.5, zorder=3)
         words = f"{row['name']} ({_size(row['parameters'])})"
-        axes.annotate(words, (at, 100 * accuracy), xytext=(8, 0), textcoords="offset points", va="center", fontsize=8)
+        below = any(0 < np.log10(x / at) < 0.5 and abs(y - accuracy) < 0.012 for x, y in points)
+        offset, across, down = ((0, -9), "center", "top") if below else ((8, 0), "left", "center")
+        axes.annotate(
+            words, (at, 100 * accuracy), xytext=offset, textcoords="offset points", ha=across, va=down, fontsize=8
+        )
         if measured and (stated := next((p for p in PEERS if p.network == row["name"]), None)):
             axes.scatter(at, 100 * stated.stated, s=size, facecolors="none", edgecolors=colour, linewidths=1.0)
             axes.plot(
                 [at, at], [100 * accuracy, 100 * stated.stated], color=GREY, linewidth=0.8, linestyle=":", zorder=1
             )
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     low, high = axes.get_xlim()
-    axes.set_xlim(low, high * 2.2)  # room for the words beside the slowest
+    axes.set_xlim(low / 1.6, high * 2.2)  # room for the words beside the fastest and the slowest
     axes.set_xlabel("CPU milliseconds for one face, one thread, network alone")
     axes.set_ylabel("accuracy on FER2013's PrivateTest, single crop, %")
     axes.grid(visible=True, which="both", color="#e5e5e5", linewidth=0.6)
