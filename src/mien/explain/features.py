@@ -89,6 +89,12 @@ def feature_maps(
     graph = graph_of(network)
     check_crops(network, crop[None])
     chosen = names or blocks(graph, network.input)
+    shapes = layers(graph, network.input) if names else dict.fromkeys(chosen)
+    wanted = [find_layer(graph, network.input, name) for name in chosen]
+    for name in chosen:
+        if name not in shapes:
+            ends = ", ".join(blocks(graph, network.input))
+            raise ModelError(f"the layer '{name}' gives no map (channels, height, width); the blocks end in {ends}")
     found: dict[str, Tensor] = {}
 
     def keep(name: str) -> Any:
@@ -97,7 +103,7 @@ def feature_maps(
 
         return hook
 
-    handles = [find_layer(graph, network.input, name).register_forward_hook(keep(name)) for name in chosen]
+    handles = [layer.register_forward_hook(keep(name)) for name, layer in zip(chosen, wanted, strict=True)]
     try:
         with torch.inference_mode():
             graph(torch.from_numpy(np.ascontiguousarray(crop[None])).to(graph.mean.device))
