@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright import sync_api
 
 from app.serving import Served, jpeg, serving
 from mien.runtime.recognizer import Recognizer
 from runtime.streams import moving_faces
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'mien[dev]'")
 
 VIEWPORTS = {"desk": {"width": 1180, "height": 820}, "phone": {"width": 390, "height": 844}}
 
