@@ -77,9 +77,9 @@ def compressed(picture: Image, quality: int) -> Image:
     """What JPEG of that quality (1 to 100) leaves."""
     bgr = picture if picture.ndim == 2 else picture[..., ::-1]
     _, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if picture.ndim == 2:
-        return cast(Image, cv2.imdecode(code, cv2.IMREAD_GRAYSCALE))
-    return cast(Image, np.ascontiguousarray(cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]))
+    flag = cv2.IMREAD_GRAYSCALE if picture.ndim == 2 else cv2.IMREAD_COLOR
+    back = cast(Image, cv2.imdecode(code, flag))
+    return back if picture.ndim == 2 else cast(Image, np.ascontiguousarray(back[..., ::-1]))
 
 
 def shrunk(picture: Image, pixels: int) -> Image:
