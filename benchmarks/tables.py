@@ -131,9 +131,28 @@ def speed(root: Path) -> str:
             f"- a folder of {folder['pictures']:,} pictures: {share:.0%} of the speed of decoding and finding faces "
             f"alone, in {most:.0f} MB"
         ),
+        *_video(root),
     ]
     machine = crops["machine"]
     return "\n".join([*lines, "", f"Measured on one thread of {_named(machine)}; [all figures](docs/benchmarks.md)."])
+
+
+def _video(root: Path) -> list[str]:
+    """Watching a video, and the same video by the package ``fer``."""
+    found = _read(root, "video")
+    if found is None:
+        return []
+    row = next(
+        row
+        for row in found["rows"]
+        if (row["height"], row["faces"], row["detector"], row["detect_every"]) == (720, 1, "yunet", "auto")
+    )
+    line = f"- a video of 720p with one face: {row['fps']:,.0f} frames a second"
+    beside = next((b["rows"] for b in found.get("fer", []) if (b["height"], b["faces"]) == (720, 1)), None)
+    if beside:
+        fewer = next(one["fewer_cpu_seconds"] for one in beside if one["contender"] == "mien")
+        line += f", for {100 / fewer:.1f} % of the CPU time of the package `fer`"
+    return [line + " ([real time](docs/realtime.md))"]
 
 
 def crops_table(root: Path) -> str:
