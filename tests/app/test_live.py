@@ -240,12 +240,19 @@ def test_frames_that_are_too_large_close_the_socket(served, one_face, size):
 
 
 @pytest.mark.slow
+def _seconds(work):
+    before = time.monotonic()
+    work()
+    return time.monotonic() - before
+
+
 def test_of_a_thousand_frames_a_second_only_the_newest_count(served, one_face):
     served.agree()
     frames = served.context.engine.frames
     with served.socket() as flood, served.socket() as calm:
         flood.hear("ready")
         calm.hear("ready")
+        alone = [_seconds(lambda: calm.view(one_face)) for _ in range(10)]
         start, sent, took = time.monotonic(), 0, []
         stop = threading.Event()
 
@@ -263,9 +270,7 @@ def test_of_a_thousand_frames_a_second_only_the_newest_count(served, one_face):
         for thread in threads:
             thread.start()
         while time.monotonic() - start < 2:
-            before = time.monotonic()
-            calm.view(one_face)
-            took.append(time.monotonic() - before)
+            took.append(_seconds(lambda: calm.view(one_face)))
             time.sleep(max(0.1 - took[-1], 0))
         elapsed = time.monotonic() - start
         stop.set()
@@ -274,7 +279,7 @@ def test_of_a_thousand_frames_a_second_only_the_newest_count(served, one_face):
     assert sent > 40 * elapsed
     read = served.context.engine.frames - frames
     assert read <= 2 * live.MOST_FPS * 1.15 * elapsed + 2
-    assert np.median(took) < 0.3
+    assert np.median(took) < 20 * np.median(alone) + 1 / live.MOST_FPS, "a flood of another keeps nobody waiting"
 
 
 @pytest.mark.slow
@@ -363,7 +368,7 @@ def test_a_locked_database_stops_neither_the_view_nor_the_recording(served, one_
             talk.view(one_face)
         talk.tell("stop")
         talk.hear("recording")
-    assert max(took) < 1.0
+    assert max(took) < 2.0, "waiting for the lock would have taken the 2.5 s that it was held"
     seconds = served.store.seconds(number)
     assert len(seconds) >= 3
     assert [one.index for one in seconds] == list(range(len(seconds)))
