@@ -2,7 +2,8 @@
 
 ``docs/models/NAME.md`` from a bundled model's manifest, ``results/models/NAME.json`` and the ledger;
 ``docs/reliability.md`` from all of the records; ``docs/what-helped.md`` from ``results/path.jsonl``;
-``docs/frontier.md`` from ``benchmarks/results/frontier.json`` and the ledger.
+``docs/frontier.md`` from ``benchmarks/results/frontier.json`` and the ledger; ``docs/gate.md`` from what gate.py
+measured.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import frontier_figure
+import gate_page
 from mien.core.manifest import Manifest
 from mien.evaluation import ledger, steps
 from mien.evaluation.card import Law, Measured, Record, make
@@ -23,6 +25,7 @@ RECORDS = Path("results/models")
 PATH = Path("results/path.jsonl")
 LEDGER = Path("results/private_test.jsonl")
 FRONTIER = Path("benchmarks/results/frontier.json")
+GATE = Path("benchmarks/results/gate.json")
 
 _RELIABILITY = """# Reliability
 
@@ -76,6 +79,8 @@ def pages(root: Path) -> dict[str, str]:
         found["docs/what-helped.md"] = what_helped(steps.read(root / PATH))
     if (root / FRONTIER).is_file():
         found["docs/frontier.md"] = frontier(json.loads((root / FRONTIER).read_text(encoding="utf-8")), root / LEDGER)
+    if (root / GATE).is_file():
+        found["docs/gate.md"] = gate_page.page(json.loads((root / GATE).read_text(encoding="utf-8")))
     return found
 
 

@@ -50,3 +50,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def yunet() -> Path:
     """The real YuNet file, or a skip."""
     return yunet_file()
+
+
+@pytest.fixture
+def no_gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A build without the face-or-not gate: energies decide what is no face."""
+    monkeypatch.setattr("mien.runtime.gate.GATE", tmp_path / "none.json")

@@ -15,12 +15,13 @@ import pytest
 from mien import Recognizer
 from mien.core.errors import ModelError, VideoError
 from mien.core.face import Box, Face
+from mien.core.preprocess import InputSpec
 from mien.runtime import detect
 from mien.runtime.classify import OnnxClassifier
 from mien.runtime.detect import HaarDetector, RegionDetector, YuNetDetector, make_detector, shrunk
 from mien.runtime.follow import Follower, mapped
 from mien.runtime.live_page import LivePage
-from mien.runtime.quality import QualityGate
+from mien.runtime.quality import COVERED, QualityGate
 from mien.runtime.sampling import sample
 from mien.runtime.smooth import Smoothing
 from mien.runtime.watch import UNLIKE, Watcher, watch_shots
@@ -277,7 +278,7 @@ def test_expressions_begin_and_end_with_their_track(recognizer):
     assert frames[45].faces[0].track.held is not None
 
 
-def test_what_never_looked_like_a_face_is_rejected(make_model, yunet, clip):
+def test_what_never_looked_like_a_face_is_rejected(make_model, yunet, clip, no_gate):
     model = make_model("picky", energy_threshold=1e6)
     frames = list(Recognizer(model, detector=YuNetDetector(yunet)).watch(clip))
     assert all(len(frame) == 0 and frame.rejected == 1 for frame in frames)
@@ -291,6 +292,43 @@ def test_a_known_face_that_looks_like_none_stays_without_a_reading(recognizer, m
     frames = list(recognizer.watch(ListSource(moving_faces(3))))
     assert [frame.faces[0].unmeasurable for frame in frames] == [None, UNLIKE, None]
     assert [frame.rejected for frame in frames] == [0, 0, 0]
+
+
+class Answers:
+    """A gate that answers as it is told."""
+
+    def __init__(self, *answers: bool) -> None:
+        self.input = InputSpec()
+        self._answers = iter(answers)
+
+    def accepts(self, crops):
+        return np.array([next(self._answers) for _ in crops])
+
+
+def test_a_find_that_the_gate_refuses_is_rejected_until_it_looks_like_a_face(recognizer):
+    recognizer.gate = Answers(False, True, False)
+    frames = list(recognizer.watch(ListSource(moving_faces(3)), detect_every=1))
+    assert [(len(frame), frame.rejected) for frame in frames] == [(0, 1), (1, 0), (1, 0)]
+    assert frames[1].faces[0].readings
+    assert frames[2].faces[0].unmeasurable == UNLIKE  # a known face, for a moment
+    assert frames[2].faces[0].readings == ()
+
+
+def test_a_find_that_seems_covered_is_no_face_unless_the_gate_says_so(recognizer, monkeypatch):
+    monkeypatch.setattr("mien.runtime.watch.assess", lambda *args, **options: next(reasons))
+    reasons = iter([COVERED, COVERED, None, COVERED])
+    recognizer.gate = Answers(False, True, True)  # a known face that is covered is not asked about
+    frames = list(recognizer.watch(ListSource(moving_faces(4)), detect_every=1))
+    assert [(len(frame), frame.rejected) for frame in frames] == [(0, 1), (1, 0), (1, 0), (1, 0)]
+    assert [frame.faces[0].unmeasurable for frame in frames[1:]] == [COVERED, None, COVERED]
+
+
+def test_the_gate_is_asked_when_a_face_is_seen_not_when_it_is_carried_on(recognizer):
+    recognizer.gate = Answers(True, True)
+    frames = list(recognizer.watch(ListSource(moving_faces(4)), detect_every=3))
+    seen = [frame.faces[0].track.detected for frame in frames]
+    assert seen.count(True) == 2
+    assert all(frame.faces[0].readings for frame in frames)
 
 
 def test_closing_early_leaves_no_thread(recognizer, clip):

@@ -287,7 +287,7 @@ class Frame:
         models: names of the models, in the order of each face's readings.
         source: the file or stream it came from, where there is one.
         time: seconds from the start of its stream; None for a single picture.
-        rejected: finds of the detector that were dropped because they did not look like a face to the model.
+        rejected: finds of the detector that were dropped because they did not look like a face.
         events: expressions that began or ended with this frame of a stream.
     """
 

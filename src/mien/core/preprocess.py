@@ -8,7 +8,7 @@ deviation is not done here: it lives inside the exported graph, which takes the 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import cv2
@@ -79,6 +79,11 @@ class InputSpec:
     def shape(self) -> tuple[int, ...]:
         """Shape of one crop: ``(size, size)`` for grey, ``(size, size, 3)`` for RGB."""
         return (self.size, self.size) if self.channels == 1 else (self.size, self.size, 3)
+
+
+def same_crops(one: InputSpec, other: InputSpec) -> bool:
+    """Whether two networks take the same crops; they may normalise them differently."""
+    return one.channels == other.channels and replace(one, mean=other.mean, std=other.std) == other
 
 
 def crop_face(picture: Image, face: Face, spec: InputSpec) -> Image:

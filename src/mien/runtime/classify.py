@@ -44,7 +44,7 @@ class OnnxClassifier:
         path = manifest.verify(folder)
         chosen = _provider(provider)
         self.manifest = manifest
-        self._session = _open(path, chosen, threads)
+        self._session = open_session(path, chosen, threads)
         _check_graph(self._session, manifest, path)
 
     @property
@@ -144,7 +144,12 @@ def _provider(name: str) -> str:
     )
 
 
-def _open(path: Path, provider: str, threads: int) -> ort.InferenceSession:
+def open_session(path: Path, provider: str, threads: int) -> ort.InferenceSession:
+    """An ONNX file in ONNX Runtime, with the thread settings of all that mien runs.
+
+    Raises:
+        ModelError: it cannot be loaded, or the provider fails to start.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mien.core.errors import ChecksumError, MienError, ModelError, UnknownModelError, nearest
+from mien.core.gate import GateManifest
 from mien.core.manifest import Manifest, sha256
 from mien.core.places import models_folder
 
@@ -19,6 +20,9 @@ DEFAULT_MODEL = "tiny"
 
 BUNDLED = Path(__file__).resolve().parents[1] / "weights"
 """Where the models are that come with mien."""
+
+GATE = BUNDLED / "gate" / "gate.json"
+"""Manifest of the face-or-not gate that comes with mien, in a folder of its own: it gives no expressions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Entry:
     """
 
     name: str
-    kind: Literal["expression", "detector"]
+    kind: Literal["expression", "detector", "gate"]
     state: Literal["bundled", "pulled", "not pulled"]
     path: Path
     licence: str
@@ -112,6 +116,17 @@ def entries() -> Iterator[Entry]:
             bytes=manifest.bytes,
             summary=manifest.summary,
             manifest=manifest,
+        )
+    if GATE.is_file():
+        gate = GateManifest.read(GATE)
+        yield Entry(
+            name=gate.name,
+            kind="gate",
+            state="bundled",
+            path=GATE.parent / gate.file,
+            licence=gate.weights_licence,
+            bytes=gate.bytes,
+            summary=gate.summary,
         )
     for record in PULLABLE.values():
         yield Entry(
@@ -139,9 +154,15 @@ def entry(name: str) -> Entry:
 
 def verify() -> Iterator[tuple[str, MienError | None]]:
     """Hash every model at hand again: its name, and what is wrong with it or None."""
-    for name, path in _manifests().items():
+    checks: dict[str, Callable[[], object]] = {
+        name: lambda path=path: Manifest.read(path).verify(path.parent)  # type: ignore[misc]
+        for name, path in _manifests().items()
+    }
+    if GATE.is_file():
+        checks[GATE.stem] = lambda: GateManifest.read(GATE).verify(GATE.parent)
+    for name, check in checks.items():
         try:
-            Manifest.read(path).verify(path.parent)
+            check()
         except MienError as error:
             yield name, error
         else:

@@ -34,6 +34,10 @@ _NOISE_FLOOR = 4.0
 """Variance of a camera's own noise, in grey levels²: less texture than that says nothing."""
 
 
+COVERED = "partly covered"
+"""Why a face cannot be read whose eyes or mouth lie under something; also what many a find seems that is no face."""
+
+
 @dataclass(frozen=True, slots=True)
 class QualityGate:
     """What a face must at least be to be read. A least value of 0 or a greatest of infinity never fires.
@@ -117,7 +121,7 @@ def assess(picture: Image, face: Face, *, gate: QualityGate | None = None, crop:
     if pose is not None and (abs(pose.yaw) > gate.max_yaw or abs(pose.pitch) > gate.max_pitch):
         return "turned away"
     if cues.grain > gate.max_grain or cues.texture < gate.min_texture:
-        return "partly covered"
+        return COVERED
     return None
 
 

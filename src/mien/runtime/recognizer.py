@@ -14,9 +14,10 @@ import numpy as np
 
 from mien.core.errors import ModelError, PictureError
 from mien.core.face import Face, Frame, Reading
-from mien.core.preprocess import Image, InputSpec, crop_face
+from mien.core.preprocess import Image, InputSpec, crop_face, same_crops
 from mien.runtime.classify import OnnxClassifier
 from mien.runtime.detect import Detector, make_detector
+from mien.runtime.gate import bundled_gate
 from mien.runtime.library import DEFAULT_MODEL, open_model
 from mien.runtime.media import MAX_PIXELS, as_picture, read_picture
 
@@ -45,6 +46,7 @@ class _Found:
     height: int
     faces: tuple[Face, ...]
     crops: dict[InputSpec, Image]
+    refused: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,9 @@ class Recognizer:
         provider: ONNX Runtime's execution provider.
         threads: pictures that :meth:`read_many` decodes and searches at a time, and threads within a network call.
         min_score: finds of the detector below it are no faces; None for the detector's own default.
-        reject_non_faces: drop a find that looks unlike a face to every model, its energy being below the threshold in
-            the model's manifest. It is counted in :attr:`Frame.rejected <mien.core.face.Frame.rejected>`.
+        reject_non_faces: drop a find that the bundled face-or-not gate takes for none (``docs/gate.md``), counted in
+            :attr:`Frame.rejected <mien.core.face.Frame.rejected>`. In a build without the gate it is one that looks
+            unlike a face to every model, its energy being below the threshold in the model's manifest.
         max_pixels: picture files with more are refused from their header.
 
     Raises:
@@ -95,7 +98,8 @@ class Recognizer:
             raise ModelError("min_score is for a detector that is given by name: set it on the detector itself")
         self.detector = make_detector(detector, min_score=min_score) if isinstance(detector, str) else detector
         self._threads = threads
-        self._reject_non_faces = reject_non_faces
+        self.gate = bundled_gate() if reject_non_faces else None
+        self._by_energy = reject_non_faces and self.gate is None
         self._max_pixels = max_pixels
 
     def read(self, picture: Picture) -> Frame:
@@ -176,8 +180,8 @@ class Recognizer:
         return watch_frames(watcher, source)
 
     def accepts(self, readings: Sequence[Reading]) -> bool:
-        """Whether a find with these readings, one for each model, is taken for a face; see ``reject_non_faces``."""
-        return not self._reject_non_faces or any(
+        """Whether a find with these readings, one for each model, is taken for a face where no gate decides."""
+        return not self._by_energy or any(
             reading.energy >= model.manifest.energy_threshold
             for reading, model in zip(readings, self.models, strict=True)
         )
@@ -201,13 +205,16 @@ class Recognizer:
     def _find(self, picture: Picture) -> _Found:
         source = _source(picture)
         image = as_picture(picture) if isinstance(picture, np.ndarray) else self._read_file(picture)
-        faces = tuple(self.detector.detect(image))
-        crops = {}
-        for spec in {model.input for model in self.models}:
-            crops[spec] = np.empty((len(faces), *spec.shape), dtype=np.uint8)
-            for index, face in enumerate(faces):
-                crops[spec][index] = crop_face(image, face, spec)
-        return _Found(source, image.shape[1], image.shape[0], faces, crops)
+        finds = self.detector.detect(image)
+        specs = {model.input for model in self.models}
+        crops = {spec: _crops(image, finds, spec) for spec in specs}
+        kept = np.ones(len(finds), dtype=np.bool_)
+        if self.gate is not None and finds:
+            same = next((crops[spec] for spec in specs if same_crops(spec, self.gate.input)), None)
+            kept = self.gate.accepts(_crops(image, finds, self.gate.input) if same is None else same)
+        faces = tuple(find for find, is_face in zip(finds, kept, strict=True) if is_face)
+        crops = {spec: cut[kept] for spec, cut in crops.items()}
+        return _Found(source, image.shape[1], image.shape[0], faces, crops, len(finds) - len(faces))
 
     def _read_file(self, path: str | Path) -> Image:
         if not isinstance(path, str | Path):
@@ -235,8 +242,15 @@ class Recognizer:
             detector=self.detector.name,
             models=tuple(model.name for model in self.models),
             source=found.source,
-            rejected=len(found.faces) - len(faces),
+            rejected=found.refused + len(found.faces) - len(faces),
         )
+
+
+def _crops(image: Image, faces: Sequence[Face], spec: InputSpec) -> Image:
+    crops = np.empty((len(faces), *spec.shape), dtype=np.uint8)
+    for index, face in enumerate(faces):
+        crops[index] = crop_face(image, face, spec)
+    return crops
 
 
 def _source(picture: Picture) -> str | None:

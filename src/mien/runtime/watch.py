@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 
 from mien.core.face import Event, Face, Frame, Reading, Track
-from mien.core.preprocess import Image, InputSpec, crop_face
+from mien.core.preprocess import Image, InputSpec, crop_face, same_crops
 from mien.runtime.classify import OnnxClassifier
 from mien.runtime.follow import DetectEvery, Follower, Seen, Window, around, cut
 from mien.runtime.pump import Pump
-from mien.runtime.quality import CROP, QualityGate, assess
+from mien.runtime.quality import COVERED, CROP, QualityGate, assess
 from mien.runtime.shots import Shot
 from mien.runtime.smooth import NEUTRAL_PROFILE, Smoother, Smoothing
 from mien.runtime.video import Source
@@ -154,14 +154,25 @@ class Watcher:
             if self._only_grey:
                 image = cast(Image, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))  # a third of the work from here on
             cuts = {spec: crop_face(image, face, spec) for spec in self._specs}
-            own = next((crop for spec, crop in cuts.items() if _alike(spec)), None)
+            own = next((crop for spec, crop in cuts.items() if same_crops(spec, CROP)), None)
             if one.detected or one.track not in self._reasons:
-                self._reasons[one.track] = assess(image, face, gate=self._gate, crop=own)
+                reason = assess(image, face, gate=self._gate, crop=own)
+                if reason is None or (reason == COVERED and one.track not in self._accepted):
+                    reason = self._unlike(image, face, own) or reason  # what is no face seems covered too
+                self._reasons[one.track] = reason
             reasons.append(self._reasons[one.track])
             if reasons[-1] is None:
                 for spec, crop in cuts.items():
                     crops[spec].append(crop)
         return reasons, crops
+
+    def _unlike(self, image: Image, face: Face, own: Image | None) -> str | None:
+        """Why the bundled gate keeps a find from being read, or None; ``own`` is its crop, where it is at hand."""
+        gate = self._recognizer.gate
+        if gate is None:
+            return None
+        crop = own if own is not None and same_crops(gate.input, CROP) else crop_face(image, face, gate.input)
+        return None if gate.accepts(crop[None])[0] else UNLIKE
 
     def _surroundings(self, shot: Shot, one: Seen) -> Window | None:
         """What of the picture a face's crops can need; None where next to nothing of the face is in the picture."""
@@ -178,6 +189,9 @@ class Watcher:
         rejected = 0
         for one, given in zip(look.seen, look.reasons, strict=True):
             reason, own = given, () if given is not None else next(readings)
+            if reason == UNLIKE and one.track not in self._accepted:
+                rejected += 1
+                continue
             if own and self._recognizer.accepts(own):
                 self._accepted.add(one.track)
             elif own and one.track in self._accepted:
@@ -235,8 +249,3 @@ def watch_frames(watcher: Watcher, source: Source) -> Generator[Frame, None, Non
             yield frame
     finally:
         pairs.close()
-
-
-def _alike(spec: InputSpec) -> bool:
-    """Whether crops for a network are what the quality gate looks at."""
-    return spec.shape == CROP.shape and replace(spec, mean=CROP.mean, std=CROP.std) == CROP
