@@ -86,12 +86,21 @@ def test_a_killed_run_resumes_to_the_same_bits(recipe, tmp_path, changes):
     same(tmp_path / "whole", killed)
 
 
+HEARING = """
+import signal
+from mien.cli.main import run
+signal.signal(signal.SIGINT, signal.default_int_handler)
+run()
+"""
+"""mien, heeding Ctrl-C also where the tests were started in the background and ignore it."""
+
+
 def test_ctrl_c_leaves_a_run_that_goes_on(recipe, tmp_path):
     path = tmp_path / "recipe.yaml"
     recipe = replace(recipe, epochs=3)
     recipe.write(path)
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "mien", "train", str(path), "--out", str(run), "--threads", "1"]
+    command = [sys.executable, "-c", HEARING, "train", str(path), "--out", str(run), "--threads", "1"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_for_epochs(run, 1, process)
     process.send_signal(signal.SIGINT)
