@@ -32,6 +32,7 @@ from mien.models.head import with_features
 from mien.models.network import TorchPredictor
 from mien.models.registry import build, network
 from mien.runtime.cam import activation_maps
+from mien.training.fit import keep_memory
 
 BATCHES = (1, 8, 64)
 GOAL_RATIO, GOAL_SECONDS = 1.3, 60.0
@@ -130,7 +131,8 @@ def averages(samples: int) -> dict[str, Any]:
 
 
 def panel(samples: int) -> None:
-    """The panel alone, for a process that is measured from its start."""
+    """The panel alone, for a process that is measured from its start; with memory kept, as ``mien explain`` does."""
+    keep_memory()
     average(GradCAM(), made_faces(samples), paper_conditions(fresh("resezap")), samples=samples)
 
 

@@ -192,7 +192,9 @@ def _kinds() -> list[Any]:
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "torch", "explain", "explaining a run") from None
     from mien.explain.attribution import METHODS
+    from mien.training.fit import keep_memory
 
+    keep_memory()
     return list(METHODS.values())
 
 
