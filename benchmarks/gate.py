@@ -11,6 +11,7 @@ what Haar finds in the benchmarks' videos, where it is known which finds are fac
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -274,7 +275,7 @@ def _sort(picture: Image, detector: HaarDetector, drawn: Sequence[Box], found: F
 
 def _jaffe(data: Path | None) -> Image:
     """JAFFE's faces as Haar frames them; none where the dataset is not there."""
-    folder = (data or Path("none")) / "jaffe"
+    folder = (data or Path(os.environ.get("MIEN_DATA", "none"))) / "jaffe"
     detector, crops = HaarDetector(), []
     for file in sorted(folder.glob("*.tiff")):
         picture = read_picture(file)

@@ -18,9 +18,9 @@ face that looks unlike one for a moment stays, without a reading. The gate is as
 carried on. Frames in which the face was missed, finds that are none, and finds that were rejected:
 """
 
-_COST = """{once:.1f} ms of CPU once, at the start, and {face:.3f} ms for a single face. Dark faces, a quarter of the
-light and less, and covered ones are refused more often than ordinary ones, see the first table: in streams the quality
-gate calls the dark ones dark before this one is asked; in pictures `Recognizer(reject_non_faces=False)` keeps all.
+_COST = """{once:.1f} ms of CPU once, at the start, and {face:.3f} ms for a single face. Covered and strongly
+blurred faces are refused more often than ordinary ones, see the first table; `Recognizer(reject_non_faces=False)` keeps
+all.
 """
 
 
