@@ -340,7 +340,9 @@ def test_closing_ends_the_wait_for_a_lost_camera(monkeypatch):
     next(shots)
     assert waiting.wait(30)
     shots.close()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mien")]
+    assert not [
+        thread for thread in threading.enumerate() if thread.name.startswith("mien") and thread.name != "mien-room"
+    ]
 
 
 def test_an_address_that_refuses():
@@ -475,4 +477,6 @@ def test_a_pump_stops_when_told():
     next(shots)
     stop.set()
     assert list(shots) == []
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mien")]
+    assert not [
+        thread for thread in threading.enumerate() if thread.name.startswith("mien") and thread.name != "mien-room"
+    ]

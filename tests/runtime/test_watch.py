@@ -57,7 +57,8 @@ def shots_of(pictures, *, fps: float = 30):
 
 
 def my_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("mien")]
+    names = [thread.name for thread in threading.enumerate() if thread.name.startswith("mien")]
+    return [name for name in names if name != "mien-room"]  # of an app's test: a closed room says so for a while
 
 
 @pytest.fixture(scope="session")
