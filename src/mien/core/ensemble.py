@@ -14,7 +14,7 @@ import numpy as np
 from mien.core.errors import ConfigError, ModelError
 from mien.core.predictor import Floats, Predictor, log_of, softmax
 from mien.core.preprocess import Image
-from mien.core.schema import from_mapping, to_mapping
+from mien.core.schema import from_mapping, to_mapping, write_json
 
 SUFFIX = ".ensemble.json"
 """How the name of an ensemble's file ends."""
@@ -80,9 +80,7 @@ class EnsembleSpec:
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(to_mapping(self), indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_json(self, path, indent=1)
 
 
 class Ensemble:

@@ -11,7 +11,7 @@ from typing import Literal
 from mien.core.errors import ConfigError, ModelError
 from mien.core.manifest import SCHEMA, verify_file
 from mien.core.preprocess import InputSpec
-from mien.core.schema import from_mapping, to_mapping
+from mien.core.schema import from_mapping, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,7 @@ class GateManifest:
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(to_mapping(self), indent=2) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_json(self, path)
 
     def verify(self, folder: Path) -> Path:
         """Path of the ONNX file in ``folder``, once its sha256 has been checked.

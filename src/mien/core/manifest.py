@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mien.core.errors import ChecksumError, ConfigError, LabelError, ModelError
 from mien.core.expression import Expression, check_labels
 from mien.core.preprocess import InputSpec
-from mien.core.schema import from_mapping, to_mapping
+from mien.core.schema import from_mapping, write_json
 
 SCHEMA = 1
 
@@ -195,9 +195,7 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(to_mapping(self), indent=2) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_json(self, path)
 
     def verify(self, folder: Path) -> Path:
         """Path of the model file in ``folder``, once its sha256 has been checked.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import ConfigError, DatasetError, TrainingError
 from mien.core.expression import THREE, Labels
-from mien.core.schema import from_mapping, to_mapping
+from mien.core.schema import from_mapping, to_mapping, write_json
 from mien.data.base import Dataset, text_column
 from mien.data.leaks import leaked_rows
 from mien.data.splits import held_out
@@ -199,10 +199,7 @@ class Study:
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.part")
-        part.write_text(json.dumps(to_mapping(self), indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_json(self, path, indent=1)
 
 
 def pooled(dataset: Dataset, *, seed: int, share: float = SHARE, chosen: float = CHOSEN) -> Dataset:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from mien.core.errors import ConfigError
-from mien.core.schema import from_mapping, to_mapping
+from mien.core.schema import from_mapping, write_json
 
 Interval = tuple[float, float]
 
@@ -221,7 +221,4 @@ class Reproduction:
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.part")
-        part.write_text(json.dumps(to_mapping(self), indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_json(self, path, indent=1)

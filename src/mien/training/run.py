@@ -13,7 +13,7 @@ from typing import Literal
 from mien.core.errors import MissingExtraError, TrainingError
 from mien.core.expression import Expression
 from mien.core.preprocess import InputSpec
-from mien.core.schema import from_mapping, to_mapping
+from mien.core.schema import from_mapping, write_json
 from mien.models.weights import Loaded
 from mien.training.recipe import Recipe
 
@@ -111,9 +111,7 @@ class Run:
 
     def write(self, folder: Path) -> None:
         """Write the record, whole or not at all."""
-        part = folder / f"{RECORD}.part"
-        part.write_text(json.dumps(to_mapping(self), indent=1) + "\n", encoding="utf-8")
-        part.replace(folder / RECORD)
+        write_json(self, folder / RECORD, indent=1)
 
     def with_history(self, history: tuple[Epoch, ...], *, finished: bool) -> Run:
         """The record after further epochs."""
