@@ -1,12 +1,14 @@
 """Augmentation changes pictures as it says, each with its own draw."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from mien.core.errors import ConfigError
 from mien.core.schema import from_mapping
-from mien.training.augment import augment
+from mien.training import augment as augment_module
+from mien.training.augment import augment, degrade
 from mien.training.recipe import Augmentation
 
 
@@ -88,3 +90,51 @@ def test_equal_draws_give_equal_pictures():
 def test_an_impossible_setting_is_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         from_mapping(Augmentation, wrong, "recipe")
+
+
+def kinds(planes, changed):
+    """Which of the flat or textured planes got darker, blurred and noisy, told by what each leaves as it was."""
+    same = (planes == changed).all(dim=3).all(dim=2)[:, 0]
+    ratio = changed / planes
+    dark = ~same & ((ratio.amax((1, 2, 3)) - ratio.amin((1, 2, 3))) < 1e-4)
+    mean_kept = (changed.mean((1, 2, 3)) - planes.mean((1, 2, 3))).abs() < 1
+    rough = (changed.diff(dim=3).abs().mean((1, 2, 3))) / planes.diff(dim=3).abs().mean((1, 2, 3))
+    blurred = ~same & ~dark & mean_kept & (rough < 1)
+    return same, dark, blurred, ~same & ~dark & ~blurred
+
+
+def test_degrade_makes_the_stated_share_poor_in_three_ways():
+    planes = batch(1200) * 0.5 + 60
+    changed = degrade(planes, 0.6, draws())
+    same, *poor = kinds(planes, changed)
+    assert 0.35 < same.float().mean() < 0.45
+    for kind in poor:
+        assert 0.15 < kind.float().mean() < 0.25
+    assert changed.min() >= 0
+    assert changed.max() <= 255
+    assert torch.equal(changed, degrade(planes, 0.6, draws()))
+
+
+def test_degrade_darkens_to_a_sixth_at_most():
+    planes = torch.full((600, 1, 8, 8), 120.0)
+    changed = degrade(planes, 1.0, draws())
+    flat = changed.amax((1, 2, 3)) - changed.amin((1, 2, 3)) < 1e-3  # a blurred even plane stays as it was
+    levels = changed[flat].mean((1, 2, 3))
+    assert levels.min() == pytest.approx(20, abs=1)
+    assert levels.max() == pytest.approx(120, abs=1)
+
+
+def test_degrade_blurs_as_opencv_does():
+    planes = batch(3, 48).expand(-1, 3, -1, -1).contiguous()
+    sigma = torch.tensor([0.5, 1.0, 2.0])
+    blurred = augment_module._blur(planes, sigma)
+    for plane, result, s in zip(planes, blurred, sigma.tolist(), strict=True):
+        reference = cv2.GaussianBlur(plane.permute(1, 2, 0).numpy(), (13, 13), s, borderType=cv2.BORDER_REPLICATE)
+        np.testing.assert_allclose(result.permute(1, 2, 0).numpy(), reference, atol=0.01)
+
+
+def test_degrade_off_draws_nothing():
+    generator = draws()
+    planes = batch(4)
+    assert degrade(planes, 0.0, generator) is planes
+    assert torch.equal(generator.get_state(), draws().get_state())

@@ -16,7 +16,8 @@ from mien.core.preprocess import InputSpec
 from mien.core.schema import from_mapping
 from mien.data.base import Dataset, text_column
 from mien.data.load import load_dataset
-from mien.models.network import as_planes
+from mien.models.network import Normalised, as_planes
+from mien.models.registry import build
 from mien.training import distil, rows
 from mien.training.distil import distillation_loss, open_teachers
 from mien.training.fit import _Keeper, fit, train
@@ -161,6 +162,26 @@ def test_teachers_change_what_is_learnt_and_are_named(recipe, teachers, tmp_path
     replace(run, status="running", teachers=("0" * 64, "1" * 64)).write(tmp_path / "taught")
     with pytest.raises(TrainingError, match="weights or teachers it began with have changed"):
         train(replace(recipe, distil=Distil(teachers)), tmp_path / "taught")
+
+
+def test_teachers_see_a_picture_before_it_is_made_poor(recipe):
+    class Asked:
+        def answers(self, planes):
+            self.planes = planes
+            return torch.full((len(planes), 7), 1 / 7)
+
+    data = replace(tiny_dataset(), images=np.full((14, 48, 48), 200, dtype=np.uint8))
+    graph = Normalised(build("tiny"), InputSpec(mean=(0.0,), std=(1.0,)))
+    read = []
+    graph.body.register_forward_pre_hook(lambda _, given: read.append(given[0]))
+    settings = replace(
+        recipe, augment=Augmentation(flip=False, degrade=1.0), averaging=None, distil=Distil(("runs/a",))
+    )
+    module = FitModule(settings, graph, data, data, teachers=(teacher := Asked()))
+    module.training_step(next(iter(module.train_dataloader())), 0)
+    assert (teacher.planes == 200).all()
+    means = read[0].mean((1, 2, 3))
+    assert 2 <= (means < 195).sum() < 14  # the darkened ones; blur leaves an even picture as it was
 
 
 def test_a_pupil_of_its_teachers_alone_copies_them(recipe, teachers, tmp_path):

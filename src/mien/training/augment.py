@@ -12,6 +12,14 @@ from mien.training.recipe import Augmentation
 
 GREY = 128.0
 
+DARKEST = 1 / 6
+"""Share of the light that the darkest pictures keep."""
+WIDEST = 2.0
+"""Sigma of the strongest blur, in pixels of a picture of :data:`SIDE`."""
+LOUDEST = 24.0
+"""Deviation of the strongest noise, in levels of 0 to 255."""
+SIDE = 48
+
 
 def augment(planes: Tensor, settings: Augmentation, generator: torch.Generator, *, size: int | None = None) -> Tensor:
     """Changed copies of planes ``(n, channels, h, w)`` float on the 0 to 255 scale, ``size`` pixels a side if given.
@@ -27,6 +35,43 @@ def augment(planes: Tensor, settings: Augmentation, generator: torch.Generator, 
     if settings.erase:
         planes = _erase(planes, settings.erase, generator)
     return planes
+
+
+def degrade(planes: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """A copy of planes ``(n, channels, h, w)`` on the 0 to 255 scale where each is, by chance, made a poor picture.
+
+    One in three of those is darker (the light multiplied by up to :data:`DARKEST`, evenly in its logarithm), one
+    blurred by a Gaussian (up to :data:`WIDEST`), one gets grey noise (up to :data:`LOUDEST`); how much is uniform.
+    """
+    if not probability:
+        return planes
+    n, _, height, width = planes.shape
+    draw = torch.rand(2, n, generator=generator)
+    kind = torch.where(draw[0] < probability, (draw[0] / probability * 3).long().clamp(max=2), 3)
+    dark, blurred, noisy = ((kind == which).nonzero()[:, 0] for which in range(3))
+    grain = (
+        torch.randn(len(noisy), 1, height, width, generator=generator) * (LOUDEST * draw[1, noisy])[:, None, None, None]
+    )
+    light = torch.exp(math.log(DARKEST) * draw[1, dark])[:, None, None, None]
+
+    poor = planes.clone()
+    poor[dark] *= light.to(planes)
+    if len(blurred):
+        poor[blurred] = _blur(planes[blurred], (WIDEST * width / SIDE * draw[1, blurred]).to(planes))
+    poor[noisy] = (planes[noisy] + grain.to(planes)).clamp(0, 255)
+    return poor
+
+
+def _blur(planes: Tensor, sigma: Tensor) -> Tensor:
+    n, channels, height, width = planes.shape
+    radius = math.ceil(3 * WIDEST * width / SIDE)
+    offsets = torch.arange(-radius, radius + 1, device=planes.device, dtype=planes.dtype)
+    taps = torch.exp(-(offsets**2) / (2 * sigma.clamp(min=1e-3)[:, None] ** 2))
+    taps = (taps / taps.sum(1, keepdim=True)).repeat_interleave(channels, 0)
+    rows = n * channels  # one group for each plane, so that each has a kernel of its own
+    padded = functional.pad(planes.reshape(1, rows, height, width), (radius,) * 4, mode="replicate")
+    across = functional.conv2d(padded, taps[:, None, None, :], groups=rows)
+    return functional.conv2d(across, taps[:, None, :, None], groups=rows).reshape(planes.shape)
 
 
 def _matrices(n: int, settings: Augmentation, generator: torch.Generator) -> Tensor:

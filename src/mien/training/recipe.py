@@ -53,6 +53,8 @@ class Augmentation:
         zoom: scale by up to this share either way.
         shift: move by up to this share of the side, each axis.
         erase: probability of greying out one random rectangle of 2 to 20 % of the picture.
+        degrade: probability of making a poor picture of it: darker, blurred or noisy, one of the three. Teachers are
+            asked before, so that a student learns to read poor pictures as good ones are read.
     """
 
     flip: bool = True
@@ -60,15 +62,16 @@ class Augmentation:
     zoom: float = 0.0
     shift: float = 0.0
     erase: float = 0.0
+    degrade: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         if not 0 <= self.rotation <= 180:
             raise ValueError(f"rotation must be 0 to 180 degrees, got {self.rotation}")
-        for name in ("zoom", "shift", "erase"):
+        for name, most in (("zoom", 0.9), ("shift", 0.9), ("erase", 1.0), ("degrade", 1.0)):
             value = getattr(self, name)
-            if not 0 <= value <= (1 if name == "erase" else 0.9):
-                raise ValueError(f"{name} is out of range: {value}")
+            if not 0 <= value <= most:
+                raise ValueError(f"{name} must be 0 to {most:g}, got {value}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from torch.nn import functional
 from mien.core.errors import TrainingError
 from mien.data.base import Dataset, class_weights
 from mien.models.network import Normalised, as_planes
-from mien.training.augment import augment
+from mien.training.augment import augment, degrade
 from mien.training.distil import Teachers, distillation_loss
 from mien.training.recipe import Optimiser, Recipe
 
@@ -164,6 +164,7 @@ class FitModule(lightning.LightningModule):
             planes = augment(as_planes(seen), self.recipe.augment, self._draws, size=self._size())
             if self._teachers is not None and "answers" not in targets:
                 targets["answers"] = self._teachers.answers(planes)
+            planes = degrade(planes, self.recipe.augment.degrade, self._draws)
             planes = self.graph.normalise(planes)
             logits = self.graph.body(planes.contiguous(memory_format=torch.channels_last)).float()
         loss = self._loss(logits, targets)
