@@ -1,9 +1,10 @@
 """How fast networks are trained, and how much of a step is spent outside their forward and backward pass.
 
-    python benchmarks/train_speed.py [NETWORK ...]
+    python benchmarks/train_speed.py [NETWORK ...] [--precision bf16|fp32]
 
 Beside each network's own steps stand those of the same network fed as most programs do: a DataLoader that opens,
-changes and normalises one picture at a time. Pixels are random: how long a step takes does not depend on them.
+changes and normalises one picture at a time. Both compute in bf16, as our recipes train, unless told otherwise. Pixels
+are random: how long a step takes does not depend on them.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import numpy as np
@@ -31,7 +33,7 @@ from mien.core.preprocess import InputSpec
 from mien.data.base import Dataset, text_column
 from mien.models.network import Normalised
 from mien.models.registry import build, count_values, network
-from mien.training.fit import keep_memory
+from mien.training.fit import LIGHTNING_PRECISION, keep_memory
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Recipe
 from mien.training.step import FitModule
 
@@ -46,31 +48,41 @@ LEAST = 3
 """Steps that are timed however long they take."""
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How both contenders are fed: pictures a step, what they compute in, and for how many seconds."""
+
+    batch: int
+    precision: Literal["fp32", "bf16"]
+    seconds: float
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", default=list(NETWORKS), metavar="NETWORK")
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--precision", choices=LIGHTNING_PRECISION, default="bf16", help="bf16, as our recipes train")
     parser.add_argument("--threads", type=int, default=1, help="torch's threads on the CPU")
     parser.add_argument("--seconds", type=float, default=6.0, help="for each contender")
     parser.add_argument("--out", type=Path, default=harness.RESULTS, help="folder for train_speed.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     keep_memory()
-    rows, skipped = [], {}
+    setting, rows, skipped = Setting(options.batch, options.precision, options.seconds), [], {}
     for name in options.networks:
         try:
-            rows.append(measure(name, options.batch, options.seconds))
+            rows.append(measure(name, setting))
         except MienError as error:  # torchvision is an extra
             skipped[name] = str(error)
-    setting = {"threads": options.threads, "batch": options.batch, "goal": GOAL, "device": _device()}
-    harness.write("train_speed", {**setting, "rows": rows, "skipped": skipped}, folder=options.out)
+    found = {"threads": options.threads, **asdict(setting), "goal": GOAL, "device": _device()}
+    harness.write("train_speed", {**found, "rows": rows, "skipped": skipped}, folder=options.out)
 
 
-def measure(name: str, batch: int, seconds: float) -> dict[str, Any]:
+def measure(name: str, setting: Setting) -> dict[str, Any]:
     """One network: its own steps, then a DataLoader's with no process of its own and with one."""
     spec = network(name).input
-    data = _pictures(spec, batch * 64)
-    steps = ours(name, data, batch, seconds)
+    data = _pictures(spec, setting.batch * 64)
+    steps = ours(name, data, setting)
     whole = steps.sum(axis=1)
     medians = dict(zip(PARTS, np.median(steps, axis=0).tolist(), strict=True))
     inside = steps[:, PARTS.index("forward")] + steps[:, PARTS.index("backward")]
@@ -78,16 +90,16 @@ def measure(name: str, batch: int, seconds: float) -> dict[str, Any]:
         "network": name,
         "values": sum(count_values(build(name))),
         "steps": len(steps),
-        "images_per_second": batch / float(np.median(whole)),
+        "images_per_second": setting.batch / float(np.median(whole)),
         "milliseconds": {part: 1000 * value for part, value in medians.items()},
         "share_outside": float(np.median(1 - inside / whole)),
         "dataloader_images_per_second": {
-            str(workers): batch / float(np.median(theirs(name, data, batch, seconds, workers))) for workers in (0, 1)
+            str(workers): setting.batch / float(np.median(theirs(name, data, setting, workers))) for workers in (0, 1)
         },
     }
 
 
-def ours(name: str, data: Dataset, batch: int, seconds: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+def ours(name: str, data: Dataset, setting: Setting) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Seconds ``(steps, 5)`` of each of :data:`PARTS`, in the loop that ``mien train`` runs."""
     torch.manual_seed(0)
     recipe = Recipe(
@@ -97,15 +109,17 @@ def ours(name: str, data: Dataset, batch: int, seconds: float) -> np.ndarray[Any
         augment=AUGMENT,
         optimiser=Optimiser(),
         epochs=1,
-        batch=batch,
+        batch=setting.batch,
+        precision=setting.precision,
     )
-    module = FitModule(recipe, Normalised(build(name), network(name).input), data, data.take(np.arange(batch)))
-    clock = _Clock(seconds)
+    module = FitModule(recipe, Normalised(build(name), network(name).input), data, data.take(np.arange(setting.batch)))
+    clock = _Clock(setting.seconds)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = lightning.Trainer(
             max_epochs=1,
+            precision=LIGHTNING_PRECISION[recipe.precision],
             accelerator="auto",
             devices=1,
             logger=False,
@@ -161,7 +175,7 @@ class _Clock(Callback):
         self._marks.append(_now())
 
 
-def theirs(name: str, data: Dataset, batch: int, seconds: float, workers: int) -> list[float]:
+def theirs(name: str, data: Dataset, setting: Setting, workers: int) -> list[float]:
     """Seconds of each step of a plain loop over a DataLoader with a transform for each picture."""
     from torch.utils.data import DataLoader
 
@@ -170,12 +184,13 @@ def theirs(name: str, data: Dataset, batch: int, seconds: float, workers: int) -
     body = build(name).to(device)
     optimiser = torch.optim.AdamW(body.parameters(), lr=1e-3)
     pictures = _Pictures(data, network(name).input)
-    loader = DataLoader(pictures, batch, shuffle=True, drop_last=True, num_workers=workers)
+    loader = DataLoader(pictures, setting.batch, shuffle=True, drop_last=True, num_workers=workers)
     times: list[float] = []
     started = last = _now()
     for planes, indices in _endless(lambda: iter(loader)):
-        logits = body(planes.to(device))
-        loss = nn.functional.cross_entropy(logits, indices.to(device))
+        with torch.autocast(device.type, torch.bfloat16, enabled=setting.precision == "bf16"):
+            logits = body(planes.to(device))
+            loss = nn.functional.cross_entropy(logits, indices.to(device))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -184,7 +199,7 @@ def theirs(name: str, data: Dataset, batch: int, seconds: float, workers: int) -
         last = now
         if len(times) == WARM_UP:
             started = now
-        elif len(times) >= WARM_UP + LEAST and now - started > seconds:
+        elif len(times) >= WARM_UP + LEAST and now - started > setting.seconds:
             break
     return times[WARM_UP:]
 

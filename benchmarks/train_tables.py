@@ -22,9 +22,9 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def note(found: dict[str, Any]) -> str:
-    """What was measured, in words, and what was not."""
+    """How it was measured, in words, and what was not."""
     skipped = "".join(f" Not measured: `{name}` ({why})." for name, why in found["skipped"].items())
     return (
-        f"Batches of {found['batch']} on {found['device']}; the goal is at most {found['goal']:.0%} of a step outside "
-        f"forward and backward.{skipped}"
+        f"Batches of {found['batch']} in {found['precision']} on {found['device']}, the DataLoader's too; the goal is "
+        f"at most {found['goal']:.0%} of a step outside forward and backward.{skipped}"
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 import train_speed
 import train_tables
@@ -13,15 +14,30 @@ def data():
     return train_speed._pictures(network("resezap").input, 64)
 
 
-def test_every_part_of_a_step_is_timed(data):
-    steps = train_speed.ours("tiny", data, 8, 0.01)
+@pytest.fixture(params=["bf16", "fp32"])
+def setting(request, monkeypatch):
+    """A setting; afterwards, every network that was built must have computed in its precision, and in no other."""
+    made, seen = train_speed.build, set()
+
+    def build(name):
+        body = made(name)
+        body.register_forward_hook(lambda _module, _inputs, logits: seen.add(logits.dtype))
+        return body
+
+    monkeypatch.setattr(train_speed, "build", build)
+    yield train_speed.Setting(batch=8, precision=request.param, seconds=0.01)
+    assert seen == {torch.bfloat16 if request.param == "bf16" else torch.float32}
+
+
+def test_every_part_of_a_step_is_timed(data, setting):
+    steps = train_speed.ours("tiny", data, setting)
     assert len(steps) >= train_speed.LEAST
     assert steps.shape[1] == len(train_speed.PARTS)
     assert (steps > 0).all()
 
 
-def test_a_dataloader_is_timed_step_by_step(data):
-    times = train_speed.theirs("tiny", data, 8, 0.01, 0)
+def test_a_dataloader_is_timed_step_by_step(data, setting):
+    times = train_speed.theirs("tiny", data, setting, 0)
     assert len(times) >= train_speed.LEAST
     assert min(times) > 0
 
@@ -37,6 +53,7 @@ def test_pictures_arrive_as_the_network_takes_them(data):
 def test_the_table():
     found = {
         "batch": 128,
+        "precision": "bf16",
         "device": "cpu",
         "goal": 0.1,
         "rows": [
@@ -52,4 +69,5 @@ def test_the_table():
     }
     assert train_tables.rows(found) == [("`resezap`", "54,480", "1,234", "8.2%", "346", "500")]
     assert "Not measured: `resnet18` (pip install 'mien[backbones]')" in train_tables.note(found)
+    assert train_tables.note(found).startswith("Batches of 128 in bf16 on cpu")
     assert np.isclose(train_speed.GOAL, 0.1)

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -42,6 +42,9 @@ from mien.training.step import FitModule
 from mien.training.svm import fit_svm
 from mien.training.transfer import features, freeze, head_name, input_of, start
 from mien.training.workers import Workers, is_first
+
+LIGHTNING_PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+"""What Lightning calls a recipe's precision."""
 
 
 def train(
@@ -212,7 +215,7 @@ def _run_lightning(module: FitModule, keeper: _Keeper, checkpoint: Path, workers
         warnings.filterwarnings("ignore", module="lightning.*")  # advice on loaders and loggers that are not used
         trainer = lightning.Trainer(
             max_epochs=module.recipe.epochs,
-            precision="bf16-mixed" if module.recipe.precision == "bf16" else "32-true",
+            precision=LIGHTNING_PRECISION[module.recipe.precision],
             gradient_clip_val=module.recipe.optimiser.clip,
             accelerator="auto",
             devices=workers.devices,
