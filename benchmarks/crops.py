@@ -111,7 +111,7 @@ def _export(eager: TorchPredictor, folder: Path) -> OnnxClassifier:
         data_licence="none",
         weights_licence="Apache-2.0",
         temperature=1.0,
-        conformal_threshold=0.1,
+        conformal_thresholds=(0.1,) * len(eager.labels),
         coverage=0.9,
         energy_threshold=0.0,
     )

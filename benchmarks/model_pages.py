@@ -36,11 +36,10 @@ in brackets are 95 % bootstrap intervals over the rows: of single figures, not o
 
 - **ECE** is the mean distance of confidence and accuracy over 15 bins of equal mass. The goal is 3 % at most.
 - **Kept**: accuracy on the 80 % of the faces that the model is surest of. What it costs to keep silent on the rest.
-- **Sets**: the share of [candidate sets](measuring.md) that hold the truth; 90 ± 1.5 % is the goal, with 85 % for each
-  expression but disgust.
-- Temperature and candidate threshold are fitted on PublicTest: **there** the sets' overall coverage is 90 % by
-  construction and the ECE a little too good. What they keep of it on new rows, PrivateTest tells. How coverage is
-  spread over the expressions is telling on either.
+- **Sets**: the share of [candidate sets](measuring.md) that hold the truth; 90 ± 1.5 % is the goal, with 85 % at least
+  for each expression.
+- Temperature and candidate thresholds are fitted on PublicTest: **there** the sets' coverage is 90 % by construction,
+  for each expression, and the ECE a little too good. What they keep of it on new rows, PrivateTest tells.
 - **Under corruption**: the mean over seven kinds of the mean over their three severities. The severities were fixed
   before anything was measured. Measure your own model by `mien evaluate MODEL DATASET --robustness`.
 """

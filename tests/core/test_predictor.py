@@ -33,11 +33,17 @@ def test_no_rows_give_no_rows():
     assert energy(np.empty((0, 7), np.float32)).shape == (0,)
 
 
-def test_candidates_reach_the_threshold_and_the_top_is_always_one():
+def test_candidates_reach_their_own_threshold_and_the_top_is_always_one():
     p = np.array([0.05, 0.3, 0.05, 0.1, 0.4, 0.05, 0.05], dtype=np.float32)
-    assert candidate_set(p, FER2013, 0.2) == ("sad", "disgust")
-    assert candidate_set(p, FER2013, 0.9) == ("sad",)
-    assert len(candidate_set(p, FER2013, 0.0)) == 7
+    assert candidate_set(p, FER2013, (0.2,) * 7) == ("sad", "disgust")
+    assert candidate_set(p, FER2013, (0.2, 0.31, 0.01, 0.1, 0.2, 0.2, 0.2)) == ("sad", "happy", "fear")
+    assert candidate_set(p, FER2013, (0.9,) * 7) == ("sad",)
+    assert len(candidate_set(p, FER2013, (0.0,) * 7)) == 7
+
+
+def test_each_label_needs_its_threshold():
+    with pytest.raises(ValueError, match="one threshold for each of 7 labels, got 6"):
+        candidate_set(np.full(7, 1 / 7, np.float32), FER2013, (0.1,) * 6)
 
 
 class Left:
@@ -66,4 +72,4 @@ def test_mirrored_averages_both_views():
 def test_candidate_sets_shrink_with_the_threshold(threshold):
     p = softmax(np.random.default_rng(1).normal(size=(50, 7)).astype(np.float32))
     for row in p:
-        assert len(candidate_set(row, FER2013, threshold)) == max(1, (row >= threshold).sum())
+        assert len(candidate_set(row, FER2013, (threshold,) * 7)) == max(1, (row >= threshold).sum())

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
-from evaluation.fakes import DescribedPredictor, LinearPredictor, WrongShapePredictor, faces
+from evaluation.fakes import THRESHOLDS, DescribedPredictor, LinearPredictor, WrongShapePredictor, faces
 from mien.core.errors import DatasetError, LabelError, ModelError
 from mien.core.expression import FER2013, FERPLUS, SIX, THREE
 from mien.core.predictor import Mirrored, Predictor, softmax
@@ -83,7 +83,7 @@ def test_candidate_sets_are_measured_where_a_threshold_is_known():
     assert evaluate(LinearPredictor(), dataset, split="private").coverage is None
     result = evaluate(DescribedPredictor(), dataset, split="private")
     answers = predict(DescribedPredictor(), dataset, split="private")
-    quality = set_quality(answers.probabilities, answers.dataset.indices, threshold=0.2)
+    quality = set_quality(answers.probabilities, answers.dataset.indices, thresholds=THRESHOLDS)
     assert (result.coverage, result.mean_candidates) == (quality.coverage, quality.mean_size)
     assert result.classes[0].coverage == quality.class_coverage[0]
     assert evaluate(DescribedPredictor(), dataset, split="private", mirror=True).coverage is None

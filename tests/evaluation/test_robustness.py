@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
-from evaluation.fakes import DescribedPredictor, LinearPredictor, faces
+from evaluation.fakes import THRESHOLDS, DescribedPredictor, LinearPredictor, faces
 from mien.core.errors import DatasetError
 from mien.core.predictor import softmax
 from mien.evaluation.corruptions import Corruption
@@ -71,7 +71,7 @@ def test_the_interval_of_a_mean_corruption_accuracy_is_the_normal_one(measured):
 
 def test_candidate_sets(measured, rows):
     p = _answers(rows.images)
-    masks = (p >= 0.2) | (p == p.max(axis=1, keepdims=True))
+    masks = (p >= np.float32(THRESHOLDS)) | (p == p.max(axis=1, keepdims=True))
     covered, sizes = masks[np.arange(300), rows.indices], masks.sum(axis=1)
     assert measured.promised == 0.9
     assert measured.coverage.value == pytest.approx(covered.mean())

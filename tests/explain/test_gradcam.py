@@ -105,7 +105,7 @@ def test_a_max_pool_and_a_head_without_activation_give_the_onnx_models_map(resez
         data_licence="none",
         weights_licence="none",
         temperature=1.0,
-        conformal_threshold=0.1,
+        conformal_thresholds=(0.1,) * 7,
         coverage=0.9,
         energy_threshold=0.0,
         input=resezap.input,

@@ -55,7 +55,7 @@ def test_a_reading_follows_from_temperature_and_threshold(toy, crops):
     for reading, row, logit in zip(model.read(crops), probabilities, scaled, strict=True):
         np.testing.assert_allclose(reading.probabilities, row, atol=1e-6)
         assert reading.energy == pytest.approx(np.log(np.exp(logit).sum()), abs=1e-5)
-        wanted = {FER2013[i] for i in np.flatnonzero(row >= manifest.conformal_threshold)} | {FER2013[row.argmax()]}
+        wanted = {FER2013[i] for i in np.flatnonzero(row >= manifest.conformal_thresholds)} | {FER2013[row.argmax()]}
         assert set(reading.candidates) == wanted
         assert (reading.model, reading.coverage) == ("toy", 0.9)
 

@@ -14,7 +14,7 @@ from mien.runtime.draw import COLOURS, annotate, headline
 
 def reading(*values: float, model: str = "toy", labels=FER2013) -> Reading:
     probabilities = np.array(values, np.float32)
-    return Reading(model, labels, probabilities, candidate_set(probabilities, labels, 0.15), 0.9, 3.0)
+    return Reading(model, labels, probabilities, candidate_set(probabilities, labels, (0.15,) * len(labels)), 0.9, 3.0)
 
 
 HAPPY = reading(0.01, 0.01, 0.01, 0.9, 0.02, 0.02, 0.03)

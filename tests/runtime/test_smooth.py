@@ -16,11 +16,12 @@ from mien.core.predictor import candidate_set
 from mien.runtime.smooth import NEUTRAL_PROFILE, Smoother, Smoothing, blend, personalise
 
 HAPPY, SAD, NEUTRAL, ANGRY = Expression.HAPPY, Expression.SAD, Expression.NEUTRAL, Expression.ANGRY
+EACH = (0.2,) * 7
 
 
 def reading(probabilities, *, labels=FER2013, energy: float = 3.0) -> Reading:
     values = np.asarray(probabilities, dtype=np.float32)
-    return Reading("toy", labels, values, candidate_set(values, labels, 0.2), 0.9, energy)
+    return Reading("toy", labels, values, candidate_set(values, labels, (0.2,) * len(labels)), 0.9, energy)
 
 
 def mostly(expression: Expression, probability: float) -> Reading:
@@ -41,7 +42,7 @@ def steady(expression: Expression, probability: float, start: float, end: float,
 
 @pytest.mark.parametrize("rate", [2, 10, 30, 240])
 def test_a_step_comes_through_by_63_percent_in_the_time_constant(rate):
-    smoother = Smoother(Smoothing(time_constant=2.0), threshold=0.2)
+    smoother = Smoother(Smoothing(time_constant=2.0), thresholds=EACH)
     run(smoother, steady(SAD, 1.0, 0, 60, rate))
     after, _, _ = run(smoother, steady(HAPPY, 1.0, 60, 62 + 1 / rate, rate))
     # the value of 60 s counts from the frame before it, so 2 s of happiness are over one frame earlier
@@ -54,7 +55,7 @@ def test_uneven_frames_give_what_even_frames_give():
     times = np.unique(np.concatenate([random.uniform(0, 4, 60), [0, 2, 4]]))
     values = {}
     for name, grid in {"even": np.arange(0, 4.0001, 0.01), "uneven": times}.items():
-        smoother = Smoother(threshold=0.2)
+        smoother = Smoother(thresholds=EACH)
         smoothed, _, _ = run(smoother, [(t, mostly(HAPPY, 0.9 if t > 2 else 0.1)) for t in grid])
         values[name] = smoothed[-1].probability(HAPPY)
     assert values["even"] == pytest.approx(values["uneven"], abs=0.01)
@@ -71,14 +72,14 @@ def test_how_often_one_looks_at_a_constant_does_not_matter(intervals, time_const
 
 
 def test_the_first_frame_does_not_stand_for_the_time_before_it():
-    smoother = Smoother(Smoothing(time_constant=5), threshold=0.2)
+    smoother = Smoother(Smoothing(time_constant=5), thresholds=EACH)
     smoothed, _, _ = run(smoother, [(0, mostly(HAPPY, 1.0)), *steady(SAD, 1.0, 0.1, 0.3)])
     assert smoothed[0].probability(HAPPY) == 1
     assert smoothed[-1].probability(HAPPY) < 0.01
 
 
 def test_the_smoothed_reading_is_a_reading_of_the_same_model():
-    smoother = Smoother(threshold=0.3)
+    smoother = Smoother(thresholds=(0.3,) * 7)
     (_, last), _, _ = run(smoother, [(0, mostly(HAPPY, 0.9)), (0.2, reading([0.35, 0, 0, 0.2, 0.4, 0, 0.05]))])
     assert last.model == "toy"
     assert last.coverage == 0.9
@@ -87,7 +88,7 @@ def test_the_smoothed_reading_is_a_reading_of_the_same_model():
 
 
 def test_an_expression_is_held_after_sustained_evidence_and_let_go_likewise():
-    smoother = Smoother(threshold=0.2)
+    smoother = Smoother(thresholds=EACH)
     steps = [*steady(HAPPY, 0.8, 0, 2), *steady(SAD, 0.3, 2, 5)]
     _, held, events = run(smoother, steps)
     began, ended = events
@@ -104,7 +105,7 @@ def test_an_expression_is_held_after_sustained_evidence_and_let_go_likewise():
 
 
 def test_between_the_limits_nothing_changes():
-    smoother = Smoother(threshold=0.2)
+    smoother = Smoother(thresholds=EACH)
     _, held, events = run(smoother, steady(HAPPY, 0.45, 0, 3))
     assert set(held) == {None}
     run(smoother, steady(HAPPY, 0.7, 3, 6))
@@ -114,7 +115,7 @@ def test_between_the_limits_nothing_changes():
 
 
 def test_another_expression_takes_over_directly():
-    smoother = Smoother(Smoothing(leave=0.1), threshold=0.2)
+    smoother = Smoother(Smoothing(leave=0.1), thresholds=EACH)
     _, held, events = run(smoother, [*steady(HAPPY, 0.8, 0, 2), *steady(SAD, 0.8, 2, 5)])
     assert [(e.kind, e.expression) for e in events] == [("began", HAPPY), ("ended", HAPPY), ("began", SAD)]
     assert events[1].time == events[2].time
@@ -125,7 +126,7 @@ def test_another_expression_takes_over_directly():
 @pytest.mark.parametrize("rate", [5, 30])
 def test_noise_does_not_make_it_chatter(rate):
     random = np.random.default_rng(0)
-    smoother = Smoother(threshold=0.2)
+    smoother = Smoother(thresholds=EACH)
     events, single = [], []
     for index in range(60 * rate):
         values = np.array([0.02, 0.02, 0.02, 0.45, 0.40, 0.02, 0.07]) * random.lognormal(0, 0.6, 7)
@@ -152,7 +153,7 @@ def test_one_frame_fires_no_event(time_constant, enter, sustain, rate, when, sha
     chosen = Smoothing(
         time_constant=time_constant, enter=enter, leave=max(share * enter, 1e-3), sustain=sustain, max_gap=5
     )
-    smoother = Smoother(chosen, threshold=0.2)
+    smoother = Smoother(chosen, thresholds=EACH)
     calm = reading(np.full(7, 1 / 7)) if enter > 1 / 7 else None
     steps = [(i / rate, mostly(HAPPY, 1.0) if i == when else calm) for i in range(20)]
     _, held, events = run(smoother, steps)
@@ -163,7 +164,7 @@ def test_one_frame_fires_no_event(time_constant, enter, sustain, rate, when, sha
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.floats(0, 1.5), st.integers(0, 7), st.floats(0.2, 1)), max_size=60))
 def test_events_alternate_and_do_not_overlap(steps):
-    smoother = Smoother(threshold=0.2)
+    smoother = Smoother(thresholds=EACH)
     time, events = 0.0, []
     for elapsed, which, probability in steps:
         time += elapsed
@@ -181,7 +182,7 @@ def test_events_alternate_and_do_not_overlap(steps):
 
 
 def test_a_short_gap_is_bridged_and_a_long_one_ends_what_was_held():
-    smoother = Smoother(threshold=0.2)
+    smoother = Smoother(thresholds=EACH)
     run(smoother, steady(HAPPY, 0.8, 0, 2))
     last = 2 - 1 / 30
     smoothed, held, events = smoother.step(1, None, 3.5)
@@ -196,13 +197,13 @@ def test_a_short_gap_is_bridged_and_a_long_one_ends_what_was_held():
 
 
 def test_frames_that_are_far_apart_are_no_sustained_evidence():
-    _, held, events = run(Smoother(threshold=0.2), [(600.0 * i, mostly(HAPPY, 1.0)) for i in range(10)])
+    _, held, events = run(Smoother(thresholds=EACH), [(600.0 * i, mostly(HAPPY, 1.0)) for i in range(10)])
     assert set(held) == {None}
     assert events == []
 
 
 def test_closing_ends_what_is_held_and_forgets_the_track():
-    smoother = Smoother(threshold=0.2)
+    smoother = Smoother(thresholds=EACH)
     run(smoother, steady(HAPPY, 0.8, 0, 2))
     (ended,) = smoother.close(1, 9.0)
     assert (ended.kind, ended.expression) == ("ended", HAPPY)
@@ -212,7 +213,7 @@ def test_closing_ends_what_is_held_and_forgets_the_track():
 
 
 def test_tracks_do_not_influence_each_other():
-    together, alone = Smoother(threshold=0.2), Smoother(threshold=0.2)
+    together, alone = Smoother(thresholds=EACH), Smoother(thresholds=EACH)
     for time, one in steady(HAPPY, 0.8, 0, 2):
         mine = together.step(1, one, time)
         together.step(2, mostly(ANGRY, 0.9), time)
@@ -220,7 +221,7 @@ def test_tracks_do_not_influence_each_other():
 
 
 def test_a_time_that_goes_back_a_little_is_the_last_time():
-    smoother = Smoother(threshold=0.2)
+    smoother = Smoother(thresholds=EACH)
     _, _, events = run(
         smoother, [(t + (0.02 if i % 2 else -0.02), r) for i, (t, r) in enumerate(steady(HAPPY, 0.8, 0, 2))]
     )
@@ -229,7 +230,7 @@ def test_a_time_that_goes_back_a_little_is_the_last_time():
 
 def test_a_person_who_looks_sad_at_rest_is_read_as_neutral_after_the_baseline():
     rest = reading([0.05, 0.01, 0.05, 0.02, 0.55, 0.02, 0.30])
-    plain, own = Smoother(threshold=0.2), Smoother(Smoothing(baseline=2), threshold=0.2)
+    plain, own = Smoother(thresholds=EACH), Smoother(Smoothing(baseline=2), thresholds=EACH)
     steps = [(i / 10, rest) for i in range(60)]
     assert run(plain, steps)[1][-1] is SAD
     smoothed, held, events = run(own, steps)
@@ -262,7 +263,7 @@ def test_a_smile_during_the_baseline_does_not_hide_all_smiles():
 
 
 def test_one_track_has_one_set_of_labels():
-    smoother = Smoother(threshold=0.2)
+    smoother = Smoother(thresholds=EACH)
     smoother.step(1, mostly(HAPPY, 0.9), 0)
     with pytest.raises(ValueError, match="one set of labels"):
         smoother.step(1, reading([0.2, 0.5, 0.3], labels=THREE), 0.1)
@@ -285,6 +286,6 @@ def test_contradictions_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         Smoothing(**values)
     with pytest.raises(ValueError, match="0 to 1"):
-        Smoother(threshold=2)
+        Smoother(thresholds=(0.2, 2))
     with pytest.raises(ValueError, match="finite"):
-        Smoother(threshold=0.2).step(1, None, math.inf)
+        Smoother(thresholds=EACH).step(1, None, math.inf)

@@ -80,7 +80,7 @@ def write_model(
         "data_licence": "none",
         "weights_licence": "Apache-2.0",
         "temperature": 1.5,
-        "conformal_threshold": 0.15,
+        "conformal_thresholds": tuple(0.12 + 0.01 * i for i in range(len(labels))),
         "coverage": 0.9,
         "energy_threshold": -100.0,
     } | fields

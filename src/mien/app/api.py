@@ -32,8 +32,8 @@ class Reading(BaseModel):
     expression: str = Field(description="The most probable expression: what the face looks like, not what is felt.")
     confidence: float = Field(description="Its calibrated probability.")
     probabilities: dict[str, float]
-    candidates: list[str] = Field(description="The smallest set that holds the right word with probability coverage.")
-    coverage: float
+    candidates: list[str] = Field(description="What it may well be, most probable first.")
+    coverage: float = Field(description="Of the faces that show an expression, the share whose candidates hold it.")
     polarity: str
     polarities: dict[str, float]
     energy: float = Field(description="Low where the crop looks unlike a face.")

@@ -65,10 +65,10 @@ class Reading:
         model: name of the model that gave it.
         labels: the K expressions it knows, in FER2013's order.
         probabilities: ``(K,)`` float32, calibrated; they sum to 1.
-        candidates: the smallest set of expressions that holds the truth with probability ``coverage`` (split
-            conformal prediction), most probable first, never empty.
-        coverage: share of faces, among faces like those of the calibration split, whose candidate set holds the
-            truth.
+        candidates: the expressions that it may well be (split conformal prediction), most probable first, never
+            empty.
+        coverage: of the faces that show an expression, whichever it is, the share whose candidate set holds it, among
+            faces like those of the calibration split.
         energy: log-sum-exp of the calibrated logits; low where the crop looks unlike a face.
 
     Raises:

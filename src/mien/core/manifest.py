@@ -117,8 +117,8 @@ class Manifest:
         data_licence: what the training data allows.
         weights_licence: what may be done with the weights.
         temperature: divides the logits.
-        conformal_threshold: probability that puts an expression into the candidate set.
-        coverage: share of faces whose candidate set holds the truth.
+        conformal_thresholds: for each label, the probability that puts it into the candidate set.
+        coverage: of the faces that show an expression, whichever it is, the share whose candidate set holds it.
         energy_threshold: a crop below it does not look like a face.
         metrics: measurements.
         recipe: name of the recipe that trained it.
@@ -146,7 +146,7 @@ class Manifest:
     data_licence: str
     weights_licence: str
     temperature: float
-    conformal_threshold: float
+    conformal_thresholds: tuple[float, ...]
     coverage: float
     energy_threshold: float
     metrics: tuple[Metric, ...] = ()
@@ -165,12 +165,17 @@ class Manifest:
             raise ValueError(f"manifest schema {self.schema} is not {SCHEMA}: upgrade mien to read it")
         if Path(self.file).name != self.file:
             raise ValueError(f"file must be a bare name in the manifest's own folder, got '{self.file}'")
-        if not self.temperature > 0 or not 0 < self.coverage < 1 or not 0 <= self.conformal_threshold <= 1:
-            raise ValueError("temperature must be above 0, coverage and conformal_threshold within 0 to 1")
+        if not self.temperature > 0 or not 0 < self.coverage < 1:
+            raise ValueError("temperature must be above 0, coverage within 0 to 1")
         try:
             check_labels(self.labels, "labels")
         except LabelError as error:
             raise ValueError(str(error)) from None
+        thresholds = self.conformal_thresholds
+        if len(thresholds) != len(self.labels) or not all(0 <= t <= 1 for t in thresholds):
+            raise ValueError(
+                f"conformal_thresholds: one for each of the {len(self.labels)} labels, each 0 to 1, got {thresholds}"
+            )
         if self.head and len(self.head.bias) != len(self.labels):
             raise ValueError(f"head: {len(self.head.bias)} outputs for {len(self.labels)} labels")
         profile = self.neutral_profile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import cv2
@@ -133,11 +134,17 @@ def energy(logits: Floats, temperature: float = 1.0) -> Floats:
     return values
 
 
-def candidate_set(probabilities: Floats, labels: Labels, threshold: float) -> tuple[Expression, ...]:
-    """The expressions whose probability ``(K,)`` reaches ``threshold``, most probable first; the top one always.
+def candidate_set(probabilities: Floats, labels: Labels, thresholds: Sequence[float]) -> tuple[Expression, ...]:
+    """The expressions whose probability ``(K,)`` reaches their own of K thresholds, most probable first.
 
-    With a threshold from split conformal prediction these sets hold the truth with the wanted coverage, and are the
-    smallest on average (Sadinle, Lei & Wasserman 2019, least ambiguous set-valued classifiers).
+    The most probable one is always in. With thresholds from split conformal prediction the sets hold each expression
+    in the wanted share of the faces that show it, and are the smallest on average that do (Sadinle, Lei & Wasserman
+    2019, least ambiguous set-valued classifiers with class-specific coverage).
+
+    Raises:
+        ValueError: not one threshold for each label.
     """
+    if len(thresholds) != len(labels):
+        raise ValueError(f"candidate sets need one threshold for each of {len(labels)} labels, got {len(thresholds)}")
     order = np.argsort(-probabilities, kind="stable")
-    return tuple(labels[i] for rank, i in enumerate(order) if rank == 0 or probabilities[i] >= threshold)
+    return tuple(labels[i] for rank, i in enumerate(order) if rank == 0 or probabilities[i] >= thresholds[i])

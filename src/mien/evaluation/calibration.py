@@ -6,6 +6,7 @@ Everything is fitted on the split that chooses (FER2013's ``public``), never on 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,15 +30,15 @@ class Calibration:
 
     Attributes:
         temperature: divides the logits.
-        conformal_threshold: probability that puts an expression into the candidate set.
-        coverage: share of faces whose candidate set shall hold the truth.
+        conformal_thresholds: for each of the K classes, the probability that puts it into the candidate set.
+        coverage: of the faces of a class, whichever it is, the share whose candidate set shall hold it.
         energy_threshold: a crop whose energy lies below it does not look like a face.
         neutral_profile: how the model reads neutral faces: K probabilities, the normalised geometric mean over the
             neutral rows; None without :data:`PROFILE_ROWS` of them.
     """
 
     temperature: float
-    conformal_threshold: float
+    conformal_thresholds: tuple[float, ...]
     coverage: float
     energy_threshold: float
     neutral_profile: tuple[float, ...] | None = None
@@ -68,15 +69,15 @@ def calibrate(
     drop: float = 0.01,
     neutral: int | None = None,
 ) -> Calibration:
-    """Fit temperature, conformal threshold and energy threshold on one split, in this order.
+    """Fit temperature, conformal thresholds and energy threshold on one split, in this order.
 
-    The threshold is fitted on the rows that the temperature was fitted on. Its guarantee asks for fresh rows, but one
-    monotone parameter fitted on thousands of rows moves it by less than the rows' own noise.
+    The conformal thresholds are fitted on the rows that the temperature was fitted on. Their guarantee asks for fresh
+    rows, but one monotone parameter fitted on thousands of rows moves them by less than the rows' own noise.
 
     Args:
         logits: ``(n, K)``, uncalibrated.
         indices: ``(n,)`` true classes.
-        coverage: share of faces whose candidate set shall hold the truth.
+        coverage: of the faces of a class, whichever it is, the share whose candidate set shall hold it.
         drop: share of real faces that may fall below the energy threshold.
         neutral: the class of neutral faces, where there is one.
 
@@ -87,7 +88,7 @@ def calibrate(
     probabilities = softmax(logits, temperature)
     return Calibration(
         temperature,
-        conformal_threshold(probabilities, indices, coverage=coverage),
+        conformal_thresholds(probabilities, indices, coverage=coverage),
         coverage,
         energy_threshold(energy(logits, temperature), drop=drop),
         None if neutral is None else neutral_profile(probabilities[indices == neutral]),
@@ -128,14 +129,22 @@ def fit_temperature(logits: Floats, indices: NDArray[np.int64]) -> float:
     return math.exp(-(low + high) / 2)
 
 
-def conformal_threshold(
+def conformal_thresholds(
     probabilities: NDArray[np.floating], indices: NDArray[np.int64], *, coverage: float = 0.9
-) -> float:
-    """Probability from which a class enters the candidate set, so that the set holds the truth with ``coverage``.
+) -> tuple[float, ...]:
+    """For each class the probability from which it enters the candidate set: ``coverage`` of its rows then hold it.
 
-    Split conformal prediction for the least ambiguous set-valued classifier (Sadinle, Lei & Wasserman 2019): the
-    ``ceil((n + 1) coverage)``-th largest probability of the truth over n calibration rows. Too few rows for the
-    coverage give 0, the set of all classes.
+    Split conformal prediction for the least ambiguous set-valued classifier with class-specific coverage (Sadinle, Lei
+    & Wasserman 2019): the ``ceil((n + 1) coverage)``-th largest probability of the class over its own n calibration
+    rows. A class with too few rows for the coverage gets 0, which puts it into every set.
+
+    Args:
+        probabilities: ``(n, K)``.
+        indices: ``(n,)`` true classes.
+        coverage: of the rows of a class, whichever it is, the share whose set shall hold it.
+
+    Returns:
+        K thresholds.
 
     Raises:
         ValueError: no rows, disagreeing shapes, or a coverage outside 0 to 1.
@@ -143,31 +152,29 @@ def conformal_threshold(
     check_rows(probabilities, indices)
     if not 0 < coverage < 1:
         raise ValueError(f"coverage must lie between 0 and 1, got {coverage}")
-    n = len(indices)
-    rank = math.ceil((n + 1) * coverage - 1e-9)  # 10 * 0.7 and its like must not round up past the whole number
-    if rank > n:
-        return 0.0
-    return float(np.sort(probabilities[np.arange(n), indices])[n - rank])
+    return tuple(_reached(column[indices == k], coverage) for k, column in enumerate(probabilities.T))
 
 
-def candidate_masks(probabilities: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]:
+def candidate_masks(probabilities: NDArray[np.floating], thresholds: Sequence[float]) -> NDArray[np.bool_]:
     """Which classes stand in each row's candidate set, ``(n, K)``: :func:`mien.core.predictor.candidate_set` for many.
 
-    A probability that reaches ``threshold`` is in; the most probable class always is.
+    A probability that reaches its class's own of the K thresholds is in; the most probable class always is.
     """
-    masks: NDArray[np.bool_] = probabilities >= threshold
+    masks: NDArray[np.bool_] = probabilities >= np.asarray(thresholds, dtype=probabilities.dtype)
     masks[np.arange(len(masks)), probabilities.argmax(axis=1)] = True
     return masks
 
 
-def set_quality(probabilities: NDArray[np.floating], indices: NDArray[np.int64], *, threshold: float) -> SetQuality:
+def set_quality(
+    probabilities: NDArray[np.floating], indices: NDArray[np.int64], *, thresholds: Sequence[float]
+) -> SetQuality:
     """Coverage and size of the candidate sets, over all rows and over each class's rows.
 
     Raises:
         ValueError: no rows, or disagreeing shapes.
     """
     check_rows(probabilities, indices)
-    masks = candidate_masks(probabilities, threshold)
+    masks = candidate_masks(probabilities, thresholds)
     covered = masks[np.arange(len(indices)), indices]
     sizes = masks.sum(axis=1)
     return SetQuality(
@@ -187,6 +194,12 @@ def energy_threshold(energies: Floats, *, drop: float = 0.01) -> float:
     if len(energies) == 0 or not 0 <= drop <= 1:
         raise ValueError(f"expected one energy or more and a share of 0 to 1, got {len(energies)} and {drop}")
     return float(np.quantile(energies, drop))
+
+
+def _reached(values: NDArray[np.floating], coverage: float) -> float:
+    """The largest threshold that ``coverage`` of values like the ``(n,)`` given ones reach; 0 where n is too small."""
+    rank = math.ceil((len(values) + 1) * coverage - 1e-9)  # 10 * 0.7 and its like must not round up past the whole
+    return float(np.sort(values)[-rank]) if rank <= len(values) else 0.0
 
 
 def _class_means(

@@ -232,7 +232,7 @@ def _in_full(one: Measured) -> tuple[Section, ...]:
         sets = (
             (
                 f"Candidate sets hold the truth for {share(r.coverage)} of the faces; {percent(r.promised)} is "
-                f"promised. They hold {r.mean_candidates.value:.2f} expressions on average."
+                f"promised for each expression. They hold {r.mean_candidates.value:.2f} expressions on average."
             ),
         )
     return (
@@ -258,11 +258,12 @@ def _in_full(one: Measured) -> tuple[Section, ...]:
 
 
 def _calibration(m: Manifest) -> Section:
+    own = ", ".join(f"{label} {t:.3f}" for label, t in zip(m.labels, m.conformal_thresholds, strict=True))
     points = (
         f"temperature {m.temperature:.3f}",
         (
-            f"candidate sets: every expression with a probability of {m.conformal_threshold:.3f} or more, for a "
-            f"coverage of {percent(m.coverage)}"
+            f"candidate sets: every expression whose probability reaches its own threshold, for a coverage of "
+            f"{percent(m.coverage)} of the faces that show it: {own}"
         ),
         f"energy threshold {m.energy_threshold:.3f}: a crop below it does not look like a face",
         *(["how it reads neutral faces is kept, for a person's own baseline"] if m.neutral_profile else []),

@@ -15,9 +15,9 @@ PROTOCOL = (
 )
 CALIBRATION = (
     (
-        "Fitted on rows that did not fit the weights, those that chose the model: on them the overall coverage of "
-        "candidate sets is as promised by construction. The promise holds on average over faces of the same kind, not "
-        "for each expression, and not for faces of another kind."
+        "Fitted on rows that did not fit the weights, those that chose the model: on them each expression's coverage "
+        "by candidate sets is as promised by construction. For faces of the same kind the promise holds for each "
+        "expression, the more exactly the more rows it was fitted on; not for faces of another kind."
     ),
 )
 CORRUPTIONS = "Single crops. Pixels are those of a face of 48 pixels. Nothing was chosen by these figures."

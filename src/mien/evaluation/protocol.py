@@ -41,7 +41,7 @@ def reported_split(dataset: Dataset) -> str:
 
 @runtime_checkable
 class Described(Protocol):
-    """A predictor with a manifest, which knows its conformal threshold and how it was trained."""
+    """A predictor with a manifest, which knows its conformal thresholds and how it was trained."""
 
     @property
     def manifest(self) -> Manifest: ...  # noqa: D102
@@ -107,8 +107,8 @@ def evaluate(
     curve = metrics.reliability(probabilities, indices)
     manifest = predictor.manifest if isinstance(predictor, Described) else None
     sets = None
-    if manifest is not None and not mirror:  # a threshold fitted on single crops promises nothing for averaged ones
-        sets = set_quality(probabilities, indices, threshold=manifest.conformal_threshold)
+    if manifest is not None and not mirror:  # thresholds fitted on single crops promise nothing for averaged ones
+        sets = set_quality(probabilities, indices, thresholds=manifest.conformal_thresholds)
     kept = None if answers.leaked is None else hits[~answers.leaked]
     return Evaluation(
         model=predictor.name,

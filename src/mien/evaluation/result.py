@@ -61,8 +61,8 @@ class Evaluation:
         log_loss: mean negative log probability of the truth, nats.
         expected_calibration_error: 15 equal-mass bins.
         temperature: what the logits were divided by.
-        coverage: share of candidate sets that hold the truth; None without a conformal threshold.
-        mean_candidates: mean number of expressions in a candidate set; None without a conformal threshold.
+        coverage: share of candidate sets that hold the truth; None without conformal thresholds.
+        mean_candidates: mean number of expressions in a candidate set; None without conformal thresholds.
         classes: scores of each expression.
         confusion_matrix: counts; rows are the truth, columns what was predicted.
         confusion_vector: rate correct of each expression; None for one without rows.

@@ -101,8 +101,9 @@ class Robustness:
         log_loss: nats, clean.
         expected_calibration_error: clean, 15 equal-mass bins.
         risk_coverage: accuracy among the surest tenth, two tenths … all of the faces.
-        promised: share of candidate sets that is to hold the truth; None without a conformal threshold.
-        coverage: share that does.
+        promised: share of each expression's candidate sets that is to hold the truth; None without conformal
+            thresholds.
+        coverage: share of all candidate sets that does.
         mean_candidates: mean number of expressions in a set.
         classes: the sets on each expression that has rows.
         kinds: mean accuracy of each kind of corruption.
@@ -178,8 +179,8 @@ def measure(
     by_kind = np.stack([np.mean(of, axis=0) for of in kinds.values()], axis=1)
     draws = _draws(len(rows), seed)
     kind_means = draws @ by_kind / len(rows)
-    threshold = predictor.manifest.conformal_threshold if isinstance(predictor, Described) else None
-    covered, sizes = _sets(clean, rows.indices, threshold)
+    thresholds = predictor.manifest.conformal_thresholds if isinstance(predictor, Described) else None
+    covered, sizes = _sets(clean, rows.indices, thresholds)
     surest = np.argsort(-clean.max(axis=1), kind="stable")
     return Robustness(
         model=predictor.name,
@@ -254,11 +255,11 @@ def _condition(
 
 
 def _sets(
-    probabilities: metrics.Probabilities, indices: metrics.Indices, threshold: float | None
+    probabilities: metrics.Probabilities, indices: metrics.Indices, thresholds: Sequence[float] | None
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]] | tuple[None, None]:
-    if threshold is None:
+    if thresholds is None:
         return None, None
-    masks = candidate_masks(probabilities, threshold)
+    masks = candidate_masks(probabilities, thresholds)
     return masks[np.arange(len(indices)), indices], masks.sum(axis=1)
 
 

@@ -61,7 +61,7 @@ class Provenance:
 def export(predictor: TorchPredictor, calibration: Dataset, folder: Path, provenance: Provenance) -> Manifest:
     """Write ``folder/NAME.onnx`` and ``folder/NAME.json``.
 
-    Temperature, conformal threshold and energy threshold are fitted on ``calibration``, which must be rows that did
+    Temperature, conformal thresholds and energy threshold are fitted on ``calibration``, which must be rows that did
     not fit the weights. The graph is compared with torch on its first 512 crops before the manifest is written. A
     network that ends in a global pool and affine layers keeps its last feature map as the second output ``features``,
     for class activation maps.
@@ -94,7 +94,7 @@ def export(predictor: TorchPredictor, calibration: Dataset, folder: Path, proven
         data_licence=provenance.data_licence,
         weights_licence=provenance.weights_licence,
         temperature=fitted.temperature,
-        conformal_threshold=fitted.conformal_threshold,
+        conformal_thresholds=fitted.conformal_thresholds,
         coverage=COVERAGE,
         energy_threshold=fitted.energy_threshold,
         recipe=provenance.recipe,

@@ -112,7 +112,7 @@ class OnnxClassifier:
                 model=self.name,
                 labels=self.labels,
                 probabilities=row,
-                candidates=candidate_set(row, self.labels, self.manifest.conformal_threshold),
+                candidates=candidate_set(row, self.labels, self.manifest.conformal_thresholds),
                 coverage=self.manifest.coverage,
                 energy=float(value),
             )

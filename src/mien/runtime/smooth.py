@@ -7,7 +7,7 @@ view. Between two expressions there is an *uncertain* state, in which nothing is
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -86,7 +86,7 @@ class Smoother:
 
     Args:
         settings: how; None for the defaults.
-        threshold: the model's ``conformal_threshold``, from which the candidates of a smoothed reading follow. Their
+        thresholds: the model's ``conformal_thresholds``, from which the candidates of a smoothed reading follow. Their
             stated coverage is that of single readings.
         neutral: the model's probabilities on neutral faces of people at large, for the baseline.
 
@@ -98,13 +98,13 @@ class Smoother:
         self,
         settings: Smoothing | None = None,
         *,
-        threshold: float,
+        thresholds: Sequence[float],
         neutral: Mapping[Expression, float] = NEUTRAL_PROFILE,
     ) -> None:
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"a conformal threshold is 0 to 1, got {threshold}")
+        if not all(0 <= threshold <= 1 for threshold in thresholds):
+            raise ValueError(f"a conformal threshold is 0 to 1, got {thresholds}")
         self._settings = settings or Smoothing()
-        self._threshold = threshold
+        self._thresholds = thresholds
         self._neutral = neutral
         self._states: dict[int, _State] = {}
 
@@ -124,7 +124,8 @@ class Smoother:
             began, so it lies ``sustain`` or more in the past.
 
         Raises:
-            ValueError: the time is not finite, or the reading knows other expressions than those before it.
+            ValueError: the time is not finite, or the reading knows other expressions than those before it, or another
+                number than there are thresholds.
         """
         if not math.isfinite(time):
             raise ValueError(f"a time must be a finite number of seconds, got {time}")
@@ -138,7 +139,7 @@ class Smoother:
             events += more
         self._states[track] = state
         held = state.hold.held
-        return state.smoothed(self._threshold), None if held is None else held.expression, events
+        return state.smoothed(self._thresholds), None if held is None else held.expression, events
 
     def close(self, track: int, time: float) -> tuple[Event, ...]:
         """Forget a track that ended by ``time``; what it held ended when it was last read."""
@@ -245,14 +246,14 @@ class _State:
     raw: tuple[float, ...] = ()
     time: float = 0.0
 
-    def smoothed(self, threshold: float) -> Reading | None:
+    def smoothed(self, thresholds: Sequence[float]) -> Reading | None:
         if self.mean is None or self.last is None:
             return None
         values = self.mean.values.astype(np.float32)
         return replace(
             self.last,
             probabilities=values,
-            candidates=candidate_set(values, self.last.labels, threshold),
+            candidates=candidate_set(values, self.last.labels, thresholds),
             energy=self.mean.energy,
         )
 

@@ -93,7 +93,7 @@ class Watcher:
         habit = (
             dict(zip(first.labels, first.neutral_profile, strict=True)) if first.neutral_profile else NEUTRAL_PROFILE
         )
-        self._smoother = Smoother(smoothing, threshold=first.conformal_threshold, neutral=habit)
+        self._smoother = Smoother(smoothing, thresholds=first.conformal_thresholds, neutral=habit)
         self._specs = tuple(dict.fromkeys(model.input for model in recognizer.models))
         self._names = tuple(model.name for model in recognizer.models)
         self._only_grey = all(spec.channels == 1 for spec in self._specs)

@@ -123,7 +123,7 @@ def export_head(
         data_licence=provenance.data_licence,
         weights_licence=provenance.weights_licence,
         temperature=fitted.temperature,
-        conformal_threshold=fitted.conformal_threshold,
+        conformal_thresholds=fitted.conformal_thresholds,
         coverage=COVERAGE,
         energy_threshold=fitted.energy_threshold,
         paper=provenance.paper,
