@@ -17,7 +17,9 @@ import frontier_figure
 import gate_page
 from mien.core.manifest import Manifest
 from mien.evaluation import ledger, steps
-from mien.evaluation.card import Law, Measured, Record, make
+from mien.evaluation.card import Law, make
+from mien.evaluation.cross_dataset import CrossDataset
+from mien.evaluation.record import Measured, Record
 from mien.evaluation.report import percent, share
 
 WEIGHTS = Path("src/mien/weights")
@@ -42,6 +44,8 @@ in brackets are 95 % bootstrap intervals over the rows: of single figures, not o
   for each expression, and the ECE a little too good. What they keep of it on new rows, PrivateTest tells.
 - **Under corruption**: the mean over seven kinds of the mean over their three severities. The severities were fixed
   before anything was measured. Measure your own model by `mien evaluate MODEL DATASET --robustness`.
+- **Other datasets**, at the end: people and pictures of another kind, on which no weights, temperature or threshold was
+  fitted. Intervals of their accuracy draw whole persons, not rows, whose pictures are alike.
 """
 
 _FRONTIER = """# Accuracy against latency
@@ -109,6 +113,15 @@ def reliability(records: dict[str, Record]) -> str:
                 f"`{name}`: sha256 {one.evaluation.identity[:12]}, {one.evaluation.n:,} faces, single crops, seed "
                 f"{one.robustness.seed}; {one.time[:10]} at {_short(one.commit)}."
             )
+    elsewhere = [(name, one) for name, record in records.items() for one in record.cross_dataset]
+    if elsewhere:
+        text += ["## Other datasets", _cross_dataset(elsewhere)]
+        text += [
+            f"`{name}` on {one.evaluation.dataset} ({one.about}): sha256 {one.evaluation.identity[:12]}, faces found "
+            f"by {one.detector}, {one.evaluation.dropped} left out whose expression it cannot give; {one.time[:10]} at "
+            f"{_short(one.commit)}."
+            for name, one in elsewhere
+        ]
     return "\n\n".join(part.strip() for part in text) + "\n"
 
 
@@ -167,6 +180,18 @@ def _corruptions(ours: Sequence[tuple[str, Measured]]) -> str:
     for number, condition in enumerate(first.conditions):
         cells = (share(one.robustness.conditions[number].accuracy) for _, one in ours)
         rows.append((condition.kind, condition.severity, *cells))
+    return _table(rows)
+
+
+def _cross_dataset(elsewhere: Sequence[tuple[str, CrossDataset]]) -> str:
+    labels = list(dict.fromkeys(c.label for _, one in elsewhere for c in one.evaluation.classes))
+    heads = ("model", "dataset", "faces", "persons", "no face found", "accuracy", "ECE")
+    rows: list[tuple[str, ...]] = [(*heads, *(f"recall, {label}" for label in labels))]
+    for name, one in elsewhere:
+        e, recall = one.evaluation, {c.label: c.recall for c in one.evaluation.classes}
+        counts = (f"{e.n:,}", str(one.persons), f"{one.faceless:,} of {one.pictures:,}")
+        shares = (share(one.accuracy), percent(e.expected_calibration_error))
+        rows.append((f"`{name}`", e.dataset, *counts, *shares, *(percent(recall.get(label)) for label in labels)))
     return _table(rows)
 
 

@@ -1,9 +1,10 @@
-"""All that a model card tells of a model: by expression, by confidence, by candidate sets, and under corruption.
+"""All that a model card tells of a model: by expression, confidence, candidate sets, under corruption, and elsewhere.
 
-    python benchmarks/reliability.py MODEL... [--data FOLDER] [--final]
+    python benchmarks/reliability.py MODEL... [--data FOLDER] [--final | --only cross-dataset]
 
 MODEL is the name of a bundled model. FER2013's PublicTest is measured, where models are chosen. With ``--final``
-PrivateTest is measured too, once, and the look is written into results/private_test.jsonl. Writes
+PrivateTest is measured too, once, and the look is written into results/private_test.jsonl. Of other datasets, JAFFE and
+CK+ are measured where they are, as a whole; ``--only cross-dataset`` measures nothing but these. Writes
 ``results/models/NAME.json``, from which ``make tables`` makes docs/models/NAME.md and docs/reliability.md.
 """
 
@@ -15,12 +16,18 @@ from pathlib import Path
 
 import cv2
 
-from mien.data.load import load_dataset
-from mien.evaluation import ledger
-from mien.evaluation.card import Measured, Record
+from mien.core.places import data_folder
+from mien.core.predictor import Predictor
+from mien.data.load import LAYOUTS, load_dataset
+from mien.evaluation import cross_dataset, ledger
 from mien.evaluation.protocol import evaluate
+from mien.evaluation.record import Measured, Record
 from mien.evaluation.robustness import measure
+from mien.runtime.detect import make_detector
 from mien.runtime.library import open_model
+
+OTHERS = ("jaffe", "ckplus")
+"""Datasets of other people."""
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 
@@ -29,37 +36,61 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", metavar="MODEL")
     parser.add_argument("--data", type=Path, help="folder that holds the datasets, if not MIEN_DATA")
-    parser.add_argument("--final", action="store_true", help="measure PrivateTest too, and write it into the ledger")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--final", action="store_true", help="measure PrivateTest too, and write it into the ledger")
+    which.add_argument("--only", choices=["cross-dataset"], help="leave FER2013 alone")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the ledger and of models/")
     options = parser.parse_args()
     cv2.setNumThreads(1)
+    book = options.results / "private_test.jsonl" if options.final else None
     for name in options.models:
-        record = measured(name, options.data, options.results / "private_test.jsonl" if options.final else None)
+        model = open_model(name)
+        others = elsewhere(model, options.data)  # first: what is wrong with a folder shows before PrivateTest is seen
+        record = Record(model.identity, () if options.only else on_fer2013(model, options.data, book), others)
         path = options.results / "models" / f"{name}.json"
         merged(Record.read(path), record).write(path)
         print(f"wrote {path}")
 
 
-def measured(name: str, data: Path | None, book: Path | None) -> Record:
+def on_fer2013(model: Predictor, data: Path | None, book: Path | None) -> tuple[Measured, ...]:
     """One model on PublicTest; and on PrivateTest where there is a ledger to write it into."""
-    model = open_model(name)
     dataset = load_dataset("fer2013", model.input, root=data)
     found = []
     for split in ("public", "private") if book is not None else ("public",):
         evaluation = evaluate(model, dataset, split=split)
         if split == "private" and book is not None:
             ledger.append(book, evaluation)
-        time = datetime.now(UTC).isoformat(timespec="seconds")
-        found.append(Measured(time, ledger.commit(), evaluation, measure(model, dataset, split=split)))
-    return Record(model.identity, tuple(found))
+        found.append(Measured(_now(), ledger.commit(), evaluation, measure(model, dataset, split=split)))
+    return tuple(found)
+
+
+def elsewhere(model: Predictor, data: Path | None) -> tuple[cross_dataset.CrossDataset, ...]:
+    """One model on the whole of each of :data:`OTHERS` that is there."""
+    found = []
+    for layout in (LAYOUTS[name] for name in OTHERS):
+        if layout.find(data or data_folder()) is None:
+            print(f"{layout.title} is not there, and not measured")
+            continue
+        dataset = load_dataset(layout.name, model.input, root=data, detector=make_detector())
+        found.append(cross_dataset.measure(model, layout, dataset, time=_now(), commit=ledger.commit()))
+    return tuple(found)
 
 
 def merged(old: Record | None, new: Record) -> Record:
-    """The new measurements, and what was known of the same weights on other splits."""
+    """The new measurements, and what was known of the same weights on other splits and datasets."""
     if old is None or old.identity != new.identity:
         return new
-    fresh = {one.evaluation.split for one in new.measured}
-    return Record(new.identity, (*new.measured, *(m for m in old.measured if m.evaluation.split not in fresh)))
+    splits = {one.evaluation.split for one in new.measured}
+    datasets = {one.evaluation.dataset for one in new.cross_dataset}
+    return Record(
+        new.identity,
+        (*new.measured, *(one for one in old.measured if one.evaluation.split not in splits)),
+        (*new.cross_dataset, *(one for one in old.cross_dataset if one.evaluation.dataset not in datasets)),
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 if __name__ == "__main__":

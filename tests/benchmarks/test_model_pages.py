@@ -16,7 +16,7 @@ import model_pages
 import reliability
 from mien.core.manifest import Manifest
 from mien.evaluation import steps
-from mien.evaluation.card import Record
+from mien.evaluation.record import Record
 
 ROOT = Path(model_pages.__file__).parents[1]
 PAGES = model_pages.pages(ROOT)

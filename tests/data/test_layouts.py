@@ -177,7 +177,8 @@ def test_a_part_goes_by_path_and_says_so(tmp_path):
     (tmp_path / "jaffe" / "KA.AN1.1.tiff").unlink()
     (tmp_path / "jaffe" / "notes.tiff").touch()
     with pytest.raises(DatasetError, match=r"is not JAFFE .*angry: expected 30, found 29: .*give its path"):
-        LAYOUTS["jaffe"].named(tmp_path)
+        LAYOUTS["jaffe"].find(tmp_path)
+    assert LAYOUTS["ckplus"].find(tmp_path) is None
     part = LAYOUTS["jaffe"].index(tmp_path / "jaffe", whole=False)
     assert part.name == "jaffe (part: 212 pictures)"
     assert part.left_out == {"named otherwise than its owners name pictures": 1}

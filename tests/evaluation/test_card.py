@@ -7,10 +7,14 @@ import pytest
 
 from evaluation.fakes import DescribedPredictor, faces
 from mien.core.errors import ConfigError
+from mien.data.base import text_column
+from mien.data.posed import JAFFE
 from mien.evaluation import ledger
-from mien.evaluation.card import Measured, Record, make
+from mien.evaluation.card import make
 from mien.evaluation.corruptions import CORRUPTIONS
+from mien.evaluation.cross_dataset import measure as measure_elsewhere
 from mien.evaluation.protocol import evaluate
+from mien.evaluation.record import Measured, Record
 from mien.evaluation.robustness import measure
 
 LAW = (("Art. 5(1)(f)", "No emotions at work.", "https://example.org/law"),)
@@ -22,6 +26,15 @@ def measured():
     evaluation = evaluate(model, rows, split="public")
     robustness = measure(model, rows, split="public", corruptions=CORRUPTIONS[:6])
     return Measured("2026-11-21T16:00:00+00:00", "abcdef1", evaluation, robustness)
+
+
+@pytest.fixture(scope="module")
+def elsewhere():
+    """On another dataset, with 3 faces of an expression that the model cannot give."""
+    rows = faces(name="jaffe", seed=2)
+    whole = replace(rows, splits=text_column(["all"] * len(rows)), left_out={"no face found": 5}, detector="marked")
+    found = measure_elsewhere(DescribedPredictor(), JAFFE, whole, time="2026-11-21T16:00:00+00:00", commit="abcdef1")
+    return replace(found, evaluation=replace(found.evaluation, dropped=3))
 
 
 @pytest.fixture
@@ -39,7 +52,8 @@ def _text(*arguments):
     return make(*arguments, LAW).markdown()
 
 
-def test_a_record_survives_writing(record, tmp_path):
+def test_a_record_survives_writing(record, elsewhere, tmp_path):
+    record = replace(record, cross_dataset=(elsewhere,))
     path = tmp_path / "models" / "linear.json"
     record.write(path)
     assert Record.read(path) == record
@@ -82,7 +96,30 @@ def test_the_weakest_expression_and_the_worst_corruption_are_named_as_limits(man
     assert any("age, sex, skin" in point for point in limits.points)
 
 
-def test_a_record_of_other_weights_tells_nothing(manifest, record):
+def test_the_card_tells_of_another_dataset(manifest, record, elsewhere):
+    card = make(manifest, replace(record, cross_dataset=(elsewhere,)), (), LAW)
+    section = next(part for part in card.sections if part.title == "On another dataset (jaffe, 180 faces)")
+    low, high = (100 * bound for bound in elsewhere.accuracy.interval)
+    e = elsewhere.evaluation
+    assert section.paragraphs[0].startswith("JAFFE (Lyons")
+    assert [(row[0], row[1], row[3]) for row in section.table[1:]] == [
+        (c.label, str(c.support), f"{100 * c.recall:.2f} %") for c in e.classes
+    ]
+    assert section.points == (
+        f"accuracy {100 * e.accuracy:.2f} % ({low:.2f}–{high:.2f}) over 3 persons",
+        f"macro F1 {100 * e.macro_f1:.2f} %, expected calibration error {100 * e.expected_calibration_error:.2f} %",
+        f"candidate sets hold the truth for {100 * e.coverage:.2f} %; their mean size is {e.mean_candidates:.2f}",
+        "faces found by marked; in 5 of 188 pictures it found none",
+        "3 faces left out whose expression it cannot give",
+    )
+    worst = min(e.classes, key=lambda c: c.recall)
+    limits = next(part for part in card.sections if part.title == "Limits")
+    shown = f"{100 * worst.recall:.2f} % of {worst.support} (jaffe all)"
+    assert f"{worst.label} is found least often: {shown}" in limits.points
+
+
+def test_a_record_of_other_weights_tells_nothing(manifest, record, elsewhere):
+    record = replace(record, cross_dataset=(elsewhere,))
     bare = _text(manifest, None, ())
     assert _text(manifest, replace(record, identity="cd" * 32), ()) == bare
     assert "Under corruption" not in bare

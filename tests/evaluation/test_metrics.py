@@ -165,3 +165,22 @@ def test_interval_is_the_same_for_the_same_seed_and_safe_for_one_row():
 def test_what_does_not_fit_is_refused(probabilities, indices, words):
     with pytest.raises(ValueError, match=words):
         metrics.accuracy(probabilities, indices)
+
+
+def test_rows_that_stand_alone_have_the_usual_interval():
+    hits = np.random.default_rng(1).random(200) < 0.7
+    assert metrics.grouped_interval(hits, np.arange(200)) == metrics.accuracy_interval(hits)
+
+
+def test_persons_are_drawn_whole():
+    rng = np.random.default_rng(2)
+    person = np.repeat(np.arange(10), 18)
+    hits = rng.random(180) < np.linspace(0.2, 1, 10)[person]
+    low, high = metrics.grouped_interval(hits, person, seed=3)
+    shares = []
+    for _ in range(4000):
+        drawn = np.concatenate([hits[person == p] for p in rng.integers(0, 10, 10)])
+        shares.append(drawn.mean())
+    assert (low, high) == pytest.approx(np.quantile(shares, [0.025, 0.975]), abs=0.02)
+    narrow = metrics.accuracy_interval(hits)
+    assert high - low > 1.5 * (narrow[1] - narrow[0])  # people differ more than pictures of one do

@@ -8,8 +8,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
 from mien.core.expression import SIX
 from mien.core.predictor import softmax
-from mien.evaluation.metrics import accuracy_interval
-from mien.studies.score import WINDOW, grouped_interval, score, turning_epoch
+from mien.studies.score import WINDOW, score, turning_epoch
 from studies.making import random_answers
 
 
@@ -35,25 +34,6 @@ def test_an_svm_has_no_log_loss():
     logits, truth = random_answers()
     zeros = np.zeros(120, dtype=int)
     assert score(logits, truth, SIX, parts=zeros, groups=np.arange(120), probabilities=False).log_loss is None
-
-
-def test_rows_that_stand_alone_have_the_usual_interval():
-    hits = np.random.default_rng(1).random(200) < 0.7
-    assert grouped_interval(hits, np.arange(200)) == accuracy_interval(hits)
-
-
-def test_persons_are_drawn_whole():
-    rng = np.random.default_rng(2)
-    person = np.repeat(np.arange(10), 18)
-    hits = rng.random(180) < np.linspace(0.2, 1, 10)[person]
-    low, high = grouped_interval(hits, person, seed=3)
-    shares = []
-    for _ in range(4000):
-        drawn = np.concatenate([hits[person == p] for p in rng.integers(0, 10, 10)])
-        shares.append(drawn.mean())
-    assert (low, high) == pytest.approx(np.quantile(shares, [0.025, 0.975]), abs=0.02)
-    narrow = accuracy_interval(hits)
-    assert high - low > 1.5 * (narrow[1] - narrow[0])  # people differ more than pictures of one do
 
 
 def test_the_turn_of_a_valley_is_its_floor():

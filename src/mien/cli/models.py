@@ -123,7 +123,8 @@ def verify() -> None:
 def _card(manifest: Manifest) -> Card:
     from mien.app.policy import HIGH_RISK, PROHIBITION, RECITAL_44, TRANSPARENCY
     from mien.evaluation import ledger
-    from mien.evaluation.card import Record, make, results_folder
+    from mien.evaluation.card import make, results_folder
+    from mien.evaluation.record import Record
 
     results = results_folder()
     book, record = results / "private_test.jsonl", results / "models" / f"{manifest.name}.json"

@@ -85,17 +85,28 @@ class Layout:
         persons = len(set(index.metadata["subject"].tolist()))
         return wrong if persons == self.persons else [*wrong, f"persons: expected {self.persons}, found {persons}"]
 
-    def named(self, root: Path) -> PictureIndex:
-        """The whole dataset below the data folder, whatever the case of the folders' names.
+    def find(self, root: Path) -> PictureIndex | None:
+        """The whole dataset below the data folder, whatever the case of the folders' names; None where it is nowhere.
 
         Raises:
-            DatasetError: it is nowhere (the message names the places), or not as published.
+            DatasetError: it is there, but not as published.
         """
         for place in self.places:
             for folder in _descend(root, place.split("/")):
                 index = self.index(folder, whole=True)
                 if index is not None:
                     return index
+        return None
+
+    def named(self, root: Path) -> PictureIndex:
+        """What :meth:`find` finds.
+
+        Raises:
+            DatasetError: it is nowhere (the message names the places), or not as published.
+        """
+        index = self.find(root)
+        if index is not None:
+            return index
         raise DatasetError(
             f"{self.name} is not there; looked for {self.looks_like} in "
             f"{', '.join(str(root / place) for place in self.places)}. Put it there, or say where it is: root=, the "

@@ -21,6 +21,9 @@ from mien.data.splits import with_splits
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp")
 """Endings of the files that are taken for pictures, in lower case."""
 
+NO_FACE = "no face found"
+"""Why a whole picture is left out in which a detector found nothing."""
+
 _NAMED = 20
 
 
@@ -96,7 +99,7 @@ class PictureIndex:
             raise DatasetError(f"{self.origin}: no face was found in any of {len(faces)} pictures: are they faces?")
         if found.all():
             return dataset
-        return replace(dataset, left_out={**self.left_out, "no face found": int((~found).sum())}).take(found)
+        return replace(dataset, left_out={**self.left_out, NO_FACE: int((~found).sum())}).take(found)
 
     def _crops(self, spec: InputSpec, faces: Sequence[Face | None]) -> Image:
         crops = np.zeros((len(self.files), *spec.shape), dtype=np.uint8)

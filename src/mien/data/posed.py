@@ -77,6 +77,7 @@ JAFFE = Layout(
     pictures=dict(zip(FER2013, (30, 29, 32, 31, 31, 30, 30), strict=True)),
     persons=10,
     list_pictures=list_jaffe,
+    notes="ten Japanese women, who posed each expression",
 )
 
 KDEF = Layout(

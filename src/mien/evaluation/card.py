@@ -2,82 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.core.errors import ConfigError
 from mien.core.manifest import Manifest
-from mien.core.schema import from_mapping
 from mien.evaluation import card_text as words
+from mien.evaluation.cross_dataset import CrossDataset
 from mien.evaluation.ledger import Entry
+from mien.evaluation.record import Measured, Record
 from mien.evaluation.report import interval, percent, share
 from mien.evaluation.result import Evaluation
-from mien.evaluation.robustness import Robustness
 
 Rows = tuple[tuple[str, ...], ...]
 Law = Sequence[tuple[str, str, str]]
 """Provisions as ``(name, what it says, address)``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One split's results in full.
-
-    Attributes:
-        time: when it was measured, UTC, ISO 8601.
-        commit: of mien.
-        evaluation: on clean faces.
-        robustness: under corruption.
-    """
-
-    time: str
-    commit: str | None
-    evaluation: Evaluation
-    robustness: Robustness
-
-    def __post_init__(self) -> None:
-        """Check that the two belong together."""
-        one, other = self.evaluation, self.robustness
-        if (one.identity, one.dataset, one.split) != (other.identity, other.dataset, other.split):
-            raise ValueError("evaluation and robustness are of different weights or rows: measure both again")
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What was measured of one model's weights: ``results/models/NAME.json``.
-
-    Attributes:
-        identity: sha256 of the ONNX file.
-        measured: one entry for each split.
-    """
-
-    identity: str
-    measured: tuple[Measured, ...]
-
-    @classmethod
-    def read(cls, path: Path) -> Record | None:
-        """The record at ``path``; None where there is none.
-
-        Raises:
-            ConfigError: it is not JSON, or a key or value is wrong.
-        """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not JSON ({error}): python benchmarks/reliability.py writes it") from None
-        return from_mapping(cls, content, str(path))
-
-    def write(self, path: Path) -> None:
-        """Write it as JSON, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(asdict(self), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +69,14 @@ def make(manifest: Manifest, record: Record | None, entries: Sequence[Entry], la
         entries: of the ledger; those of the model's recipe are summed up.
         law: provisions that hold for its use.
     """
-    known = record.measured if record is not None and record.identity == manifest.sha256 else ()
+    known = record if record is not None and record.identity == manifest.sha256 else Record(manifest.sha256, ())
     sections = [
         _about(manifest),
         Section("Data", (f"Trained on {manifest.trained_on}.", *words.data(manifest)), points=_licences(manifest)),
         _accuracy(manifest),
         *_seeds(manifest, entries),
-        *(part for one in known for part in _in_full(one)),
+        *(part for one in known.measured for part in _in_full(one)),
+        *(_cross_dataset(one) for one in known.cross_dataset),
         _calibration(manifest),
         Section("Limits", points=(*_weakest(known), *words.limits(manifest))),
         Section("Uses", words.USES, points=tuple(f"{name}: {says} <{url}>" for name, says, url in law)),
@@ -201,6 +142,30 @@ def _seeds(m: Manifest, entries: Sequence[Entry]) -> tuple[Section, ...]:
             mean, spread = percent(sum(found) / len(found)), interval((min(found), max(found)))
             points.append(f"{shown}: {mean} over {len(found)} run{'' if len(found) == 1 else 's'} ({spread})")
     return (Section("All runs of its recipe, on PrivateTest", points=tuple(points)),) if points else ()
+
+
+def _cross_dataset(one: CrossDataset) -> Section:
+    e = one.evaluation
+    classes = tuple(
+        (c.label, f"{c.support:,}", percent(c.precision), percent(c.recall), percent(c.f1))
+        for c in e.classes
+        if c.support
+    )
+    sets = []
+    if e.coverage is not None and e.mean_candidates is not None:
+        sets = [f"candidate sets hold the truth for {percent(e.coverage)}; their mean size is {e.mean_candidates:.2f}"]
+    return Section(
+        f"On another dataset ({e.dataset}, {e.n:,} faces)",
+        (f"{one.about}. {words.CROSS_DATASET}",),
+        (("expression", "n", "precision", "recall", "F1"), *classes),
+        (
+            f"accuracy {share(one.accuracy)} over {one.persons} persons",
+            f"macro F1 {percent(e.macro_f1)}, expected calibration error {percent(e.expected_calibration_error)}",
+            *sets,
+            f"faces found by {one.detector}; in {one.faceless:,} of {one.pictures:,} pictures it found none",
+            *([f"{e.dropped:,} faces left out whose expression it cannot give"] if e.dropped else []),
+        ),
+    )
 
 
 def _in_full(one: Measured) -> tuple[Section, ...]:
@@ -275,18 +240,18 @@ def _licences(m: Manifest) -> tuple[str, ...]:
     return (f"licence of the data: {m.data_licence}", f"licence of the weights: {m.weights_licence}")
 
 
-def _weakest(known: Sequence[Measured]) -> tuple[str, ...]:
+def _weakest(known: Record) -> tuple[str, ...]:
     points = []
-    for one in known[:1]:
-        seen = [c for c in one.evaluation.classes if c.recall is not None]
-        worst = min(seen, key=lambda c: c.recall or 0.0)
-        points.append(
-            f"{worst.label} is found least often: {percent(worst.recall)} of {worst.support:,} "
-            f"({one.evaluation.dataset} {one.evaluation.split})"
-        )
+    for one in known.measured[:1]:
+        points.append(_least_found(one.evaluation))
         hardest = min(one.robustness.kinds, key=lambda k: k.accuracy.value)
         points.append(f"{hardest.kind} costs it most: {percent(hardest.accuracy.value)} are right under it")
-    return tuple(points)
+    return (*points, *(_least_found(one.evaluation) for one in known.cross_dataset))
+
+
+def _least_found(e: Evaluation) -> str:
+    worst = min((c for c in e.classes if c.recall is not None), key=lambda c: c.recall or 0.0)
+    return f"{worst.label} is found least often: {percent(worst.recall)} of {worst.support:,} ({e.dataset} {e.split})"
 
 
 def _table(rows: Rows) -> str:

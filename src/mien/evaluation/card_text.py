@@ -21,6 +21,10 @@ CALIBRATION = (
     ),
 )
 CORRUPTIONS = "Single crops. Pixels are those of a face of 48 pixels. Nothing was chosen by these figures."
+CROSS_DATASET = (
+    "No weights, temperature or threshold was fitted on it. The accuracy's interval draws whole persons, whose "
+    "pictures are alike."
+)
 _ALWAYS = (
     "An expression is what a face shows, not what a person feels; it differs between cultures, situations and persons.",
     "It gives no identity, age, gender or race, and nothing about health, honesty, attention or intent.",

@@ -49,7 +49,7 @@ def score(
         n=len(indices),
         groups=len(np.unique(groups)),
         accuracy=float(hits.mean()),
-        accuracy_interval=grouped_interval(hits, groups, seed=seed),
+        accuracy_interval=metrics.grouped_interval(hits, groups, seed=seed),
         accuracy_without_leaks=float(clean.mean()) if clean is not None and len(clean) else None,
         log_loss=metrics.log_loss(shares, indices) if probabilities else None,
         precision=float(np.nanmean(classes.precision)) if np.isfinite(classes.precision).any() else None,
@@ -68,36 +68,6 @@ def score(
         confusion=tuple(tuple(int(count) for count in row) for row in metrics.confusion_matrix(shares, indices)),
         parts=tuple(float(hits[parts == part].mean()) for part in np.unique(parts)),
     )
-
-
-def grouped_interval(
-    hits: NDArray[np.bool_],
-    groups: NDArray[np.generic],
-    *,
-    level: float = 0.95,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the share of ``hits`` ``(n,)``, whole ``groups`` ``(n,)`` drawn at a time.
-
-    With every row a group of its own it is :func:`mien.evaluation.metrics.accuracy_interval`. Source: Field & Welsh
-    2007, Bootstrapping clustered data (the cluster bootstrap).
-
-    Raises:
-        ValueError: no rows.
-    """
-    _, group = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(group).astype(np.float64)
-    if len(sizes) == len(hits):
-        return metrics.accuracy_interval(hits, level=level, resamples=resamples, seed=seed)
-    right = np.bincount(group, weights=hits).astype(np.float64)
-    rng = np.random.default_rng(seed)
-    n, shares = len(sizes), []
-    for begin in range(0, resamples, 500):  # a few hundred at a time: the draws of all would not fit beside a dataset
-        drawn = rng.integers(0, n, (min(500, resamples - begin), n))
-        shares.append(right[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
-    low, high = np.quantile(np.concatenate(shares), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def turning_epoch(losses: Sequence[float], *, window: int = WINDOW) -> int | None:

@@ -1,0 +1,73 @@
+"""What was measured of a model's weights in full, as its card tells it: ``results/models/NAME.json``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mien.core.errors import ConfigError
+from mien.core.schema import from_mapping
+from mien.evaluation.cross_dataset import CrossDataset
+from mien.evaluation.result import Evaluation
+from mien.evaluation.robustness import Robustness
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One split's results in full.
+
+    Attributes:
+        time: when it was measured, UTC, ISO 8601.
+        commit: of mien.
+        evaluation: on clean faces.
+        robustness: under corruption.
+    """
+
+    time: str
+    commit: str | None
+    evaluation: Evaluation
+    robustness: Robustness
+
+    def __post_init__(self) -> None:
+        """Check that the two belong together."""
+        one, other = self.evaluation, self.robustness
+        if (one.identity, one.dataset, one.split) != (other.identity, other.dataset, other.split):
+            raise ValueError("evaluation and robustness are of different weights or rows: measure both again")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was measured of one model's weights: ``results/models/NAME.json``.
+
+    Attributes:
+        identity: sha256 of the ONNX file.
+        measured: one entry for each split of the dataset that it was made with.
+        cross_dataset: one entry for each other dataset.
+    """
+
+    identity: str
+    measured: tuple[Measured, ...]
+    cross_dataset: tuple[CrossDataset, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> Record | None:
+        """The record at ``path``; None where there is none.
+
+        Raises:
+            ConfigError: it is not JSON, or a key or value is wrong.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not JSON ({error}): python benchmarks/reliability.py writes it") from None
+        return from_mapping(cls, content, str(path))
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        part.write_text(json.dumps(asdict(self), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        part.replace(path)
