@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -17,6 +18,7 @@ import reliability
 from mien.core.manifest import Manifest
 from mien.evaluation import steps
 from mien.evaluation.record import Record
+from mien.runtime.library import open_model
 
 ROOT = Path(model_pages.__file__).parents[1]
 PAGES = model_pages.pages(ROOT)
@@ -75,6 +77,39 @@ def test_new_records_of_the_same_weights_keep_what_was_known_of_other_splits():
     assert reliability.merged(both, other) == other
     page = model_pages.reliability({"tiny": both})
     assert page.count("### Under corruption") == 2
+
+
+def test_other_datasets_are_kept_and_shown():
+    old = Record.read(ROOT / model_pages.RECORDS / "tiny.json")
+    (jaffe,) = (one for one in old.cross_dataset if one.evaluation.dataset == "jaffe")
+    ckplus = replace(jaffe, faceless=7, evaluation=replace(jaffe.evaluation, dataset="ckplus", dropped=54))
+    record = reliability.merged(replace(old, cross_dataset=(jaffe,)), Record(old.identity, (), (ckplus,)))
+    assert record == replace(old, cross_dataset=(ckplus, jaffe))
+    again = replace(jaffe, time="2027-01-01")
+    assert reliability.merged(record, Record(old.identity, (), (again,))).cross_dataset == (again, ckplus)
+    heading = "## Other datasets"
+    assert heading not in model_pages.reliability({"tiny": replace(record, cross_dataset=())})
+    page = model_pages.reliability({"tiny": record}).partition(heading)[2]
+    angry = next(c.recall for c in jaffe.evaluation.classes if c.label == "angry")
+    row = next(line for line in page.splitlines() if line.startswith("| `tiny` | ckplus | "))
+    assert f"| {jaffe.evaluation.n} | {jaffe.persons} | 7 of {jaffe.evaluation.n + 54 + 7} | " in row
+    assert f" | {100 * angry:.2f} % | " in row
+    assert "54 left out whose expression it cannot give" in page
+
+
+def test_a_dataset_that_is_not_there_is_not_measured(tmp_path, capsys):
+    assert reliability.elsewhere(open_model("tiny"), tmp_path) == ()
+    assert capsys.readouterr().out.count("is not there") == len(reliability.OTHERS)
+
+
+@pytest.mark.real_data
+def test_jaffe_is_measured_as_a_whole():
+    if "MIEN_DATA" not in os.environ:
+        pytest.skip("MIEN_DATA is not set: it names the folder that holds jaffe/")
+    found = reliability.elsewhere(open_model("tiny"), None)[0]
+    assert found.evaluation.dataset == "jaffe"
+    assert (found.pictures, found.persons) == (213, 10)  # as published
+    assert found.evaluation.n > 200
 
 
 def test_the_ledger_goes_before_what_a_paper_states(tmp_path):
