@@ -70,8 +70,9 @@ def _blur(planes: Tensor, sigma: Tensor) -> Tensor:
     taps = (taps / taps.sum(1, keepdim=True)).repeat_interleave(channels, 0)
     rows = n * channels  # one group for each plane, so that each has a kernel of its own
     padded = functional.pad(planes.reshape(1, rows, height, width), (radius,) * 4, mode="replicate")
-    across = functional.conv2d(padded, taps[:, None, None, :], groups=rows)
-    return functional.conv2d(across, taps[:, None, :, None], groups=rows).reshape(planes.shape)
+    with torch.autocast(planes.device.type, enabled=False):  # bf16 would leave no more than 256 levels
+        across = functional.conv2d(padded, taps[:, None, None, :], groups=rows)
+        return functional.conv2d(across, taps[:, None, :, None], groups=rows).reshape(planes.shape)
 
 
 def _matrices(n: int, settings: Augmentation, generator: torch.Generator) -> Tensor:
