@@ -43,7 +43,7 @@ def test_survives_writing_and_names_its_file(folder):
 
 def test_another_file_is_refused(folder):
     (folder / "gate.onnx").write_bytes(b"weighty")
-    with pytest.raises(ChecksumError, match=r"gate\.onnx has sha256"):
+    with pytest.raises(ChecksumError, match=r"gate\.onnx has sha256 .* install mien again"):
         GateManifest.read(folder / "gate.json").verify(folder)
     (folder / "gate.onnx").unlink()
     with pytest.raises(ModelError, match="is missing"):
@@ -70,10 +70,10 @@ def test_a_wrong_value_is_named(folder, change, message):
 
 
 def test_what_is_not_there_or_no_json_is_refused(folder):
-    with pytest.raises(ModelError, match="no manifest at"):
+    with pytest.raises(ModelError, match=r"a gate is NAME\.onnx"):
         GateManifest.read(folder / "gone.json")
     (folder / "gate.json").write_text("{")
-    with pytest.raises(ConfigError, match="is not JSON"):
+    with pytest.raises(ConfigError, match=r"is not JSON .* install mien again"):
         GateManifest.read(folder / "gate.json")
 
 

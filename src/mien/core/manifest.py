@@ -8,7 +8,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,66 @@ from mien.core.preprocess import InputSpec
 from mien.core.schema import from_mapping, write_json
 
 SCHEMA = 1
+
+
+class OnnxManifest:
+    """What all manifests share: how one is read and written, and how the ONNX file beside it is checked.
+
+    A manifest is a frozen dataclass that has the four annotated below among its fields, checks them when made
+    (:meth:`_check_file`), and says what it is a manifest of and what to do about a damaged one.
+    """
+
+    __slots__ = ()
+    _OF: ClassVar[str]
+    _REMEDY: ClassVar[str]
+    file: str
+    sha256: str
+    bytes: int
+    schema: int
+
+    def _check_file(self) -> None:
+        if self.schema != SCHEMA:
+            raise ValueError(f"manifest schema {self.schema} is not {SCHEMA}: upgrade mien to read it")
+        if Path(self.file).name != self.file:
+            raise ValueError(f"file must be a bare name in the manifest's own folder, got '{self.file}'")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a manifest file.
+
+        Raises:
+            ModelError: there is no such file.
+            ConfigError: it is not JSON, or a key or value is wrong.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ModelError(f"no manifest at {path}: {cls._OF} is NAME.onnx with NAME.json beside it") from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not JSON ({error}): {cls._REMEDY}") from None
+        return from_mapping(cls, content, str(path))
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, whole or not at all."""
+        write_json(self, path)
+
+    def verify(self, folder: Path) -> Path:
+        """Path of the ONNX file in ``folder``, once its size and sha256 have been checked.
+
+        Raises:
+            ModelError: the file is missing.
+            ChecksumError: its size or sha256 is another.
+        """
+        path = folder / self.file
+        if not path.is_file():
+            raise ModelError(f"{path} is missing, its manifest is there: {self._REMEDY}")
+        length = path.stat().st_size
+        if length != self.bytes:
+            raise ChecksumError(f"{path} has {length} bytes, its manifest says {self.bytes}: {self._REMEDY}")
+        found = sha256(path)
+        if found != self.sha256:
+            raise ChecksumError(f"{path} has sha256 {found}, its manifest says {self.sha256}: {self._REMEDY}")
+        return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +160,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(OnnxManifest):
     """What a model is, where it came from and how far it can be trusted.
 
     Attributes:
@@ -133,6 +193,9 @@ class Manifest:
         schema: version of this format.
     """
 
+    _OF: ClassVar[str] = "a model"
+    _REMEDY: ClassVar[str] = "export or pull the model again"
+
     name: str
     summary: str
     network: str
@@ -161,10 +224,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         """Check what a hand could have got wrong."""
-        if self.schema != SCHEMA:
-            raise ValueError(f"manifest schema {self.schema} is not {SCHEMA}: upgrade mien to read it")
-        if Path(self.file).name != self.file:
-            raise ValueError(f"file must be a bare name in the manifest's own folder, got '{self.file}'")
+        self._check_file()
         if not self.temperature > 0 or not 0 < self.coverage < 1:
             raise ValueError("temperature must be above 0, coverage within 0 to 1")
         try:
@@ -181,53 +241,6 @@ class Manifest:
         profile = self.neutral_profile
         if profile is not None and (len(profile) != len(self.labels) or not all(0 < p < 1 for p in profile)):
             raise ValueError("neutral_profile: one probability for each label, each above 0 and below 1")
-
-    @classmethod
-    def read(cls, path: Path) -> Manifest:
-        """Read a manifest file.
-
-        Raises:
-            ModelError: there is no such file.
-            ConfigError: it is not JSON, or a key or value is wrong.
-        """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ModelError(f"no manifest at {path}: a model is NAME.onnx with NAME.json beside it") from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not JSON ({error}): export or pull the model again") from None
-        return from_mapping(cls, content, str(path))
-
-    def write(self, path: Path) -> None:
-        """Write it as JSON, whole or not at all."""
-        write_json(self, path)
-
-    def verify(self, folder: Path) -> Path:
-        """Path of the model file in ``folder``, once its sha256 has been checked.
-
-        Raises:
-            ModelError: the file is missing.
-            ChecksumError: its size or sha256 is another.
-        """
-        return verify_file(folder / self.file, size=self.bytes, digest=self.sha256)
-
-
-def verify_file(path: Path, *, size: int, digest: str) -> Path:
-    """The path of a model file, once its size and sha256 have been found to be those that its manifest says.
-
-    Raises:
-        ModelError: the file is missing.
-        ChecksumError: its size or sha256 is another.
-    """
-    if not path.is_file():
-        raise ModelError(f"{path} is missing: its manifest is there, the model is not; export or pull it again")
-    length = path.stat().st_size
-    if length != size:
-        raise ChecksumError(f"{path} has {length} bytes, its manifest says {size}: export or pull it again")
-    found = sha256(path)
-    if found != digest:
-        raise ChecksumError(f"{path} has sha256 {found}, its manifest says {digest}: export or pull it again")
-    return path
 
 
 def sha256(path: Path) -> str:
