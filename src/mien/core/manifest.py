@@ -190,6 +190,7 @@ class Manifest(OnnxManifest):
             maps need it.
         neutral_profile: how it reads neutral faces of people at large: one probability for each label, from which a
             person's own neutral face is told; None where that was not measured.
+        precision: what its weights are stored as and most of it is computed in.
         schema: version of this format.
     """
 
@@ -220,6 +221,7 @@ class Manifest(OnnxManifest):
     shown: str | None = None
     head: Head | None = None
     neutral_profile: tuple[float, ...] | None = None
+    precision: Literal["fp32", "int8"] = "fp32"
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

@@ -98,7 +98,7 @@ def _about(m: Manifest) -> Section:
         ("property", "value"),
         ("network", f"{m.network}{'' if m.paper in (None, 'mien') else f' ({m.paper})'}"),
         ("values", f"{m.parameters:,}"),
-        ("file", f"{m.file}, {m.bytes / 1000:,.0f} kB"),
+        ("file", f"{m.file}, {m.bytes / 1000:,.0f} kB, {m.precision}"),
         ("sha256", m.sha256),
         ("takes", crop),
         ("gives", f"one probability for each of {', '.join(m.labels)}"),

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 
 from mien.core.errors import ModelError
@@ -19,14 +18,19 @@ from mien.core.predictor import Floats, softmax
 from mien.core.preprocess import Image
 from mien.data.base import Dataset
 from mien.evaluation.calibration import calibrate
-from mien.models.head import FEATURES, logits_of, with_features
+from mien.models.head import FEATURES, logits_of, run_graph, with_features
 from mien.models.network import TorchPredictor
+from mien.models.quantise import quantise
 
 COVERAGE = 0.9
 TOLERANCE = 1e-4
 """Largest difference of any probability between torch and ONNX Runtime that an export may have."""
 
+AGREEMENT = 0.95
+"""Share of rows that a network in eight bits must read as its float32 self does."""
+
 _PARITY_ROWS = 512
+_CHUNK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,14 @@ class Provenance:
     shown: str | None = None
 
 
-def export(predictor: TorchPredictor, calibration: Dataset, folder: Path, provenance: Provenance) -> Manifest:
+def export(
+    predictor: TorchPredictor,
+    calibration: Dataset,
+    folder: Path,
+    provenance: Provenance,
+    *,
+    ranges: Image | None = None,
+) -> Manifest:
     """Write ``folder/NAME.onnx`` and ``folder/NAME.json``.
 
     Temperature, conformal thresholds and energy threshold are fitted on ``calibration``, which must be rows that did
@@ -66,18 +77,30 @@ def export(predictor: TorchPredictor, calibration: Dataset, folder: Path, proven
     network that ends in a global pool and affine layers keeps its last feature map as the second output ``features``,
     for class activation maps.
 
+    Args:
+        predictor: the network.
+        calibration: rows with truth that did not fit the weights.
+        folder: where to.
+        provenance: what the manifest says of it.
+        ranges: crops that fitted the weights, from which an export in eight bits takes its ranges
+            (:func:`mien.models.quantise.quantise`); None exports float32. What is calibrated is what is exported.
+
     Raises:
-        ModelError: a probability differs from torch's by more than :data:`TOLERANCE`.
+        ModelError: a probability differs from torch's by more than :data:`TOLERANCE`, or eight bits change the answer
+            to more than one face in twenty.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{predictor.name}.onnx"
     part = folder / f"{predictor.name}.onnx.part"
     model, head = with_features(to_onnx(predictor))
-    onnx.save(model, part)
-    _check_parity(predictor, part, calibration.images[:_PARITY_ROWS], head)
+    _check_parity(predictor, model, calibration.images[:_PARITY_ROWS], head)
     labels = predictor.labels
     neutral = labels.index(Expression.NEUTRAL) if Expression.NEUTRAL in labels else None
     logits = predictor.logits(calibration.images)
+    if ranges is not None:
+        model = quantise(model, ranges)
+        logits = _agreeing(predictor.name, model, calibration.images, logits)
+    onnx.save(model, part)
     fitted = calibrate(logits, calibration.indices, coverage=COVERAGE, neutral=neutral)
     part.replace(path)
     manifest = Manifest(
@@ -90,6 +113,7 @@ def export(predictor: TorchPredictor, calibration: Dataset, folder: Path, proven
         input=predictor.input,
         labels=labels,
         parameters=predictor.parameters,
+        precision="fp32" if ranges is None else "int8",
         trained_on=provenance.trained_on,
         data_licence=provenance.data_licence,
         weights_licence=provenance.weights_licence,
@@ -140,19 +164,31 @@ def to_onnx(predictor: TorchPredictor) -> onnx.ModelProto:
     return model
 
 
-def _check_parity(predictor: TorchPredictor, path: Path, crops: Image, head: Head | None) -> None:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-    logits: Floats = session.run(["logits"], {"crops": crops})[0]
+def _check_parity(predictor: TorchPredictor, model: onnx.ModelProto, crops: Image, head: Head | None) -> None:
+    logits = run_graph(model, crops)
     worst = float(np.abs(softmax(logits) - softmax(predictor.logits(crops))).max(initial=0.0))
     if worst > TOLERANCE:
         raise ModelError(
-            f"{path}: a probability differs by {worst:.2g} between torch and ONNX Runtime, more than {TOLERANCE:g}; "
-            "the network holds an operation that exports differently"
+            f"{predictor.name}: a probability differs by {worst:.2g} between torch and ONNX Runtime, more than "
+            f"{TOLERANCE:g}; the network holds an operation that exports differently"
         )
     if head is not None:
-        folded = logits_of(session.run([FEATURES], {"crops": crops})[0], head)
+        folded = logits_of(run_graph(model, crops, FEATURES), head)
         worst = float(np.abs(softmax(folded) - softmax(logits)).max(initial=0.0))
         if worst > TOLERANCE:
-            raise ModelError(f"{path}: its feature map and folded head give probabilities that differ by {worst:.2g}")
+            raise ModelError(
+                f"{predictor.name}: its feature map and folded head give probabilities that differ by {worst:.2g}"
+            )
+
+
+def _agreeing(name: str, model: onnx.ModelProto, crops: Image, logits: Floats) -> Floats:
+    """The logits of a graph in eight bits, which must mostly name the expressions that ``logits`` name."""
+    chunks = range(0, len(crops), _CHUNK)
+    answers: Floats = np.concatenate([run_graph(model, crops[begin : begin + _CHUNK]) for begin in chunks])
+    same = float((answers.argmax(1) == logits.argmax(1)).mean())
+    if same < AGREEMENT:
+        raise ModelError(
+            f"{name}: in eight bits it reads {same:.1%} of {len(crops):,} faces as in float32, less than "
+            f"{AGREEMENT:.0%}: export it without --int8"
+        )
+    return answers

@@ -82,7 +82,7 @@ def add_features(manifest_path: Path) -> Manifest:
     if head is None:
         raise ModelError(f"{path}: '{manifest.network}' does not end in a global pool and affine layers")
     crops = np.random.default_rng(0).integers(0, 256, (64, *manifest.input.shape), dtype=np.uint8)
-    if not np.array_equal(_run(model, crops), _run(edited, crops)):
+    if not np.array_equal(run_graph(model, crops), run_graph(edited, crops)):
         raise ModelError(f"{path}: the output '{FEATURES}' would change the logits")
     part = path.with_name(path.name + ".part")
     onnx.save(edited, part)
@@ -97,6 +97,15 @@ def logits_of(features: Floats, head: Head) -> Floats:
     values = features.max(axis=(2, 3)) if head.pooling == "max" else features.mean(axis=(2, 3))
     logits: Floats = values @ head.matrix.T + np.array(head.bias, dtype=np.float32)
     return logits
+
+
+def run_graph(model: onnx.ModelProto, crops: Image, output: str = "logits") -> Floats:
+    """One output of a graph for crops ``(n, ...)`` uint8, on one thread of the CPU."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    values: Floats = session.run([output], {"crops": crops})[0]
+    return values
 
 
 def _affine(node: onnx.NodeProto, constants: dict[str, Matrix]) -> tuple[str, Matrix | None, Matrix | None] | None:
@@ -145,11 +154,3 @@ def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
     for node in graph.node:
         for names in (node.input, node.output):
             names[:] = [new if name == old else name for name in names]
-
-
-def _run(model: onnx.ModelProto, crops: Image) -> Floats:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    logits: Floats = session.run(["logits"], {"crops": crops})[0]
-    return logits

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from safetensors.torch import load_file
 
 from mien.core.errors import TrainingError
@@ -13,6 +14,7 @@ from mien.core.manifest import Manifest
 from mien.core.preprocess import InputSpec
 from mien.models.export import Provenance, export
 from mien.models.network import TorchPredictor
+from mien.models.quantise import ROWS
 from mien.models.registry import network
 from mien.models.views import Averaged
 from mien.training.rows import load_splits
@@ -58,13 +60,17 @@ def open_run(folder: Path, *, name: str | None = None) -> TorchPredictor:
     return AveragedRun(averaged, run.input, run.labels, name=name or run.recipe.name, shown=VIEWS[views], chunk=chunk)
 
 
-def export_run(folder: Path, out: Path, *, name: str | None = None, root: Path | None = None) -> Manifest:
+def export_run(
+    folder: Path, out: Path, *, name: str | None = None, root: Path | None = None, int8: bool = False
+) -> Manifest:
     """Export a run's kept weights to ``out/NAME.onnx`` and ``out/NAME.json``, calibrated on its validation split.
+
+    In eight bits (``int8``) the ranges are those of rows that fitted the weights, evenly drawn.
 
     Raises:
         TrainingError: see :func:`open_run`.
         DatasetError: the validation split is missing.
-        ModelError: the graph does not compute what torch computes.
+        ModelError: the graph does not compute what torch computes, or eight bits are too few for it.
     """
     run = Run.read(folder)
     predictor = open_run(folder, name=name)
@@ -84,7 +90,8 @@ def export_run(folder: Path, out: Path, *, name: str | None = None, root: Path |
         commit=run.commit,
         shown=VIEWS.get(recipe.views),
     )
-    return export(predictor, validation, out, provenance)
+    rows = np.linspace(0, len(fitted) - 1, min(ROWS, len(fitted))).round().astype(np.int64)
+    return export(predictor, validation, out, provenance, ranges=fitted.images[rows] if int8 else None)
 
 
 def beside_labels(run: Run) -> str:
