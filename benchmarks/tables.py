@@ -20,8 +20,10 @@ import model_pages
 import network_tables
 import study_pages
 import train_tables
+from mien.core.manifest import Manifest
 from mien.evaluation import ledger
 from mien.evaluation.report import markdown_table
+from mien.runtime.library import BUNDLED
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (
@@ -90,6 +92,7 @@ def accuracy(root: Path) -> str:
         for entry in ledger.read(path)
         if (entry.dataset, entry.split) == ("fer2013", "private")
     }
+    ships = {manifest.sha256: manifest.name for manifest in map(Manifest.read, sorted(BUNDLED.glob("*.json")))}
     rows = []
     for name in dict.fromkeys(key[0] for key in entries):
         single = [entry for key, entry in entries.items() if key[:2] == (name, False)]
@@ -98,8 +101,10 @@ def accuracy(root: Path) -> str:
         seeds = len({entry.identity for entry in (*single, *mirrored)})
         clean = [e.accuracy_without_leaks for e in single if e.accuracy_without_leaks is not None]
         columns = (_mean([e.accuracy for e in single]), _mean([e.accuracy for e in mirrored]), _mean(clean))
-        rows.append((f"`{name}`", f"{values:,}", str(seeds), *columns))
-    heads = ("model", "values", "runs", "single crop", "with the mirrored face", "single crop, without leaked rows")
+        shipped = [ships[e.identity] for e in single if e.identity in ships]
+        label = f"`{name}`" + "".join(f", ships as **{model}**" for model in shipped)
+        rows.append((label, f"{values:,}", str(seeds), *columns))
+    heads = ("recipe", "values", "runs", "single crop", "with the mirrored face", "single crop, without leaked rows")
     return _table(heads, sorted(rows, key=lambda row: row[3], reverse=True))
 
 

@@ -15,7 +15,7 @@ from mien.core.places import models_folder
 if TYPE_CHECKING:
     from mien.runtime.classify import OnnxClassifier
 
-DEFAULT_MODEL = "tiny"
+DEFAULT_MODEL = "small"
 """The bundled network that reads where none is named."""
 
 BUNDLED = Path(__file__).resolve().parents[1] / "weights"
