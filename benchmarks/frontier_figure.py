@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from mien.core.manifest import Manifest
 from mien.evaluation import ledger
 from mien.evaluation.figure import BLUE, GREY, ORANGE
+from mien.runtime.library import BUNDLED
 
 ROOT = Path(__file__).resolve().parents[1]
 LEDGER = ROOT / "results" / "private_test.jsonl"
@@ -19,17 +21,18 @@ BATCHES = (1, 8)
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A network of others, with the accuracy that its paper states for FER2013."""
+    """A network of others, with the accuracy that its paper states for FER2013, and our recipe for it."""
 
     network: str
     stated: float
     source: str
+    recipe: str = ""
 
 
 PEERS = (
-    Peer("resezap", 0.6974, "paper 002"),
-    Peer("mini-xception", 0.66, "Arriaga et al. 2017, as paper 002 cites it"),
-    Peer("deepface-emotion", 0.57, "paper 000, Model B"),
+    Peer("resezap", 0.6974, "paper 002", "resezap"),
+    Peer("mini-xception", 0.66, "Arriaga et al. 2017, as paper 002 cites it", "002-mini-xception"),
+    Peer("deepface-emotion", 0.57, "paper 000, Model B", "000-model-b"),
     Peer("mobilenet-v2", 0.53, "paper 000, its reference 10"),
     Peer("wu-chen", 0.65, "paper 000, its reference 10"),
     Peer("resnet50", 0.6372, "paper 001, ImageNet weights"),
@@ -39,20 +42,20 @@ PEERS = (
 
 
 def known_accuracy(name: str, book: Path = LEDGER) -> tuple[float, str, bool] | None:
-    """PrivateTest accuracy of a name, where it is from, and whether it was measured here."""
+    """PrivateTest accuracy of a bundled model or peer, where it is from, and whether it was measured here."""
+    manifest = BUNDLED / f"{name}.json"
+    peer = next((peer for peer in PEERS if peer.network == name), None)
+    recipe = Manifest.read(manifest).recipe if manifest.is_file() else peer and peer.recipe
     entries = ledger.read(book) if book.is_file() else []
     runs = {
         entry.identity: entry.accuracy
         for entry in entries
-        if (entry.recipe or entry.model) == name
-        and (entry.dataset, entry.split, entry.mirror) == ("fer2013", "private", False)
+        if entry.recipe is not None
+        and (entry.recipe, entry.dataset, entry.split, entry.mirror) == (recipe, "fer2013", "private", False)
     }
     if runs:
         return sum(runs.values()) / len(runs), f"mean of {len(runs)} run{'' if len(runs) == 1 else 's'}", True
-    for peer in PEERS:
-        if peer.network == name:
-            return peer.stated, peer.source, False
-    return None
+    return None if peer is None else (peer.stated, peer.source, False)
 
 
 def render(rows: list[dict[str, Any]], form: str) -> bytes:
