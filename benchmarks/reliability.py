@@ -2,9 +2,10 @@
 
     python benchmarks/reliability.py MODEL... [--data FOLDER] [--final | --only cross-dataset]
 
-MODEL is the name of a bundled model. FER2013's PublicTest is measured, where models are chosen. With ``--final``
-PrivateTest is measured too, once, and the look is written into results/private_test.jsonl. Of other datasets, JAFFE and
-CK+ are measured where they are, as a whole; ``--only cross-dataset`` measures nothing but these. Writes
+MODEL is the name of a bundled model. PublicTest is measured, where models are chosen, with the labels that fitted it:
+FER2013's or FER+'s. With ``--final`` PrivateTest is measured too, once, and the look is written into
+results/private_test.jsonl. Of other datasets, JAFFE and CK+ are measured where they are, as a whole; ``--only
+cross-dataset`` measures nothing but these. Writes
 ``results/models/NAME.json``, from which ``make tables`` makes docs/models/NAME.md and docs/reliability.md.
 """
 
@@ -20,9 +21,11 @@ from mien.core.places import data_folder
 from mien.core.predictor import Predictor
 from mien.data.load import LAYOUTS, load_dataset
 from mien.evaluation import cross_dataset, ledger
+from mien.evaluation.card_text import trained_on
 from mien.evaluation.protocol import evaluate
 from mien.evaluation.record import Measured, Record
 from mien.evaluation.robustness import measure
+from mien.runtime.classify import OnnxClassifier
 from mien.runtime.detect import make_detector
 from mien.runtime.library import open_model
 
@@ -38,7 +41,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder that holds the datasets, if not MIEN_DATA")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--final", action="store_true", help="measure PrivateTest too, and write it into the ledger")
-    which.add_argument("--only", choices=["cross-dataset"], help="leave FER2013 alone")
+    which.add_argument("--only", choices=["cross-dataset"], help="leave PublicTest alone")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the ledger and of models/")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -46,15 +49,15 @@ def main() -> None:
     for name in options.models:
         model = open_model(name)
         others = elsewhere(model, options.data)  # first: what is wrong with a folder shows before PrivateTest is seen
-        record = Record(model.identity, () if options.only else on_fer2013(model, options.data, book), others)
+        record = Record(model.identity, () if options.only else at_home(model, options.data, book), others)
         path = options.results / "models" / f"{name}.json"
         merged(Record.read(path), record).write(path)
         print(f"wrote {path}")
 
 
-def on_fer2013(model: Predictor, data: Path | None, book: Path | None) -> tuple[Measured, ...]:
+def at_home(model: OnnxClassifier, data: Path | None, book: Path | None) -> tuple[Measured, ...]:
     """One model on PublicTest; and on PrivateTest where there is a ledger to write it into."""
-    dataset = load_dataset("fer2013", model.input, root=data)
+    dataset = load_dataset(trained_on(model.manifest), model.input, root=data)
     found = []
     for split in ("public", "private") if book is not None else ("public",):
         evaluation = evaluate(model, dataset, split=split)

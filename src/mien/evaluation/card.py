@@ -132,7 +132,8 @@ def _seeds(m: Manifest, entries: Sequence[Entry]) -> tuple[Section, ...]:
     ours = {
         (entry.mirror, entry.training_seed): entry
         for entry in entries
-        if entry.recipe == m.recipe and m.recipe is not None and (entry.dataset, entry.split) == ("fer2013", "private")
+        if m.recipe is not None
+        and (entry.recipe, entry.dataset, entry.split) == (m.recipe, words.trained_on(m), "private")
     }
     points = []
     for mirror in (False, True):

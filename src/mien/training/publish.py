@@ -102,6 +102,8 @@ def beside_labels(run: Run) -> str:
     if run.weights is not None:
         weights = f"{run.weights.source} (sha256 {run.weights.sha256[:12]})"
         parts.append(f"started from {weights}, transfer mode {recipe.transfer.mode}")
+    if recipe.augment.degrade:
+        parts.append(f"{recipe.augment.degrade:.0%} of the pictures it saw made darker, blurred or noisy")
     if recipe.votes is not None:
         parts.append(f"extra labels: crowd votes of FER+ are {recipe.votes:.0%} of the targets")
     if recipe.distil is not None:
