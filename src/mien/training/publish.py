@@ -107,7 +107,6 @@ def beside_labels(run: Run) -> str:
     if recipe.votes is not None:
         parts.append(f"extra labels: crowd votes of FER+ are {recipe.votes:.0%} of the targets")
     if recipe.distil is not None:
-        parts.append(
-            f"learnt from {len(run.teachers)} other runs ({', '.join(Path(t).name for t in recipe.distil.teachers)})"
-        )
+        runs = "another run" if len(run.teachers) == 1 else f"{len(run.teachers)} other runs"
+        parts.append(f"learnt from {runs} ({', '.join(Path(t).name for t in recipe.distil.teachers)})")
     return "".join(f"; {part}" for part in parts)
