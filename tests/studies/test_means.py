@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from mien.core.errors import ConfigError
+from mien.core.manifest import Manifest
+from mien.studies import means
 from mien.studies.cell import Cell
 from mien.studies.means import (
     Given,
@@ -73,7 +75,7 @@ def test_changes_reach_the_recipe():
 
 
 def test_what_decides_a_figure_signs_it():
-    cell, recipe = Cell("a", "A", recipe="x"), Recipe("a", "resezap")
+    cell, recipe = Cell("a", "A", recipe="x"), Recipe("a", "tiny")
     mark = signature(cell, recipe, seed=0, quick=False)
     assert mark == signature(
         replace(cell, name="b", title="B"), replace(recipe, name="b", summary="S"), seed=0, quick=False
@@ -85,6 +87,16 @@ def test_what_decides_a_figure_signs_it():
         signature(replace(cell, start="bundled"), recipe, seed=0, quick=False),
     ]
     assert len({mark, *others}) == 5
+
+
+@pytest.mark.parametrize("cell", [Cell("a", "A", bundled="tiny"), Cell("b", "B", recipe="x", start="bundled")])
+def test_other_bundled_weights_are_another_cell(cell, tmp_path, monkeypatch):
+    recipe = Recipe("b", "tiny") if cell.recipe else None
+    before = signature(cell, recipe, seed=0, quick=False)
+    shipped = Manifest.read(means.BUNDLED / "tiny.json")
+    replace(shipped, sha256="0" * 64).write(tmp_path / "tiny.json")
+    monkeypatch.setattr(means, "BUNDLED", tmp_path)
+    assert signature(cell, recipe, seed=0, quick=False) != before
 
 
 def test_quick_is_short_and_keeps_what_is_shorter():

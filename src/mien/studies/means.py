@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from mien.core.errors import ConfigError, nearest
+from mien.core.manifest import Manifest
 from mien.core.schema import to_mapping
 from mien.data.faces import Finder
 from mien.models.backbones import SOURCES
@@ -17,6 +18,9 @@ from mien.models.weights import PREPROCESSING
 from mien.studies.cell import Cell
 from mien.training.recipe import Recipe
 from mien.training.settings import Weights
+
+BUNDLED = Path(__file__).resolve().parents[1] / "weights"
+"""Where the models are that come with mien."""
 
 _FORMAT = 1
 QUICK_EPOCHS = 2
@@ -133,4 +137,7 @@ def signature(cell: Cell, recipe: Recipe | None, *, seed: int, quick: bool) -> s
     for word in ("name", "summary", "licence"):
         content.pop(word, None)
     parts = [_FORMAT, content, to_mapping(cell.protocol), cell.start, cell.run_of, cell.bundled, cell.condition]
+    shipped = cell.bundled or (recipe.network if recipe is not None and cell.start == "bundled" else "")
+    if shipped:  # other weights give other figures
+        parts.append(Manifest.read(BUNDLED / f"{shipped}.json").sha256)
     return hashlib.sha256(json.dumps([*parts, seed, quick], sort_keys=True).encode()).hexdigest()[:16]

@@ -19,7 +19,7 @@ from mien.evaluation.ledger import commit
 from mien.models.network import TorchPredictor
 from mien.models.rebuild import rebuild
 from mien.studies.cell import Cell, Protocol
-from mien.studies.means import Means, quickened
+from mien.studies.means import BUNDLED, Means, quickened
 from mien.studies.record import Point, Result, Score, Training
 from mien.studies.rows import Part, load, parts
 from mien.studies.score import score, turning_epoch
@@ -105,8 +105,7 @@ def open_bundled(name: str) -> TorchPredictor:
     Raises:
         ModelError: there is none of that name.
     """
-    folder = Path(__file__).resolve().parents[1] / "weights"
-    return rebuild(Manifest.read(folder / f"{name}.json"), folder)
+    return rebuild(Manifest.read(BUNDLED / f"{name}.json"), BUNDLED)
 
 
 def finished(recipe: Recipe, folder: Path) -> Run | None:
