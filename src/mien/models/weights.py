@@ -88,7 +88,7 @@ def normalisation(network: str, source: str, preprocessing: Preprocessing | None
             raise ConfigError(f"torchvision's ImageNet weights of '{network}' need preprocessing '{own}': leave it out")
         return own
     if preprocessing is None:
-        if not Path(source).suffix and not Path(source).exists():
+        if "://" not in source and not Path(source).suffix and not Path(source).exists():
             raise ConfigError(f"there is neither a run nor a file at {source}: train that run first, or name a file")
         raise ConfigError(
             f"weights.preprocessing is missing: say how the pictures of {source} were prepared, 'own' (as the "
