@@ -166,7 +166,7 @@ def test_a_recording_holds_a_line_a_second_and_notes(served, one_face):
         talk.tell("stop")
         assert talk.hear("recording") == {"is": "recording", "recording": None, "last": number}
     info = served.store.recording(number)
-    assert (info.name, info.closed, info.kind, info.model) == ("Morning", True, "live", "tiny")
+    assert (info.name, info.closed, info.kind, info.model) == ("Morning", True, "live", "small")
     seconds = served.store.seconds(number)
     assert [one.index for one in seconds] == list(range(len(seconds)))
     assert 2 <= len(seconds) <= 4
