@@ -18,7 +18,7 @@ import reliability
 from mien.core.manifest import Manifest
 from mien.evaluation import steps
 from mien.evaluation.record import Record
-from mien.runtime.library import open_model
+from mien.runtime.library import BUNDLED, open_model
 
 ROOT = Path(model_pages.__file__).parents[1]
 PAGES = model_pages.pages(ROOT)
@@ -119,7 +119,8 @@ def test_the_ledger_goes_before_what_a_paper_states(tmp_path):
     shutil.copy(ROOT / model_pages.LEDGER, tmp_path / "book.jsonl")
     accuracy, words, measured = frontier_figure.known_accuracy("tiny", tmp_path / "book.jsonl")
     entries = [json.loads(line) for line in (tmp_path / "book.jsonl").read_text().splitlines()]
-    ours = {e["identity"]: e["accuracy"] for e in entries if e.get("recipe") == "tiny" and not e["mirror"]}
+    recipe = Manifest.read(BUNDLED / "tiny.json").recipe
+    ours = {e["identity"]: e["accuracy"] for e in entries if e.get("recipe") == recipe and not e["mirror"]}
     assert accuracy == pytest.approx(sum(ours.values()) / len(ours))
     assert measured
     assert frontier_figure.known_accuracy("nobody", tmp_path / "book.jsonl") is None
