@@ -23,6 +23,8 @@ from mien.core.preprocess import Image
 
 FEATURES = "features"
 
+_CHUNK = 256
+
 Matrix = NDArray[np.float64]
 
 _POOLS: dict[str, Literal["max", "average"]] = {
@@ -104,7 +106,8 @@ def run_graph(model: onnx.ModelProto, crops: Image, output: str = "logits") -> F
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    values: Floats = session.run([output], {"crops": crops})[0]
+    chunks = [crops[begin : begin + _CHUNK] for begin in range(0, len(crops), _CHUNK)] or [crops]
+    values: Floats = np.concatenate([session.run([output], {"crops": chunk})[0] for chunk in chunks])
     return values
 
 
