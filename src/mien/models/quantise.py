@@ -34,8 +34,8 @@ def quantise(model: onnx.ModelProto, crops: Image) -> onnx.ModelProto:
 
     Static quantisation with one scale for each output channel of a layer and the range that each tensor takes on
     ``crops`` (Jacob et al. 2018, arXiv 1712.05877). Weights use seven of their eight bits, so that processors without
-    VNNI, which add pairs of products in 16 bits, do not overflow. The last layer, and whatever lies between ``features``
-    and the logits, stay float32: class activation maps are made from these.
+    VNNI, which add pairs of products in 16 bits, do not overflow. The last layer, and whatever lies between
+    ``features`` and the logits, stay float32: class activation maps are made from these.
 
     Args:
         model: takes ``crops``; see :func:`mien.models.export.to_onnx`.
