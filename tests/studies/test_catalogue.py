@@ -7,6 +7,7 @@ import torch
 
 from mien.core.errors import ConfigError
 from mien.core.expression import FER2013, LABEL_SETS
+from mien.explain.study import PRETRAINING
 from mien.models.registry import count_multiplications, count_values
 from mien.studies.catalogue import STUDIES, study_named
 from mien.studies.cell import Cell, Protocol, Section, Study
@@ -18,6 +19,8 @@ CELLS = {f"{study.name}/{cell.name}": cell for study in STUDIES.values() for cel
 
 def built(recipe):
     labels = FER2013 if recipe.data.labels is None else LABEL_SETS[recipe.data.labels]
+    if recipe.weights.source == PRETRAINING:
+        recipe = recipe.override({"weights.source": "none", "transfer.mode": "all"})  # no run is there to start from
     with torch.device("meta"):
         return assemble(recipe, len(labels), input_of(recipe))
 

@@ -12,7 +12,7 @@ from mien.evaluation.protocol import evaluate
 from mien.studies import execute, measure
 from mien.studies.cell import Cell, Protocol
 from mien.studies.execute import reproduce
-from mien.studies.means import Given, recipe_of
+from mien.studies.means import Given, recipe_of, signature
 from mien.studies.record import NO_WEIGHTS, NOT_YET, Reproduction
 from mien.training.publish import open_run
 from studies.making import folded, official, rows_of, study_of
@@ -260,3 +260,23 @@ def test_paper_004_shares_its_runs_with_the_occlusion_study(run, recipes, tmp_pa
     assert found["none"].score.labels == ("angry", "happy", "neutral")
     assert found["none"].training.epochs == 2
     assert np.mean([c.recall for c in found["mouth"].score.classes]) == pytest.approx(found["mouth"].score.recall)
+
+
+def test_paper_004_starts_from_a_pretraining_and_measures_anew_when_it_changes(run, recipes, tmp_path, drawn_root):
+    data = "data: {dataset: fer2013, train: train, validation: validation"
+    seven = f"name: seven\nnetwork: tiny\n{data}}}\nepochs: 1\nbatch: 16\n"
+    (recipes / "seven.yaml").write_text(seven)
+    (recipes / "frozen.yaml").write_text(
+        f"name: frozen\nnetwork: tiny\n{data}, labels: three}}\nepochs: 1\nbatch: 16\naugment: {{flip: false}}\n"
+        "weights: {source: pretraining}\ntransfer: {mode: bottleneck}\n"
+    )
+    pooled = Protocol("fer2013", "pooled", "three")
+    study = study_of(Cell("none", "none", pooled, recipe="frozen", condition="none", pretraining="seven"))
+    found = rows_of(run(study))["none"]
+    assert found.status == "measured"
+    assert found.score.labels == ("angry", "happy", "neutral")
+    assert (tmp_path / "out" / "runs" / "seven" / "run.json").exists()
+    (recipes / "seven.yaml").write_text(seven.replace("name: seven", "name: seven\nsummary: In other words."))
+    assert signature(study.cells[0], recipe_of(study.cells[0]), seed=0, quick=True) == found.signature
+    (recipes / "seven.yaml").write_text(seven.replace("batch: 16", "batch: 8"))
+    assert signature(study.cells[0], recipe_of(study.cells[0]), seed=0, quick=True) != found.signature

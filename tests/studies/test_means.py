@@ -1,12 +1,15 @@
 """Weights that a user gives, and a cell's recipe with them."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from mien.core.errors import ConfigError
 from mien.core.manifest import Manifest
+from mien.core.schema import to_mapping
 from mien.studies import means
+from mien.studies.catalogue import STUDIES
 from mien.studies.cell import Cell
 from mien.studies.means import (
     Given,
@@ -18,9 +21,11 @@ from mien.studies.means import (
     signature,
     with_weights,
 )
+from mien.studies.record import Reproduction
 from mien.training.recipe import Recipe
 from mien.training.settings import Weights
 
+RESULTS = Path(__file__).parents[2] / "results"
 POOLS = Cell("pools", "Pools", recipe="000-pools-svm")
 BACKBONE = Cell("backbone", "Backbone", recipe="000-backbone")
 
@@ -87,6 +92,22 @@ def test_what_decides_a_figure_signs_it():
         signature(replace(cell, start="bundled"), recipe, seed=0, quick=False),
     ]
     assert len({mark, *others}) == 5
+
+
+def test_a_key_that_has_its_default_signs_nothing():
+    cell, recipe = Cell("a", "A", recipe="x"), Recipe("a", "tiny", batch=64)
+    assert to_mapping(recipe, defaults=False) == {"name": "a", "network": "tiny", "batch": 64}
+    said = recipe.override({"augment.degrade": 0.0, "transfer.mode": "all", "epochs": Recipe("a", "tiny").epochs})
+    assert signature(cell, said, seed=0, quick=False) == signature(cell, recipe, seed=0, quick=False)
+
+
+def test_committed_figures_are_of_the_recipes_as_they_are():
+    for study in STUDIES.values():
+        found = {r.cell: r for r in Reproduction.read(RESULTS / f"{study.name}.json").results}
+        for cell in study.cells:
+            if cell.recipe is not None and cell.start == "recipe" and found[cell.name].status != "not run":
+                mark = signature(cell, recipe_of(cell), seed=0, quick=False)
+                assert mark == found[cell.name].signature, f"{study.name}/{cell.name} was measured by another recipe"
 
 
 @pytest.mark.parametrize("cell", [Cell("a", "A", bundled="tiny"), Cell("b", "B", recipe="x", start="bundled")])

@@ -114,6 +114,15 @@ def study(
     results: Annotated[
         Path | None, typer.Option(help="Write the result here; OUT/occlusion.json if not given.", metavar="FILE")
     ] = None,
+    pretraining: Annotated[
+        Path | None,
+        typer.Option(
+            help="Recipe of all expressions, trained first on rows that the study does not report; recipes with "
+            "weights.source 'pretraining' start from it.",
+            metavar="RECIPE",
+            exists=True,
+        ),
+    ] = None,
     change: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of every recipe, or of one: NAME.KEY=VALUE."),
@@ -134,12 +143,13 @@ def study(
     from mien.training.recipe import Recipe
 
     chosen = [Recipe.read(path) for path in recipes]
+    first = None if pretraining is None else Recipe.read(pretraining)
     settings = settings_of(change)
     for place, recipe in enumerate(chosen):
         own = {key: value for key, value in settings.items() if not _of_another(key, recipe.name, chosen)}
         chosen[place] = recipe.override({key.removeprefix(f"{recipe.name}."): value for key, value in own.items()})
     try:
-        found = run_study(chosen, out, seed=seed, root=data, threads=threads, say=_say)
+        found = run_study(chosen, out, pretraining=first, seed=seed, root=data, threads=threads, say=_say)
     except KeyboardInterrupt:
         print(f"interrupted: the same command goes on from the last whole epoch in {out}", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -45,17 +45,21 @@ def from_mapping(cls: type[T], mapping: object, where: str) -> T:
         raise ConfigError(f"{where}: {error}") from None
 
 
-def to_mapping(value: Any) -> Any:
-    """The JSON-ready form of a dataclass, the inverse of :func:`from_mapping`; fields that are None are left out."""
+def to_mapping(value: Any, *, defaults: bool = True) -> Any:
+    """The JSON-ready form of a dataclass, the inverse of :func:`from_mapping`; fields that are None are left out.
+
+    Without ``defaults`` so are the fields that have their default: what is left stays the same when a field is added.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        pairs = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value) if f.init)
-        return {name: to_mapping(item) for name, item in pairs if item is not None}
+        pairs = ((f, getattr(value, f.name)) for f in dataclasses.fields(value) if f.init)
+        kept = ((f.name, item) for f, item in pairs if item is not None and (defaults or item != _default(f)))
+        return {name: to_mapping(item, defaults=defaults) for name, item in kept}
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Mapping):
-        return {str(key): to_mapping(item) for key, item in value.items()}
+        return {str(key): to_mapping(item, defaults=defaults) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [to_mapping(item) for item in value]
+        return [to_mapping(item, defaults=defaults) for item in value]
     return value
 
 
@@ -65,6 +69,10 @@ def write_json(record: Any, path: Path, *, indent: int = 2) -> None:
     part = path.with_name(f"{path.name}.part")
     part.write_text(json.dumps(to_mapping(record), indent=indent) + "\n", encoding="utf-8")
     part.replace(path)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

@@ -21,7 +21,7 @@ from mien.core.errors import ConfigError, DatasetError, TrainingError
 from mien.core.expression import THREE, Labels
 from mien.core.schema import from_mapping, to_mapping, write_json
 from mien.data.base import Dataset, text_column
-from mien.data.leaks import leaked_rows
+from mien.data.leaks import leaked_rows, picture_groups
 from mien.data.splits import held_out
 from mien.evaluation.regions import BANDS, REGIONS, Fill, Region, cover
 from mien.explain.occlusion import OPEN, Covered, score
@@ -36,6 +36,9 @@ TRAINED = (*CONDITIONS, ALL)
 
 PAPER = {"none": 0.7420, "eyes": 0.7201, "nose": 0.7021, "mouth": 0.5210}
 """Accuracy in the paper: a frozen GoogLeNet, each network trained and tested under one condition."""
+
+PRETRAINING = "pretraining"
+"""As a recipe's ``weights.source``: its network first learns all expressions, on the rows of :func:`outside`."""
 
 SHARE, CHOSEN = 0.3, 0.1
 """Share of the rows that reports, and share of the rest that chooses."""
@@ -221,6 +224,25 @@ def pooled(dataset: Dataset, *, seed: int, share: float = SHARE, chosen: float =
     left = np.flatnonzero(splits == "train")
     splits[left[held_out(rows.indices[left], each[: len(left)], fraction=chosen, seed=seed)]] = "validation"
     return replace(rows, splits=text_column(splits.tolist()))
+
+
+def outside(dataset: Dataset, rows: Dataset, *, seed: int, chosen: float = CHOSEN) -> Dataset:
+    """All expressions of what a study does not report: no row of its ``test`` part, and no copy of one.
+
+    What chooses in the study chooses here too, with as large a share of the other expressions.
+
+    Args:
+        dataset: whose rows were pooled.
+        rows: from :func:`pooled`.
+        seed: of the parts.
+        chosen: share of the other expressions' rows that chooses.
+    """
+    groups = picture_groups(dataset.images)
+    reported, choosing = (np.isin(dataset.rows, rows.split(name).rows) for name in ("test", "validation"))
+    others = np.flatnonzero(~np.isin(dataset.rows, rows.rows))
+    choosing[others[held_out(dataset.indices[others], groups[others], fraction=chosen, seed=seed)]] = True
+    splits = np.where(choosing, "validation", "train")
+    return replace(dataset, splits=splits).take(~np.isin(groups, groups[reported]))
 
 
 def describe(rows: Dataset, *, seed: int, share: float = SHARE, chosen: float = CHOSEN) -> Protocol:

@@ -21,6 +21,7 @@ from mien.data.load import load_dataset
 from mien.evaluation.regions import Fill, Region, cover
 from mien.explain.occlusion import covered_logits
 from mien.explain.study import (
+    PRETRAINING,
     TRAINED,
     Arm,
     Protocol,
@@ -30,6 +31,7 @@ from mien.explain.study import (
     epochs_under,
     further_regions,
     keep_protocol,
+    outside,
     pooled,
     score_all,
     under,
@@ -40,6 +42,7 @@ from mien.training.keep import kept
 from mien.training.publish import open_run
 from mien.training.recipe import Recipe
 from mien.training.run import RECORD, Run
+from mien.training.settings import Weights
 from mien.training.transfer import features, freeze, head_name, input_of
 
 Say = Callable[[str], None]
@@ -52,6 +55,7 @@ def run_study(
     recipes: Sequence[Recipe],
     folder: Path,
     *,
+    pretraining: Recipe | None = None,
     seed: int = 0,
     root: Path | None = None,
     threads: int | None = None,
@@ -62,6 +66,7 @@ def run_study(
     Args:
         recipes: one for each arm, of the same dataset.
         folder: the runs go into ``folder/RECIPE/CONDITION``; a study that was stopped goes on from there.
+        pretraining: a recipe of all expressions, for the recipes that start from :data:`PRETRAINING`.
         seed: of the parts, the noise and the bootstrap; weights have their recipe's.
         root: where datasets lie.
         threads: torch's threads on the CPU; None leaves torch's own choice.
@@ -73,15 +78,52 @@ def run_study(
         DatasetError: the dataset is missing, or lacks one of the three expressions.
         KeyboardInterrupt: on Ctrl-C; the same call goes on from the last whole epoch.
     """
-    _check(recipes)
+    _check(recipes, pretraining)
     arms, protocol = [], None
     for recipe in recipes:
-        rows = pooled(load_dataset(recipe.data.dataset, input_of(recipe), root=root), seed=seed)
+        whole = load_dataset(recipe.data.dataset, input_of(first_step(recipe, pretraining)), root=root)
+        rows = pooled(whole, seed=seed)
         protocol = describe(rows, seed=seed)
         keep_protocol(folder, protocol)
+        if recipe.weights.source == PRETRAINING and pretraining is not None:
+            recipe = pretrained(  # noqa: PLW2901
+                recipe, pretraining, outside(whole, rows, seed=seed), folder, threads=threads, say=say
+            )
         arms.append(network_arm(recipe, rows, folder / recipe.name, protocol=protocol, threads=threads, say=say))
     assert protocol is not None  # noqa: S101  # _check refuses an empty list
     return Study.of(protocol, arms)
+
+
+def first_step(recipe: Recipe, pretraining: Recipe | None) -> Recipe:
+    """The recipe that is trained first: the pretraining, where the recipe starts from one."""
+    return pretraining if pretraining is not None and recipe.weights.source == PRETRAINING else recipe
+
+
+def pretrained(
+    recipe: Recipe,
+    pretraining: Recipe,
+    rows: Dataset,
+    folder: Path,
+    *,
+    threads: int | None = None,
+    say: Say = lambda _: None,
+) -> Recipe:
+    """The recipe, starting from a finished run of ``pretraining``, which is trained if it is not there.
+
+    Args:
+        recipe: of three expressions, whose ``weights.source`` is replaced.
+        pretraining: of all expressions; its ``data`` is replaced by the parts of ``rows``.
+        rows: from :func:`mien.explain.study.outside`.
+        folder: the run goes into ``folder/NAME``.
+        threads: torch's threads.
+        say: is told what happens.
+    """
+    place = folder / pretraining.name
+    if _finished(pretraining, place) is None:
+        fitted, validation = rows.split("train"), rows.split("validation")
+        say(f"{pretraining.name}: {pretraining.epochs} epochs of {len(fitted):,} faces into {place}")
+        fit(pretraining, place, fitted, validation, threads=threads)
+    return replace(recipe, weights=Weights(str(place)))
 
 
 def network_arm(
@@ -183,12 +225,17 @@ def _summary(condition: str, run: Run) -> Trained:
     )
 
 
-def _check(recipes: Sequence[Recipe]) -> None:
+def _check(recipes: Sequence[Recipe], pretraining: Recipe | None = None) -> None:
     if not recipes:
         raise ConfigError("a study needs a recipe: see recipes/occlusion-resezap.yaml")
     names = [recipe.name for recipe in recipes]
     if len(set(names)) < len(names):
         raise ConfigError(f"two recipes of a study have one name: {', '.join(names)}")
+    starting = [recipe for recipe in recipes if recipe.weights.source == PRETRAINING]
+    if pretraining is None and starting:
+        raise ConfigError(f"recipe '{starting[0].name}' starts from a pretraining: name its recipe with --pretraining")
+    if pretraining is not None:
+        _check_pretraining(pretraining, starting, names)
     for recipe in recipes:
         if recipe.data.labels is None or LABEL_SETS[recipe.data.labels] != THREE:
             raise ConfigError(f"recipe '{recipe.name}': the study has three expressions; set data.labels to 'three'")
@@ -196,3 +243,22 @@ def _check(recipes: Sequence[Recipe]) -> None:
             raise ConfigError(f"recipe '{recipe.name}' names another dataset than '{recipes[0].name}'")
         if recipe.data.limit is not None:
             raise ConfigError(f"recipe '{recipe.name}': data.limit has no meaning in a study, which parts all rows")
+
+
+def _check_pretraining(pretraining: Recipe, starting: Sequence[Recipe], names: Sequence[str]) -> None:
+    if not starting:
+        raise ConfigError(
+            f"no recipe starts from '{pretraining.name}': set weights.source to '{PRETRAINING}', or leave it out"
+        )
+    if pretraining.name in names:
+        raise ConfigError(f"the pretraining and a recipe of the study have one name: {pretraining.name}")
+    if pretraining.data.labels is not None or pretraining.data.limit is not None:
+        raise ConfigError(f"pretraining '{pretraining.name}': it has all expressions and rows, leave data.labels out")
+    for recipe in starting:
+        if (recipe.network, recipe.options) != (pretraining.network, pretraining.options):
+            raise ConfigError(
+                f"recipe '{recipe.name}' is of '{recipe.network}', its pretraining of '{pretraining.network}': "
+                "both need the same network and options"
+            )
+        if recipe.data.dataset != pretraining.data.dataset:
+            raise ConfigError(f"recipe '{recipe.name}' names another dataset than its pretraining")

@@ -86,6 +86,7 @@ class Cell:
         run_of: another cell of the study, whose first run is tested.
         bundled: a bundled model that is tested.
         condition: what paper 004 covers the faces with.
+        pretraining: name of a recipe of all expressions that is trained first, on pooled rows that are not reported.
         counted: the recipe's network is counted and timed, and not trained.
         paper: what the paper says.
         differs: why ours is another figure, or may be.
@@ -100,6 +101,7 @@ class Cell:
     run_of: str | None = None
     bundled: str | None = None
     condition: str | None = None
+    pretraining: str | None = None
     counted: bool = False
     paper: Published = field(default_factory=Published)
     differs: str = ""
@@ -111,6 +113,8 @@ class Cell:
             raise ValueError(f"cell '{self.name}' names {len(sources)} things to test, expected one at most")
         if (self.condition is not None) != (self.protocol.parts == "pooled" and self.recipe is not None):
             raise ValueError(f"cell '{self.name}': a condition goes with a recipe on pooled rows, and only with that")
+        if self.pretraining is not None and self.condition is None:
+            raise ValueError(f"cell '{self.name}': a pretraining goes with a condition")
 
     @property
     def is_quoted(self) -> bool:

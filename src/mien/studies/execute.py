@@ -17,7 +17,7 @@ from mien.models.network import TorchPredictor
 from mien.studies.cell import Cell, Study
 from mien.studies.cost import ROUNDS, measure_cost
 from mien.studies.known import known_result
-from mien.studies.means import Means, quickened, recipe_of, signature, with_weights
+from mien.studies.means import Means, pretraining_of, quickened, recipe_of, signature, wants_weights, with_weights
 from mien.studies.measure import measure_predictor, measure_recipe, open_bundled, stamp
 from mien.studies.occluded import cell_result, train_arm
 from mien.studies.record import NO_DATA, NO_WEIGHTS, NOT_YET, Cost, Reproduction, Result
@@ -130,7 +130,9 @@ class _Runner:
         if cell.condition is None:
             return measure_recipe(cell, recipe, self._runs(cell.name, mark), self.means)
         if recipe.name not in self.arms:
-            self.arms[recipe.name] = train_arm(recipe, self.folder / "runs", self.means)
+            self.arms[recipe.name] = train_arm(
+                recipe, self.folder / "runs", self.means, pretraining=pretraining_of(cell)
+            )
         return cell_result(cell, *self.arms[recipe.name])
 
     def _predictor(self, cell: Cell) -> TorchPredictor | None:
@@ -149,6 +151,9 @@ class _Runner:
     def _cost(self, cell: Cell, recipe: Recipe | None) -> Cost | None:
         if cell.bundled is not None:
             recipe = Recipe(cell.bundled, cell.bundled)
+        first = pretraining_of(cell)
+        if recipe is not None and first is not None:
+            recipe = replace(first, data=recipe.data)  # the run that the cell starts from may not be there yet
         if recipe is None:
             return None
         labels = recipe.data.labels
@@ -160,7 +165,7 @@ class _Runner:
 
     def _not_run(self, cell: Cell, recipe: Recipe | None, why: str) -> Result:
         command = f"mien reproduce {self.study.name} --only {cell.name}"
-        if recipe is not None and recipe.weights.source != "none" and cell.start == "recipe":
+        if recipe is not None and wants_weights(recipe, cell):
             source = "imagenet" if recipe.weights.source == "imagenet" else Path(recipe.weights.source).name
             command += f" --weights {recipe.network}={shlex.quote(source)}"
         if why.startswith(NO_DATA):

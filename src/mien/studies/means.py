@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from mien.core.errors import ConfigError, nearest
 from mien.core.manifest import Manifest
@@ -22,7 +22,9 @@ from mien.training.settings import Weights
 BUNDLED = Path(__file__).resolve().parents[1] / "weights"
 """Where the models are that come with mien."""
 
-_FORMAT = 1
+_FORMAT = 2
+"""Of signatures: another one where a default changes, and with it what recipes that leave it out amount to."""
+
 QUICK_EPOCHS = 2
 
 
@@ -88,6 +90,15 @@ def parse_weights(text: str) -> tuple[str, Given]:
     return network, given
 
 
+def pretraining_of(cell: Cell) -> Recipe | None:
+    """The recipe that is trained before the cell's own, if there is one.
+
+    Raises:
+        ConfigError: a key or value of it is wrong.
+    """
+    return None if cell.pretraining is None else Recipe.read(recipes_folder() / f"{cell.pretraining}.yaml")
+
+
 def recipe_of(cell: Cell) -> Recipe:
     """A cell's recipe as its file and its changes say, before weights are looked for.
 
@@ -107,10 +118,15 @@ def recipes_folder() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "recipes"
 
 
+def wants_weights(recipe: Recipe, cell: Cell) -> bool:
+    """Whether the recipe starts from weights that neither mien nor the study makes."""
+    return recipe.weights.source != "none" and cell.start == "recipe" and cell.pretraining is None
+
+
 def with_weights(recipe: Recipe, cell: Cell, means: Means) -> Recipe | None:
     """The recipe with the weights that are at hand, or None where it wants some that are not."""
     wanted = recipe.weights
-    if wanted.source == "none" or cell.start == "bundled":
+    if not wants_weights(recipe, cell):
         return recipe
     given = means.weights.get(recipe.network)
     if given is None:
@@ -132,12 +148,29 @@ def quickened(recipe: Recipe) -> Recipe:
 
 
 def signature(cell: Cell, recipe: Recipe | None, *, seed: int, quick: bool) -> str:
-    """What decides a cell's figures, as 16 hexadecimal digits; names and sentences do not count."""
-    content = {} if recipe is None else to_mapping(recipe)
-    for word in ("name", "summary", "licence"):
-        content.pop(word, None)
-    parts = [_FORMAT, content, to_mapping(cell.protocol), cell.start, cell.run_of, cell.bundled, cell.condition]
+    """What decides a cell's figures, as 16 hexadecimal digits.
+
+    Names, sentences and keys that have their default do not count: a new key of recipes leaves what was measured.
+    """
+    content = {} if recipe is None else _what_counts(recipe)
+    parts = [
+        _FORMAT,
+        content,
+        to_mapping(cell.protocol, defaults=False),
+        cell.start,
+        cell.run_of,
+        cell.bundled,
+        cell.condition,
+    ]
     shipped = cell.bundled or (recipe.network if recipe is not None and cell.start == "bundled" else "")
     if shipped:  # other weights give other figures
         parts.append(Manifest.read(BUNDLED / f"{shipped}.json").sha256)
+    first = pretraining_of(cell)
+    if first is not None:
+        parts.append(_what_counts(first))
     return hashlib.sha256(json.dumps([*parts, seed, quick], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _what_counts(recipe: Recipe) -> dict[str, Any]:
+    content = to_mapping(recipe, defaults=False)
+    return {key: value for key, value in content.items() if key not in ("name", "summary", "licence")}

@@ -8,8 +8,8 @@ from mien.data.fer2013 import Counts
 from mien.data.load import load_dataset
 from mien.evaluation.regions import BANDS
 from mien.explain.occlusion import OPEN
-from mien.explain.study import Arm, Protocol, describe, keep_protocol, pooled
-from mien.explain.study_runs import network_arm
+from mien.explain.study import Arm, Protocol, describe, keep_protocol, outside, pooled
+from mien.explain.study_runs import first_step, network_arm, pretrained
 from mien.studies.cell import Cell
 from mien.studies.means import Means, quickened
 from mien.studies.measure import stamp
@@ -21,7 +21,7 @@ from mien.training.transfer import input_of
 QUICK_ROWS = 900
 
 
-def train_arm(recipe: Recipe, folder: Path, means: Means) -> tuple[Arm, Protocol]:
+def train_arm(recipe: Recipe, folder: Path, means: Means, *, pretraining: Recipe | None = None) -> tuple[Arm, Protocol]:
     """One kind of network through the occlusion study: a run for each condition, and all their tests.
 
     Raises:
@@ -30,12 +30,16 @@ def train_arm(recipe: Recipe, folder: Path, means: Means) -> tuple[Arm, Protocol
         KeyboardInterrupt: on Ctrl-C; the same call goes on from the last whole epoch.
     """
     counts: Counts = "any" if means.quick else "published"
-    rows = load_dataset("fer2013", input_of(recipe), root=means.root, counts=counts)
+    whole = load_dataset("fer2013", input_of(first_step(recipe, pretraining)), root=means.root, counts=counts)
     if means.quick:
-        recipe, rows = quickened(recipe), rows.take(spread(len(rows), QUICK_ROWS))
-    rows = pooled(rows, seed=means.seed)
+        recipe, whole = quickened(recipe), whole.take(spread(len(whole), QUICK_ROWS))
+        pretraining = None if pretraining is None else quickened(pretraining)
+    rows = pooled(whole, seed=means.seed)
     protocol = describe(rows, seed=means.seed)
     keep_protocol(folder, protocol)
+    if pretraining is not None:
+        fitted = outside(whole, rows, seed=means.seed)
+        recipe = pretrained(recipe, pretraining, fitted, folder, threads=means.threads, say=means.say)
     arm = network_arm(recipe, rows, folder / recipe.name, protocol=protocol, threads=means.threads, say=means.say)
     return arm, protocol
 
