@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from mien.core.errors import TrainingError
 from mien.core.predictor import softmax
 from mien.data.load import load_dataset
+from mien.evaluation.protocol import evaluate
 from mien.training.fit import train
 from mien.training.publish import export_run, open_run
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
@@ -60,6 +61,8 @@ def test_learns_drawn_faces_and_exports_them(recipe, tmp_path):
     data = load_dataset(recipe.data.dataset, predictor.input).split("validation")
     accuracy = (softmax(predictor.logits(data.images)).argmax(1) == data.indices).mean()
     assert accuracy == pytest.approx(run.best.validation_accuracy)
+    measured = evaluate(predictor, load_dataset(recipe.data.dataset, predictor.input), split="validation")
+    assert (measured.recipe, measured.training_seed) == (recipe.name, recipe.seed)
 
 
 @pytest.mark.parametrize(

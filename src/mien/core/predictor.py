@@ -47,6 +47,21 @@ class Predictor(Protocol):
 
 
 @runtime_checkable
+class FromRecipe(Protocol):
+    """What a recipe trained: a run, or the manifest of an exported one.
+
+    Attributes:
+        recipe: its name, where known.
+        seed: that it was trained with, where known.
+    """
+
+    @property
+    def recipe(self) -> str | None: ...  # noqa: D102
+    @property
+    def seed(self) -> int | None: ...  # noqa: D102
+
+
+@runtime_checkable
 class Shown(Protocol):
     """A predictor whose answers come from more than one crop or one network.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError, LabelError, ModelError
 from mien.core.manifest import Manifest
-from mien.core.predictor import Floats, Mirrored, Predictor, Shown, softmax
+from mien.core.predictor import Floats, FromRecipe, Mirrored, Predictor, Shown, softmax
 from mien.data.base import Dataset
 from mien.data.layout import WHOLE
 from mien.data.leaks import leaked_rows
@@ -106,6 +106,7 @@ def evaluate(
     scores = metrics.class_scores(probabilities, indices)
     curve = metrics.reliability(probabilities, indices)
     manifest = predictor.manifest if isinstance(predictor, Described) else None
+    origin = predictor if manifest is None and isinstance(predictor, FromRecipe) else manifest
     sets = None
     if manifest is not None and not mirror:  # thresholds fitted on single crops promise nothing for averaged ones
         sets = set_quality(probabilities, indices, thresholds=manifest.conformal_thresholds)
@@ -119,8 +120,8 @@ def evaluate(
         labels=predictor.labels,
         protocol=_protocol(answers, predictor, mirror=mirror),
         mirror=mirror,
-        recipe=None if manifest is None else manifest.recipe,
-        training_seed=None if manifest is None else manifest.seed,
+        recipe=None if origin is None else origin.recipe,
+        training_seed=None if origin is None else origin.seed,
         bootstrap_seed=seed,
         n=len(indices),
         dropped=answers.dropped,

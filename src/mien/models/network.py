@@ -49,6 +49,11 @@ def as_planes(crops: Tensor) -> Tensor:
 class TorchPredictor:
     """A torch network as a :class:`mien.core.predictor.Predictor`."""
 
+    recipe: str | None = None
+    """Name of the recipe that trained it, where it is a run."""
+    seed: int | None = None
+    """The run's."""
+
     def __init__(
         self, body: nn.Module, spec: InputSpec, labels: Labels, *, name: str, temperature: float = 1.0, chunk: int = 256
     ) -> None:

@@ -54,10 +54,14 @@ def open_run(folder: Path, *, name: str | None = None) -> TorchPredictor:
     except Exception as error:  # safetensors and torch raise their own kinds for a damaged or foreign file
         raise TrainingError(f"{path} does not hold weights of '{run.recipe.network}': {error}") from error
     views, chunk = run.recipe.views, min(LARGEST_CHUNK, 4 * run.recipe.batch)
+    name = name or run.recipe.name
     if views == "one":
-        return TorchPredictor(body, run.input, run.labels, name=name or run.recipe.name, chunk=chunk)
-    averaged = Averaged(body, views)
-    return AveragedRun(averaged, run.input, run.labels, name=name or run.recipe.name, shown=VIEWS[views], chunk=chunk)
+        predictor = TorchPredictor(body, run.input, run.labels, name=name, chunk=chunk)
+    else:
+        averaged = Averaged(body, views)
+        predictor = AveragedRun(averaged, run.input, run.labels, name=name, shown=VIEWS[views], chunk=chunk)
+    predictor.recipe, predictor.seed = run.recipe.name, run.recipe.seed
+    return predictor
 
 
 def export_run(
