@@ -111,6 +111,8 @@ def test_compare_prints_every_pair(run):
     content = json.loads(result.stdout)
     assert list(content["accuracies"]) == ["linear", "other", "copy.onnx"]
     assert len(content["pairs"]) == 3
+    same = json.loads(run("compare", "copy.onnx", "linear", "faces", "--json").stdout)  # both call themselves linear
+    assert list(same["accuracies"]) == ["copy.onnx", "linear"]
     table = run("compare", "linear", "other", "faces")
     assert "First less second" in table.stdout
 

@@ -152,10 +152,11 @@ def compare(
         raise typer.BadParameter("name two or more different models, then the dataset", param_hint="MODEL")
     if (log is None) != (change is None) or (log is not None and len(models) != 2):
         raise ConfigError("a results log takes two models and what the first does otherwise: --change WORDS --log FILE")
+    predictors = {model: open_predictor(model) for model in models}
+    one_name = len({predictor.name for predictor in predictors.values()}) < len(predictors)
     hits, rows = {}, {}
-    for model in models:
-        predictor = open_predictor(model)
-        name = predictor.name if predictor.name not in hits else model
+    for model, predictor in predictors.items():
+        name = model if one_name else predictor.name
         loaded = parted(load_for(dataset, predictor, data, detector), model, dataset, fold)
         split = split or reported_split(loaded)
         answers = predict(
