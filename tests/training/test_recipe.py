@@ -8,8 +8,9 @@ import torch
 
 from mien.core.errors import ConfigError
 from mien.core.expression import LABEL_SETS
+from mien.explain.study import PRETRAINING
 from mien.training.recipe import Recipe
-from mien.training.settings import Weights
+from mien.training.settings import Transfer, Weights
 from mien.training.transfer import assemble, input_of
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
@@ -19,10 +20,10 @@ RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 def test_every_committed_recipe_loads_and_builds(path):
     recipe = Recipe.read(path)
     assert recipe.name == path.stem
-    if recipe.weights.source.startswith("runs/"):
-        with pytest.raises(ConfigError, match=r"neither a run nor a file at runs/.*: train that run first"):
+    if recipe.weights.source.startswith("runs/") or recipe.weights.source == PRETRAINING:
+        with pytest.raises(ConfigError, match=r"neither a run nor a file at .*: train that run first"):
             input_of(recipe)
-        recipe = replace(recipe, weights=Weights())
+        recipe = replace(recipe, weights=Weights(), transfer=Transfer())
     spec = input_of(recipe)
     classes = len(LABEL_SETS[recipe.data.labels or "fer2013"])
     with torch.device("meta"):
