@@ -25,7 +25,7 @@ _ARMS = {
         "occlusion-resezap",
         (
             "A row of its own: all of it is trained on faces, none of it on other pictures. As measured here, what the "
-            "covers cost keeps the paper's order for both networks: eyes least, then nose, then mouth."
+            "covers cost keeps the paper's order for each network: eyes least, then nose, then mouth."
         ),
     ),
     "pretrained": (
