@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,52 +82,51 @@ def run_study(
     _check(recipes, pretraining)
     arms, protocol = [], None
     for recipe in recipes:
-        whole = load_dataset(recipe.data.dataset, input_of(first_step(recipe, pretraining)), root=root)
-        rows = pooled(whole, seed=seed)
-        protocol = describe(rows, seed=seed)
-        keep_protocol(folder, protocol)
-        if recipe.weights.source == PRETRAINING and pretraining is not None:
-            recipe = pretrained(  # noqa: PLW2901
-                recipe, pretraining, outside(whole, rows, seed=seed), folder, threads=threads, say=say
-            )
-        arms.append(network_arm(recipe, rows, folder / recipe.name, protocol=protocol, threads=threads, say=say))
+        first = pretraining if recipe.weights.source == PRETRAINING else None
+        whole = load_dataset(recipe.data.dataset, input_of(first or recipe), root=root)
+        arm, protocol = run_arm(recipe, whole, folder, pretraining=first, seed=seed, threads=threads, say=say)
+        arms.append(arm)
     assert protocol is not None  # noqa: S101  # _check refuses an empty list
     return Study.of(protocol, arms)
 
 
-def first_step(recipe: Recipe, pretraining: Recipe | None) -> Recipe:
-    """The recipe that is trained first: the pretraining, where the recipe starts from one."""
-    return pretraining if pretraining is not None and recipe.weights.source == PRETRAINING else recipe
-
-
-def pretrained(
+def run_arm(
     recipe: Recipe,
-    pretraining: Recipe,
-    rows: Dataset,
+    whole: Dataset,
     folder: Path,
     *,
+    pretraining: Recipe | None = None,
+    seed: int = 0,
     threads: int | None = None,
     say: Say = lambda _: None,
-) -> Recipe:
-    """The recipe, starting from a finished run of ``pretraining``, which is trained if it is not there.
+) -> tuple[Arm, Protocol]:
+    """One kind of network through the study: a run for each condition, and all their tests.
 
     Args:
-        recipe: of three expressions, whose ``weights.source`` is replaced.
-        pretraining: of all expressions; its ``data`` is replaced by the parts of ``rows``.
-        rows: from :func:`mien.explain.study.outside`.
-        folder: the run goes into ``folder/NAME``.
-        threads: torch's threads.
+        recipe: of the network; its ``data`` is replaced by the parts of ``whole``.
+        whole: the dataset whose rows are pooled, with crops of the recipe that is trained first.
+        folder: the runs go into ``folder/RECIPE``; a finished one is taken as it is.
+        pretraining: a recipe of all expressions whose run, in ``folder/PRETRAINING``, ``recipe`` starts from.
+        seed: of the parts, the noise and the bootstrap.
+        threads: torch's threads on the CPU; None leaves torch's own choice.
         say: is told what happens.
+
+    Raises:
+        TrainingError: the folder holds a study of other rows.
+        KeyboardInterrupt: on Ctrl-C; the same call goes on from the last whole epoch.
     """
-    place = folder / pretraining.name
-    if _finished(pretraining, place) is None:
-        fitted, validation = rows.split("train"), rows.split("validation")
-        say(f"{pretraining.name}: {pretraining.epochs} epochs of {len(fitted):,} faces into {place}")
-        fit(pretraining, place, fitted, validation, threads=threads)
-    return replace(recipe, weights=Weights(str(place)))
+    rows = pooled(whole, seed=seed)
+    protocol = describe(rows, seed=seed)
+    keep_protocol(folder, protocol)
+    if pretraining is not None:
+        place = folder / pretraining.name
+        _trained(pretraining, place, lambda: outside(whole, rows, seed=seed), threads=threads, say=say)
+        recipe = replace(recipe, weights=Weights(str(place)))
+    arm = _network_arm(recipe, rows, folder / recipe.name, protocol=protocol, threads=threads, say=say)
+    return arm, protocol
 
 
-def network_arm(
+def _network_arm(
     recipe: Recipe, rows: Dataset, folder: Path, *, protocol: Protocol, threads: int | None, say: Say = lambda _: None
 ) -> Arm:
     """Train a recipe's network under every condition, and test each under every condition.
@@ -139,18 +139,13 @@ def network_arm(
         threads: torch's threads.
         say: is told what happens.
     """
-    fitted, validation, tested = (rows.split(name) for name in ("train", "validation", "test"))
-    runs = {}
+    tested, runs = rows.split("test"), {}
     for condition in TRAINED:
         own = replace(
             recipe, name=f"{recipe.name}-{condition}", epochs=epochs_under(condition, recipe.epochs), patience=None
         )
-        done = _finished(own, folder / condition)
-        if done is None:
-            parts = [under(part, condition, seed=protocol.seed) for part in (fitted, validation)]
-            say(f"{own.name}: {own.epochs} epochs of {len(parts[0]):,} faces into {folder / condition}")
-            done = fit(own, folder / condition, parts[0], parts[1], threads=threads)
-        runs[condition] = done
+        shown = partial(under, rows.take(rows.splits != "test"), condition, seed=protocol.seed)
+        runs[condition] = _trained(own, folder / condition, shown, threads=threads, say=say)
     keep_memory()
     predictors = {condition: open_run(folder / condition) for condition in TRAINED}
     for predictor in predictors.values():
@@ -204,6 +199,19 @@ def _fitted_values(recipe: Recipe, body: nn.Module) -> int:
     """Values that the recipe's transfer mode trains."""
     freeze(body, recipe.transfer)
     return sum(parameter.numel() for parameter in body.parameters() if parameter.requires_grad)
+
+
+def _trained(
+    recipe: Recipe, folder: Path, rows: Callable[[], Dataset], *, threads: int | None, say: Say = lambda _: None
+) -> Run:
+    """The finished run of a recipe; if it is not there, it is fitted on the ``train`` part of ``rows``."""
+    done = _finished(recipe, folder)
+    if done is not None:
+        return done
+    parts = rows()
+    fitted, validation = parts.split("train"), parts.split("validation")
+    say(f"{recipe.name}: {recipe.epochs} epochs of {len(fitted):,} faces into {folder}")
+    return fit(recipe, folder, fitted, validation, threads=threads)
 
 
 def _finished(recipe: Recipe, folder: Path) -> Run | None:

@@ -8,8 +8,8 @@ from mien.data.fer2013 import Counts
 from mien.data.load import load_dataset
 from mien.evaluation.regions import BANDS
 from mien.explain.occlusion import OPEN
-from mien.explain.study import Arm, Protocol, describe, keep_protocol, outside, pooled
-from mien.explain.study_runs import first_step, network_arm, pretrained
+from mien.explain.study import Arm, Protocol
+from mien.explain.study_runs import run_arm
 from mien.studies.cell import Cell
 from mien.studies.means import Means, quickened
 from mien.studies.measure import stamp
@@ -30,18 +30,13 @@ def train_arm(recipe: Recipe, folder: Path, means: Means, *, pretraining: Recipe
         KeyboardInterrupt: on Ctrl-C; the same call goes on from the last whole epoch.
     """
     counts: Counts = "any" if means.quick else "published"
-    whole = load_dataset("fer2013", input_of(first_step(recipe, pretraining)), root=means.root, counts=counts)
+    whole = load_dataset("fer2013", input_of(pretraining or recipe), root=means.root, counts=counts)
     if means.quick:
         recipe, whole = quickened(recipe), whole.take(spread(len(whole), QUICK_ROWS))
         pretraining = None if pretraining is None else quickened(pretraining)
-    rows = pooled(whole, seed=means.seed)
-    protocol = describe(rows, seed=means.seed)
-    keep_protocol(folder, protocol)
-    if pretraining is not None:
-        fitted = outside(whole, rows, seed=means.seed)
-        recipe = pretrained(recipe, pretraining, fitted, folder, threads=means.threads, say=means.say)
-    arm = network_arm(recipe, rows, folder / recipe.name, protocol=protocol, threads=means.threads, say=means.say)
-    return arm, protocol
+    return run_arm(
+        recipe, whole, folder, pretraining=pretraining, seed=means.seed, threads=means.threads, say=means.say
+    )
 
 
 def cell_result(cell: Cell, arm: Arm, protocol: Protocol) -> Result:
