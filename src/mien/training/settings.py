@@ -31,7 +31,8 @@ class Weights:
 
     Attributes:
         source: ``none`` (fresh), ``imagenet`` (torchvision's, fetched and checked by it), the folder of an earlier
-            run, a file (safetensors, or a torch state dict) or an https URL of one.
+            run, a file (safetensors, or a torch state dict) or an https URL of one. ``pretraining`` is the run that
+            an occlusion study trains first (:data:`mien.explain.study.PRETRAINING`).
         preprocessing: how a file's pictures were prepared: ``own`` (as the network's own input), ``torch``, ``tf`` or
             ``caffe`` (:data:`mien.models.weights.PREPROCESSING`); ImageNet weights and runs know theirs.
         sha256: of the file; needed for a URL.
