@@ -132,7 +132,7 @@ def test_runs_of_the_recipe_are_averaged_once_each(manifest, record, measured, t
         ledger.append(book, replace(base, accuracy=accuracy, training_seed=seed, identity=identity * 64))
     ledger.append(book, replace(base, recipe="other", training_seed=9, accuracy=0.1))
     text = _text(manifest, record, ledger.read(book))
-    assert "single crop: 60.00 % over 2 runs (50.00–70.00)" in text
+    assert "single crop: 60.00 % (mean of 2 seeds, 50.00–70.00 among them)" in text
 
 
 def test_nothing_is_said_of_fer2013_to_a_model_that_never_saw_it(manifest):

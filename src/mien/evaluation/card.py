@@ -141,7 +141,8 @@ def _seeds(m: Manifest, entries: Sequence[Entry]) -> tuple[Section, ...]:
         if found:
             shown = "with the mirrored face" if mirror else "single crop"
             mean, spread = percent(sum(found) / len(found)), interval((min(found), max(found)))
-            points.append(f"{shown}: {mean} over {len(found)} run{'' if len(found) == 1 else 's'} ({spread})")
+            said = f"mean of {len(found)} seeds, {spread} among them" if len(found) > 1 else "one seed"
+            points.append(f"{shown}: {mean} ({said})")
     return (Section("All runs of its recipe, on PrivateTest", points=tuple(points)),) if points else ()
 
 
