@@ -9,7 +9,7 @@ import pytest
 from mien.core.errors import ConfigError, DatasetError
 from mien.data.load import load_dataset
 from mien.evaluation.protocol import evaluate
-from mien.studies import execute, measure
+from mien.studies import execute, measure, page
 from mien.studies.cell import Cell, Protocol
 from mien.studies.execute import reproduce
 from mien.studies.means import Given, recipe_of, signature
@@ -100,6 +100,36 @@ def test_another_cells_run_is_tested_elsewhere(run, tmp_path):
     assert found["elsewhere"].training is None
     again = rows_of(run(study_of(*study.cells), only=["elsewhere"]))
     assert again["elsewhere"] == found["elsewhere"]
+
+
+def test_a_training_cut_short_says_so_and_gives_way_to_a_longer_one(run, tmp_path):
+    elsewhere = Cell("elsewhere", "On JAFFE", Protocol("jaffe", "whole"), run_of="official")
+    study = study_of(official(), elsewhere)
+    cut = rows_of(run(study, epochs=1))
+    for name in ("official", "elsewhere"):
+        assert (cut[name].epochs, cut[name].asked) == (1, 2), name
+    text = page.markdown(study, run(study, epochs=1))
+    assert text.count(" after 1 of 2 epochs") == 2
+    assert "to train whole: `mien reproduce 002 --only official`" in text
+
+    whole = rows_of(run(study))
+    assert (whole["official"].epochs, whole["official"].asked) == (2, None)
+    assert whole["elsewhere"].asked is None
+    assert {path.name for path in (tmp_path / "out").glob("runs*")} == {"runs", "runs-of-1-epochs"}
+    assert rows_of(run(study, epochs=1)) == whole
+    assert "of 2 epochs" not in page.markdown(study, run(study))
+
+
+def test_a_training_cut_short_is_kept_until_there_is_more(run, monkeypatch):
+    study = study_of(official())
+    cut = run(study, epochs=1)
+    monkeypatch.setattr(execute, "measure_recipe", never)
+    assert run(study, epochs=1) == cut
+    assert run(study, hours=0) == cut
+
+
+def test_a_limit_beyond_the_recipe_cuts_nothing(run):
+    assert rows_of(run(study_of(official()), epochs=9))["official"].asked is None
 
 
 def test_a_test_of_a_run_that_is_missing_says_so(run):

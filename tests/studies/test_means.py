@@ -15,9 +15,9 @@ from mien.studies.means import (
     Given,
     Means,
     parse_weights,
-    quickened,
     recipe_of,
     recipes_folder,
+    shortened,
     signature,
     with_weights,
 )
@@ -120,9 +120,19 @@ def test_other_bundled_weights_are_another_cell(cell, tmp_path, monkeypatch):
     assert signature(cell, recipe, seed=0, quick=False) != before
 
 
-def test_quick_is_short_and_keeps_what_is_shorter():
-    assert quickened(Recipe("a", "resezap", epochs=50, batch=128)).epochs == 2
-    assert quickened(Recipe("a", "resezap", epochs=1, batch=16)).epochs == 1
+@pytest.mark.parametrize(
+    ("asked", "quick", "most", "epochs"),
+    [
+        (50, True, None, 2),
+        (1, True, None, 1),
+        (50, False, 7, 7),
+        (5, False, 7, 5),
+        (50, True, 1, 1),
+        (50, False, None, 50),
+    ],
+)
+def test_no_training_is_longer_than_is_allowed(asked, quick, most, epochs):
+    assert shortened(Recipe("a", "resezap", epochs=asked), Means(quick=quick, epochs=most)).epochs == epochs
 
 
 def test_recipes_lie_beside_the_sources():

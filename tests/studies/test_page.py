@@ -144,6 +144,7 @@ def test_the_html_page_draws_curves_and_confusions():
         {"status": "not run", "score": score(0.5), "why": "x", "command": "y"},
         {"status": "not run", "why": "x"},
         {"status": "counted", "score": score(0.5)},
+        {"status": "measured", "score": score(0.5), "epochs": 3, "asked": 3},
     ],
 )
 def test_a_result_that_contradicts_itself_is_refused(wrong):

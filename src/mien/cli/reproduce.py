@@ -35,6 +35,13 @@ def reproduce(
     quick: Annotated[
         bool, typer.Option("--quick", help="A few epochs on a few rows, in minutes: to see that everything runs.")
     ] = False,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Train no network for more epochs than this; the tables say which were cut short.",
+        ),
+    ] = None,
     budget: Annotated[
         float | None,
         typer.Option(
@@ -91,6 +98,7 @@ def reproduce(
         known=tuple(known or ()),
         hours=budget,
         quick=quick,
+        epochs=epochs,
         threads=threads,
         say=_say,
     )

@@ -17,7 +17,7 @@ from mien.models.network import TorchPredictor
 from mien.studies.cell import Cell, Study
 from mien.studies.cost import ROUNDS, measure_cost
 from mien.studies.known import known_result
-from mien.studies.means import Means, pretraining_of, quickened, recipe_of, signature, wants_weights, with_weights
+from mien.studies.means import Means, pretraining_of, recipe_of, shortened, signature, wants_weights, with_weights
 from mien.studies.measure import measure_predictor, measure_recipe, open_bundled, stamp
 from mien.studies.occluded import cell_result, train_arm
 from mien.studies.record import NO_DATA, NO_WEIGHTS, NOT_YET, Cost, Reproduction, Result
@@ -78,29 +78,43 @@ class _Runner:
     def run(self, cell: Cell) -> Result:
         recipe = None if cell.recipe is None else recipe_of(cell)
         mark = signature(cell, recipe, seed=self.means.seed, quick=self.means.quick)
+        epochs, asked = self._epochs(cell, recipe)
         before = self.found.result(cell.name)
         before = before if before is not None and before.signature == mark else None
-        if before is not None and before.status != "not run":
+        if before is not None and before.status != "not run" and _is_long_enough(before, epochs):
             self.means.say(f"{cell.name}: done before")
             return before
         if cell.counted:
             return Result(cell=cell.name, status="counted", signature=mark, cost=self._cost(cell, recipe), **stamp())
-        same = next((r for r in self.found.results if r.signature == mark and r.status == "measured"), None)
-        if same is not None:
-            return replace(same, cell=cell.name)
-        known = () if self.means.quick else self.means.known
-        result = None if recipe is None else known_result(cell, recipe, known)
-        result = result or self._measure(cell, recipe, mark)
+        for same in self.found.results:
+            if same.signature == mark and same.status == "measured" and _is_long_enough(same, epochs):
+                return replace(same, cell=cell.name)
+        files = () if self.means.quick else self.means.known
+        known = None if recipe is None else known_result(cell, recipe, files)
+        result = known or self._measure(cell, recipe, self._runs(cell.name, mark, epochs if asked else None))
+        if result.status == "not run" and before is not None and before.status == "measured":
+            return before  # of fewer epochs, which is more than nothing
+        if known is not None or result.status == "not run":
+            epochs, asked = asked or epochs, None  # nothing was cut short here
         cost = None if before is None else before.cost
         if cost is None and not (self.means.quick and result.status == "not run"):
             cost = self._cost(cell, recipe)
-        wanted = quickened(recipe) if recipe is not None and self.means.quick else recipe
-        epochs = None if wanted is None else wanted.epochs
         if result.training is not None:
             epochs = result.training.epochs  # an occlusion study may have been run with others
-        return replace(result, signature=mark, cost=cost, epochs=epochs)
+        return replace(result, signature=mark, cost=cost, epochs=epochs, asked=asked)
 
-    def _measure(self, cell: Cell, recipe: Recipe | None, mark: str) -> Result:
+    def _epochs(self, cell: Cell, recipe: Recipe | None) -> tuple[int | None, int | None]:
+        """For how many epochs the cell's network is trained, and how many are asked for where those are fewer."""
+        if cell.run_of is not None:
+            trained = self.found.result(cell.run_of)
+            return (None, None) if trained is None or trained.asked is None else (trained.epochs, trained.asked)
+        if recipe is None:
+            return None, None
+        epochs = shortened(recipe, self.means).epochs
+        whole = shortened(recipe, replace(self.means, epochs=None)).epochs
+        return epochs, whole if epochs < whole else None
+
+    def _measure(self, cell: Cell, recipe: Recipe | None, folder: Path) -> Result:
         ready = None if recipe is None else with_weights(recipe, cell, self.means)
         predictor = self._predictor(cell) if recipe is None else None
         if recipe is not None and ready is None:
@@ -115,7 +129,7 @@ class _Runner:
             if late:
                 return self._not_run(cell, recipe, NOT_YET)
             if ready is not None:
-                return self._train(cell, ready, mark)
+                return self._train(cell, ready, folder)
             assert predictor is not None  # noqa: S101  # a cell has a recipe or something to test
             self.means.say(f"{cell.name}: testing")
             return measure_predictor(cell, predictor, self.means)
@@ -126,13 +140,11 @@ class _Runner:
             missing = NO_WEIGHTS if isinstance(error, DownloadError) else f"{NO_DATA}: {cell.protocol.dataset}"
             return self._not_run(cell, recipe, missing)
 
-    def _train(self, cell: Cell, recipe: Recipe, mark: str) -> Result:
+    def _train(self, cell: Cell, recipe: Recipe, folder: Path) -> Result:
         if cell.condition is None:
-            return measure_recipe(cell, recipe, self._runs(cell.name, mark), self.means)
+            return measure_recipe(cell, recipe, folder, self.means)
         if recipe.name not in self.arms:
-            self.arms[recipe.name] = train_arm(
-                recipe, self.folder / "runs", self.means, pretraining=pretraining_of(cell)
-            )
+            self.arms[recipe.name] = train_arm(recipe, folder.parent, self.means, pretraining=pretraining_of(cell))
         return cell_result(cell, *self.arms[recipe.name])
 
     def _predictor(self, cell: Cell) -> TorchPredictor | None:
@@ -142,11 +154,13 @@ class _Runner:
         result = self.found.result(trained.name)
         if result is None or result.status != "measured":
             return None
-        run = self._runs(trained.name, result.signature) / f"seed-{recipe_of(trained).seed}-fold-0"
+        cut = result.epochs if result.asked else None
+        run = self._runs(trained.name, result.signature, cut) / f"seed-{recipe_of(trained).seed}-fold-0"
         return open_run(run) if run.is_dir() else None
 
-    def _runs(self, name: str, mark: str) -> Path:
-        return self.folder / "runs" / f"{name}-{mark[:8]}"
+    def _runs(self, name: str, mark: str, cut: int | None) -> Path:
+        runs = self.folder / ("runs" if cut is None else f"runs-of-{cut}-epochs")
+        return runs / f"{name}-{mark[:8]}"
 
     def _cost(self, cell: Cell, recipe: Recipe | None) -> Cost | None:
         if cell.bundled is not None:
@@ -172,6 +186,11 @@ class _Runner:
             command += " --data FOLDER"
         self.means.say(f"{cell.name}: {why}; {command}")
         return Result(cell=cell.name, status="not run", why=why, command=command)
+
+
+def _is_long_enough(result: Result, epochs: int | None) -> bool:
+    """Whether a result need not give way to one of ``epochs``."""
+    return result.asked is None or (epochs is not None and result.epochs is not None and epochs <= result.epochs)
 
 
 def _earlier(study: Study, path: Path, *, quick: bool) -> Reproduction:

@@ -52,6 +52,7 @@ class Means:
         known: files of figures that were measured before: ledgers, and results of ``mien occlusion study``.
         hours: no cell is begun later than this; None for no limit, 0 for networks counted and timed alone.
         quick: a few epochs on a few rows.
+        epochs: no network is trained for more; None for what its recipe asks.
         seed: of the parts and the bootstrap; weights have their recipe's.
         threads: torch's threads on the CPU; None leaves torch's own choice.
         say: is told what happens, a line at a time.
@@ -63,6 +64,7 @@ class Means:
     known: tuple[Path, ...] = ()
     hours: float | None = None
     quick: bool = False
+    epochs: int | None = None
     seed: int = 0
     threads: int | None = None
     say: Callable[[str], None] = lambda _: None
@@ -142,9 +144,11 @@ def with_weights(recipe: Recipe, cell: Cell, means: Means) -> Recipe | None:
     return replace(recipe, weights=Weights(given.source, mode, wanted.sha256 if same else None))
 
 
-def quickened(recipe: Recipe) -> Recipe:
-    """The recipe for ``--quick``: a few epochs in small batches."""
-    return replace(recipe, epochs=min(recipe.epochs, QUICK_EPOCHS), batch=min(recipe.batch, 32), patience=None)
+def shortened(recipe: Recipe, means: Means) -> Recipe:
+    """The recipe as it is trained here: no longer than ``means`` allows, and for ``--quick`` in small batches."""
+    if means.quick:
+        recipe = replace(recipe, epochs=min(recipe.epochs, QUICK_EPOCHS), batch=min(recipe.batch, 32), patience=None)
+    return recipe if means.epochs is None else replace(recipe, epochs=min(recipe.epochs, means.epochs))
 
 
 def signature(cell: Cell, recipe: Recipe | None, *, seed: int, quick: bool) -> str:

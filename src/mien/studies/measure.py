@@ -19,7 +19,7 @@ from mien.evaluation.ledger import commit
 from mien.models.network import TorchPredictor
 from mien.models.rebuild import rebuild
 from mien.studies.cell import Cell, Protocol
-from mien.studies.means import BUNDLED, Means, quickened
+from mien.studies.means import BUNDLED, Means, shortened
 from mien.studies.record import Point, Result, Score, Training
 from mien.studies.rows import Part, load, parts
 from mien.studies.score import score, turning_epoch
@@ -57,8 +57,7 @@ def measure_recipe(cell: Cell, recipe: Recipe, folder: Path, means: Means) -> Re
     """
     if cell.start == "bundled":
         recipe = replace(recipe, weights=_bundled_weights(recipe.network, folder))
-    if means.quick:
-        recipe = quickened(recipe)
+    recipe = shortened(recipe, means)
     recipe = replace(recipe, data=replace(recipe.data, dataset=cell.protocol.dataset, labels=cell.protocol.labels))
     rows = load(cell.protocol, input_of(recipe), root=means.root, detector=means.detector, quick=means.quick)
     answers, runs = [], []

@@ -11,7 +11,7 @@ from mien.explain.occlusion import OPEN
 from mien.explain.study import Arm, Protocol
 from mien.explain.study_runs import run_arm
 from mien.studies.cell import Cell
-from mien.studies.means import Means, quickened
+from mien.studies.means import Means, shortened
 from mien.studies.measure import stamp
 from mien.studies.record import Rates, Result, Score, Training
 from mien.studies.rows import spread
@@ -32,8 +32,9 @@ def train_arm(recipe: Recipe, folder: Path, means: Means, *, pretraining: Recipe
     counts: Counts = "any" if means.quick else "published"
     whole = load_dataset("fer2013", input_of(pretraining or recipe), root=means.root, counts=counts)
     if means.quick:
-        recipe, whole = quickened(recipe), whole.take(spread(len(whole), QUICK_ROWS))
-        pretraining = None if pretraining is None else quickened(pretraining)
+        whole = whole.take(spread(len(whole), QUICK_ROWS))
+    recipe = shortened(recipe, means)
+    pretraining = None if pretraining is None else shortened(pretraining, means)
     return run_arm(
         recipe, whole, folder, pretraining=pretraining, seed=means.seed, threads=means.threads, say=means.say
     )

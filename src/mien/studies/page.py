@@ -70,6 +70,10 @@ def _remarks(section: Section, found: Reproduction) -> Iterator[str]:
     for row in rows_of(section, found):
         if row.cell.differs:
             yield f"{row.cell.title}: {row.cell.differs}"
+    cut = [row.result for row in rows_of(section, found) if row.result and row.result.asked and row.cell.recipe]
+    if cut:
+        cells = " ".join(f"--only {result.cell}" for result in cut)
+        yield f"Trained for fewer epochs than asked; to train whole: `mien reproduce {found.study} {cells}`"
     waiting = [row.result for row in rows_of(section, found) if row.result and row.result.status == "not run"]
     for why in dict.fromkeys(result.why for result in waiting):
         yield f"{why if why == NOT_YET else f'Not run, {why}'}: {_commands([r for r in waiting if r.why == why])}"

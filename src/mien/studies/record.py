@@ -150,7 +150,8 @@ class Result:
         why: it was not run.
         command: that runs it.
         source: where figures come from that were not measured by this study, such as the ledger.
-        epochs: that its recipe asks for.
+        epochs: that it was to be trained for.
+        asked: epochs that its recipe asks for, where it was given fewer.
         detector: who found the faces, where the dataset holds whole pictures.
         score: what it reached.
         training: how.
@@ -167,6 +168,7 @@ class Result:
     command: str = ""
     source: str = ""
     epochs: int | None = None
+    asked: int | None = None
     detector: str = ""
     score: Score | None = None
     training: Training | None = None
@@ -179,6 +181,8 @@ class Result:
         """A measured cell has a score; one that was not run says why, and how it is."""
         if (self.status == "measured") != (self.score is not None):
             raise ValueError(f"cell '{self.cell}': a score goes with 'measured' and only with it")
+        if self.asked is not None and (self.epochs is None or self.epochs >= self.asked):
+            raise ValueError(f"cell '{self.cell}': {self.epochs} epochs are not fewer than the {self.asked} asked for")
         if self.status == "not run" and not (self.why and self.command):
             raise ValueError(f"cell '{self.cell}' was not run: that takes a reason and a command")
 

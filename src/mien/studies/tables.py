@@ -65,9 +65,10 @@ def figure_row(row: Row, *, shared: bool = False) -> tuple[str, ...]:
     if result is None or result.score is None:
         return (*head, NOT_YET if result is None else _why(result), *("–" for _ in range(rest)), how)
     score = result.score
+    cut = "" if result.asked is None else f" after {result.epochs} of {result.asked} epochs"
     return (
         *head,
-        f"{100 * score.accuracy:.2f} ({spread(score.accuracy_interval)})",
+        f"{100 * score.accuracy:.2f} ({spread(score.accuracy_interval)}){cut}",
         f"{score.n:,}",
         *(_percent(v) for v in (score.accuracy_without_leaks, score.precision, score.recall, score.f1)),
         "–" if score.log_loss is None else f"{score.log_loss:.3f}",
