@@ -1,4 +1,6 @@
-"""The results log: one JSON line for each step on the way to a model, with what it added. Appended, never rewritten.
+"""The results log: one JSON line for each step on the way to a model, with what it added.
+
+Lines are appended; no figure is ever rewritten.
 
 A step is measured where models are chosen (PublicTest, a validation part), never on PrivateTest. Two runs differ by
 their seeds alone by about a point, so a step without a paired interval is *indicative*: one run against another.

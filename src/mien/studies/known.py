@@ -20,8 +20,8 @@ from mien.training.recipe import Recipe
 def known_result(cell: Cell, recipe: Recipe, files: Sequence[Path]) -> Result | None:
     """What earlier files say of a cell, or None.
 
-    A ledger's lines count where they name the cell's recipe, unchanged, on the split that the cell reports; an
-    occlusion study's networks where they come from its recipe.
+    A ledger's lines count where they name the cell's recipe, on the split that the cell reports; an occlusion study's
+    networks likewise. Neither holds the recipe itself: whoever changes one gives it another name.
 
     Raises:
         ConfigError: a file is neither a ledger nor an occlusion study's result.
