@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from mien.cli import sweep as command
-from mien.core.errors import ConfigError, TrainingError
+from mien.core.errors import ConfigError, DatasetError, TrainingError
 from mien.core.expression import FER2013
 from mien.core.preprocess import InputSpec
 from mien.data.folds import Folds
@@ -156,6 +156,15 @@ def test_contradictions_are_found_before_anything_runs(recipe, tmp_path, trainer
     assert not any(tmp_path.iterdir())
 
 
+def test_a_network_or_split_that_there_is_not_is_found_before_anything_runs(recipe, tmp_path, trainer):
+    with pytest.raises(ConfigError, match=r"--grid network=tinny: unknown network 'tinny'.*'tiny'"):
+        sweep(recipe, {"network": ["tiny", "tinny"]}, tmp_path)
+    with pytest.raises(DatasetError, match="has no split 'tset': did you mean 'test'"):
+        sweep(recipe, GRID, tmp_path, split="tset")
+    assert trainer.trained == []
+    assert not any(tmp_path.iterdir())
+
+
 def test_every_cell_runs_once(recipe, tmp_path, trainer):
     said = []
     result = sweep(recipe, GRID, tmp_path, say=said.append)
@@ -247,7 +256,6 @@ def test_a_further_split_is_measured_and_kept(recipe, tmp_path, trainer, monkeyp
         return SimpleNamespace(accuracy=0.6, accuracy_interval=(0.5, 0.7), n=56)
 
     monkeypatch.setattr(module, "open_run", lambda folder: SimpleNamespace(input=InputSpec()))
-    monkeypatch.setattr(module, "load_rows", lambda recipe, spec, root: None)
     monkeypatch.setattr(module, "evaluate", measure)
     sweep(recipe, {"seed": [0, 1]}, tmp_path)
     result = sweep(recipe, {"seed": [0, 1]}, tmp_path, split="test")

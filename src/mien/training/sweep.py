@@ -18,14 +18,16 @@ from typing import Any
 
 import yaml
 
-from mien.core.errors import ConfigError, MienError, TrainingError, nearest
+from mien.core.errors import ConfigError, MienError, TrainingError, UnknownModelError, nearest
 from mien.evaluation.protocol import evaluate
+from mien.models.registry import network
 from mien.training.fit import train
 from mien.training.publish import open_run
 from mien.training.recipe import Recipe
 from mien.training.rows import load_rows
 from mien.training.run import RECORD, Run
 from mien.training.sweep_result import Outcome, Sweep, words
+from mien.training.transfer import input_of
 
 Grid = Mapping[str, Sequence[Any]]
 
@@ -67,7 +69,7 @@ def plan(recipe: Recipe, grid: Grid, folder: Path) -> list[Cell]:
     """The cells of a grid, the last key changing quickest. All are checked before any is run.
 
     Raises:
-        ConfigError: a cell's recipe contradicts itself; the message names its values.
+        ConfigError: a cell's recipe contradicts itself or names no network; the message names its values.
         TrainingError: the folder holds runs of another recipe.
     """
     before = Sweep.read(folder)
@@ -81,7 +83,8 @@ def plan(recipe: Recipe, grid: Grid, folder: Path) -> list[Cell]:
         settings = dict(zip(grid, values, strict=True))
         try:
             changed = recipe.override(settings)
-        except ConfigError as error:
+            network(changed.network)
+        except (ConfigError, UnknownModelError) as error:
             raise ConfigError(f"--grid {words(settings)}: {error}") from None
         cells.append(Cell(settings, changed, folder / _folder_name(settings)))
     for cell in cells:
@@ -115,11 +118,15 @@ def sweep(
         say: is told of each cell before it is begun.
 
     Raises:
-        ConfigError: a cell's recipe contradicts itself.
+        ConfigError: a cell's recipe contradicts itself or names no network.
+        DatasetError: a cell's dataset has no such split.
         TrainingError: the folder holds runs of another recipe.
         KeyboardInterrupt: on Ctrl-C, after the table was written; the same call goes on.
     """
     cells = plan(recipe, grid, folder)
+    if split is not None:  # better now than after hours
+        for cell in {repr(cell.recipe.data): cell for cell in cells}.values():
+            load_rows(cell.recipe, input_of(cell.recipe), root).split(split)
     earlier = Sweep.read(folder)
     known = {outcome.run: outcome for outcome in earlier.cells} if earlier is not None else {}
     outcomes = {cell.folder.name: _outcome(cell, known.get(cell.folder.name), split) for cell in cells}
