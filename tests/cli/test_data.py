@@ -66,11 +66,12 @@ def test_show_as_table(mine):
 def test_leaks(mine):
     result = run("leaks", mine)
     assert result.exit_code == 0
-    assert "blank rows: 2" in result.stdout
-    assert "contradicting rows: 0, 3" in result.stdout
+    assert "blank rows: 2 (train/happy/c.png)" in result.stdout
+    assert "contradicting rows: 0 (test/happy/d.png), 3 (train/sad/a.png)" in result.stdout
     found = json.loads(run("leaks", mine, "--json").stdout)
     assert found["conflicts"] == [[0, 3]]
     assert found["crossings"][0] == {"split": "test", "against": "train", "rows": [0]}
+    assert found["files"] == {"0": "test/happy/d.png", "2": "train/happy/c.png", "3": "train/sad/a.png"}
 
 
 def test_unknown_dataset():

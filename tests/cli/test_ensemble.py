@@ -98,6 +98,11 @@ def path(target, folder):
         (["{r0}", "{r1}", "--combine", "stacked"], 1, "--dataset is what 'weighted' and 'stacked' are fitted on"),
         (["{r0}", "{r1}", "--dataset", "x"], 1, "'mean' is not fitted"),
         (["{r0}", "nowhere"], 1, "unknown model 'nowhere'"),
+        (
+            ["{r0}", "{r1}", "--combine", "stacked", "--dataset", "fer2013", "--split", "private"],
+            1,
+            "--split private: it reports",
+        ),
     ],
 )
 def test_wrong_ensembles_are_refused(mien, runs, tmp_path, arguments, code, message):

@@ -135,6 +135,7 @@ def test_a_crop_is_taken_as_it_is(mien, face_folder, tmp_path):
         (["small", "PORTRAIT", "--layer", "11"], ModelError, "'11' does not exist: .*the default is '1'"),
         (["tiny", "BLANK"], PictureError, "no face was found; .* --crop"),
         (["tiny", "nowhere"], DatasetError, "no dataset 'nowhere'"),
+        (["tiny", "nowhere.jpg"], PictureError, "nowhere.jpg: there is no such picture"),
         (["small", "FOLDER", "--split", "test", "--network", "chin=other"], ConfigError, "expected REGION=MODEL"),
         (
             ["tiny", "FOLDER", "--split", "test", "--samples", "3", "--scored", "2", "--network", "eyes=small"],

@@ -193,6 +193,9 @@ def test_what_is_not_there_is_said(tmp_path, home):
         open_model("gone")
     with pytest.raises(ModelError, match="found none"):
         open_model(tmp_path)
+    (tmp_path / "two.ensemble.json").write_text("{}")
+    with pytest.raises(ModelError, match="is an ensemble"):
+        open_model(tmp_path / "two.ensemble.json")
 
 
 def test_it_can_be_made_without_the_library(toy):

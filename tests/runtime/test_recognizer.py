@@ -169,7 +169,7 @@ def test_two_models_read_every_face(make_model, yunet, portrait):
 
 
 def test_models_need_different_names(toy):
-    with pytest.raises(ModelError, match=r"different names, got \(toy, toy\)"):
+    with pytest.raises(ModelError, match=r"different names, got \(toy, toy\): mien export RUN --name"):
         Recognizer([toy, toy], detector="haar")
     with pytest.raises(ModelError, match="give one model"):
         Recognizer([], detector="haar")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -108,9 +109,12 @@ def leaks(dataset: DatasetName, *, data: Data = None, as_json: Json = False, det
     """List the rows whose exact pixels stand in another split, that contradict each other, or that are blank."""
     from dataclasses import asdict
 
-    _, found = _load(dataset, data, detector)
+    whole, found = _load(dataset, data, detector)
+    files = dict(zip(whole.rows.tolist(), whole.metadata.get("file", whole.rows).tolist(), strict=True))
     if as_json:
-        typer.echo(json.dumps(asdict(found), indent=2))
+        named = {row for rows in (*(c.rows for c in found.crossings), *found.conflicts, found.blank) for row in rows}
+        known = {"files": {row: files[row] for row in sorted(named)}} if "file" in whole.metadata else {}
+        typer.echo(json.dumps(asdict(found) | known, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
@@ -119,12 +123,12 @@ def leaks(dataset: DatasetName, *, data: Data = None, as_json: Json = False, det
     for column in ("split", "also in", "pictures", "rows"):
         table.add_column(column, justify="right" if column == "pictures" else "left")
     for crossing in found.crossings:
-        table.add_row(crossing.split, crossing.against, str(len(crossing.rows)), _some(crossing.rows))
+        table.add_row(crossing.split, crossing.against, str(len(crossing.rows)), _some(crossing.rows, files))
     console = Console(markup=False, highlight=False)
     console.print(table)
     _print_facts(console, found)
-    console.print(f"blank rows: {_some(found.blank) or 'none'}")
-    console.print(f"contradicting rows: {_some(tuple(r for g in found.conflicts for r in g)) or 'none'}")
+    console.print(f"blank rows: {_some(found.blank, files) or 'none'}")
+    console.print(f"contradicting rows: {_some(tuple(r for g in found.conflicts for r in g), files) or 'none'}")
     console.print("every row: --json", style="dim")
 
 
@@ -163,5 +167,7 @@ def _print_facts(console: Console, found: Leaks) -> None:
     )
 
 
-def _some(rows: tuple[int, ...]) -> str:
-    return ", ".join(map(str, rows[:_SHOWN])) + (" …" if len(rows) > _SHOWN else "")
+def _some(rows: tuple[int, ...], files: Mapping[int, str | int]) -> str:
+    """The first of the rows, with their files where they have any."""
+    shown = (f"{row}" if files[row] == row else f"{row} ({files[row]})" for row in rows[:_SHOWN])
+    return ", ".join(shown) + (" …" if len(rows) > _SHOWN else "")

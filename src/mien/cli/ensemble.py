@@ -37,6 +37,7 @@ def ensemble(
     """Put models together into one, which 'mien evaluate' and 'mien compare' take like any other."""
     from mien.core.ensemble import SUFFIX, Ensemble
     from mien.evaluation.ensemble import make_ensemble
+    from mien.evaluation.steps import REPORTING
 
     if combine not in COMBINATIONS:
         raise typer.BadParameter(f"'{combine}' is not one of {', '.join(COMBINATIONS)}", param_hint="--combine")
@@ -44,6 +45,8 @@ def ensemble(
         raise typer.BadParameter("name two or more different models", param_hint="MODEL")
     if (combine == "mean") != (dataset is None):
         raise ConfigError("--dataset is what 'weighted' and 'stacked' are fitted on, and 'mean' is not fitted")
+    if dataset is not None and split in REPORTING:
+        raise ConfigError(f"--split {split}: it reports, and an ensemble fitted on it has seen the answers")
     path = Path(out if out.endswith(SUFFIX) else out + SUFFIX)
     predictors = tuple(open_predictor(member) for member in members)
     rows = None

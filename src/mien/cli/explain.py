@@ -78,15 +78,14 @@ def explain(
     from mien.evaluation.ledger import commit
     from mien.explain import report
 
+    picture = _picture(what)
     predictor = open_predictor(model)
     methods = _methods(predictor, layer)
-    picture = Path(what)
-    is_picture = picture.is_file() and picture.suffix.lower() != ".csv"
-    if is_picture and networks:
+    if picture is not None and networks:
         raise typer.BadParameter("it is for the averages of a dataset", param_hint="--network")
     rows: Dataset | None = None
     notes: list[str] = []
-    if is_picture:
+    if picture is not None:
         crops, names = _crops(picture, predictor, detector=detector, crop=crop)
         subject = picture.name
     else:
@@ -149,6 +148,16 @@ def explain(
         numbers=numbers,
     )
     _print(numbers, tables, notes, written, as_json=as_json)
+
+
+def _picture(what: str) -> Path | None:
+    """The picture that is named, or None for a dataset."""
+    from mien.runtime.media import EXTENSIONS
+
+    path = Path(what)
+    if not path.exists() and path.suffix.lower() in EXTENSIONS:
+        raise PictureError(f"{path}: there is no such picture")
+    return path if path.is_file() and path.suffix.lower() != ".csv" else None
 
 
 def _print(

@@ -109,9 +109,9 @@ class Layout:
             return index
         raise DatasetError(
             f"{self.name} is not there; looked for {self.looks_like} in "
-            f"{', '.join(str(root / place) for place in self.places)}. Put it there, or say where it is: root=, the "
-            f"environment variable MIEN_DATA, or the path itself in place of the name. {self.title} is its owners' to "
-            f"give: {self.licence}"
+            f"{', '.join(str(root / place) for place in self.places)}. Put it there, or say where it is: --data ROOT "
+            "(root= in Python), the environment variable MIEN_DATA, or the path itself in place of the name. "
+            f"{self.title} is its owners' to give: {self.licence}"
         )
 
 

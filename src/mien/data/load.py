@@ -162,8 +162,8 @@ def _named(name: str, root: Path | None) -> Path:
         if place.exists():
             return place.parent if place.is_dir() else place
     raise DatasetError(
-        f"{name} is not there; looked for {', '.join(map(str, places))}. Put it there, or say where it is: root=, the "
-        "environment variable MIEN_DATA, or the path itself in place of the name"
+        f"{name} is not there; looked for {', '.join(map(str, places))}. Put it there, or say where it is: --data ROOT "
+        "(root= in Python), the environment variable MIEN_DATA, or the path itself in place of the name"
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mien.core.ensemble import SUFFIX
 from mien.core.errors import ChecksumError, MienError, ModelError, UnknownModelError, nearest
 from mien.core.gate import GateManifest
 from mien.core.manifest import Manifest, sha256
@@ -236,7 +237,7 @@ def find_manifest(model: str | Path) -> Path:
 
     Raises:
         UnknownModelError: neither a known name nor a path that exists; the message holds the nearest name.
-        ModelError: an ONNX file without a manifest, or a folder with none or several.
+        ModelError: an ONNX file without a manifest, a folder with none or several, or an ensemble.
     """
     known = _manifests()
     if str(model) in known:
@@ -244,6 +245,8 @@ def find_manifest(model: str | Path) -> Path:
     path = Path(model)
     if path.is_dir():
         return _only_manifest(path)
+    if path.name.endswith(SUFFIX) and path.is_file():
+        raise ModelError(f"{path}: is an ensemble, which mien evaluate and mien compare take; name one model here")
     if path.is_file():
         return path.with_suffix(".json")
     if path.suffix in (".onnx", ".json") or len(path.parts) > 1:
@@ -264,6 +267,7 @@ def _only_manifest(folder: Path) -> Path:
     if len(found) != 1:
         names = ", ".join(p.stem for p in found) or "none"
         raise ModelError(
-            f"{folder} must hold one model (NAME.onnx with NAME.json), found {names}: name the file itself"
+            f"{folder} must hold one model (NAME.onnx with NAME.json) or a run (run.json), found {names}: name the "
+            "file itself"
         )
     return found[0]

@@ -109,7 +109,7 @@ def _endings() -> list[str]:
 def _check_file(path: Path) -> None:
     """Refuse what is no file with something in it."""
     if path.is_dir():
-        raise UnreadablePictureError(f"{path}: is a folder; iter_pictures finds the pictures in it")
+        raise UnreadablePictureError(f"{path}: is a folder: name a picture in it (iter_pictures finds them)")
     if path.stat().st_size == 0:
         raise UnreadablePictureError(f"{path}: the file is empty (0 bytes)")
 

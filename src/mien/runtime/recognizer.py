@@ -93,7 +93,10 @@ class Recognizer:
         )
         names = [m.name for m in self.models]
         if not names or len(set(names)) < len(names):
-            raise ModelError(f"give one model or several of different names, got ({', '.join(names)})")
+            raise ModelError(
+                f"give one model or several of different names, got ({', '.join(names)}): "
+                "mien export RUN --name NAME gives a run's model another one"
+            )
         if not isinstance(detector, str) and min_score is not None:
             raise ModelError("min_score is for a detector that is given by name: set it on the detector itself")
         self.detector = make_detector(detector, min_score=min_score) if isinstance(detector, str) else detector
