@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,8 +13,10 @@ from mien.app.engine import Engine
 from mien.app.sitting import LARGEST_FRAME, Sitting, described
 from mien.app.subject import Standing
 from mien.core.errors import PictureError
-from mien.core.face import Frame
+from mien.core.face import Box, Face, Frame
 from mien.runtime.classify import OnnxClassifier
+from mien.runtime.recognizer import Recognizer
+from mien.runtime.watch import read_together
 
 
 @pytest.fixture
@@ -141,3 +144,33 @@ def test_views_are_told_in_pixels_of_the_frame(engine, astronaut):
     x, y, width, height = described(view)["own"]["box"]
     assert 100 < x < x + width < 400
     assert 0 < y < y + height < 320
+
+
+class Wrong:
+    """A detector that also finds a face in a pattern, which is larger and nearer the middle."""
+
+    name = "wrong"
+
+    def __init__(self, detector) -> None:
+        self._detector = detector
+
+    def detect(self, picture):
+        scale = picture.shape[1] / 640
+        pattern = Face(Box(180 * scale, 140 * scale, 200 * scale, 200 * scale), 0.9)
+        return [pattern, *self._detector.detect(picture)]
+
+
+def test_a_find_that_the_gate_takes_for_no_face_is_given_up_for_the_person(haar, astronaut):
+    rows, columns = np.mgrid[0:200, 0:200]
+    canvas = np.full((480, 640, 3), 128, dtype=np.uint8)
+    canvas[140:340, 180:380] = ((rows // 10 + columns // 10) % 2 * 120 + 60)[..., None]
+    canvas[20:188, 420:574] = cv2.resize(astronaut[0:240, 110:330], (154, 168))
+    recognizer = Recognizer(detector=Wrong(haar.detector))
+    sitting, frame = Sitting(recognizer), jpeg(canvas)
+    views = []
+    for at in range(20):
+        look = sitting.look(frame, at / 10)
+        views.append(sitting.conclude(look, read_together(recognizer.models, [look])[0]))
+    assert [view.frame.rejected for view in views].count(1) == 4
+    assert views[-1].own is not None
+    assert views[-1].own.box.x > 400

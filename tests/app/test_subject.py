@@ -27,6 +27,11 @@ def found(track: int = 1, x: float = 320) -> Subject:
     return subject
 
 
+def give_up(subject: Subject) -> None:
+    for _ in range(4):
+        subject.refused(refused=True)
+
+
 def test_nobody_is_read_before_faces_have_settled():
     subject = Subject()
     assert run(subject, (0.0, []), (1.0, [at(1, 320)]), (1.4, [at(1, 320)])) == [(), (), ()]
@@ -87,11 +92,27 @@ def test_pointing_at_another_face_changes_whose_is_read():
 
 def test_a_find_that_is_no_face_is_given_up():
     subject = found()
-    for _ in range(4):
-        subject.refused(refused=True)
+    give_up(subject)
     assert subject.standing is Standing.WAITING
     wall = at(1, 320)
     assert run(subject, (2.0, [wall, at(2, 100)]), (2.6, [wall, at(2, 100)]))[-1] == (2,)
+
+
+def test_a_face_that_was_taken_for_none_is_tried_again_where_there_is_no_other():
+    subject = found()
+    give_up(subject)
+    assert run(subject, (2.0, [at(1, 320)]), (2.6, [at(1, 320)]))[-1] == (1,)
+    subject.refused(refused=False)
+    assert run(subject, (2.7, [at(1, 320), at(2, 100, side=200)])) == [(1,)]
+
+
+def test_pointing_at_a_face_that_was_taken_for_none_counts():
+    subject = found()
+    give_up(subject)
+    both = [at(1, 320), at(2, 100)]
+    assert run(subject, (2.0, both), (2.6, both))[-1] == (2,)
+    subject.point(0.5, 0.4)
+    assert run(subject, (2.7, both), (2.8, both)) == [(1,), (1,)]
 
 
 def test_a_doubt_now_and_then_is_none():

@@ -86,7 +86,7 @@ class Sitting:
     def conclude(self, look: Look, readings: Sequence[tuple[Reading, ...]]) -> View:
         """The view of a frame that was looked at, from the reading of what was cut out of it."""
         frame = self._watcher.conclude(look, readings)
-        if len(look):
+        if look.seen:
             self.subject.refused(refused=frame.rejected > 0)
         return View(frame, tuple(one.face.box for one in look.others), self.subject.standing, look.crops)
 

@@ -90,19 +90,19 @@ class Subject:
 
     def choose(self, seen: Sequence[Seen], width: int, height: int, time: float) -> tuple[int, ...]:
         """The track of this picture that may be read, if any."""
-        faces = [one for one in seen if one.track not in self._no_faces]
         pointed, self._pointed = self._pointed, None
         if pointed is not None:
-            at = _at(faces, pointed.x * width, pointed.y * height)
+            at = _at(seen, pointed.x * width, pointed.y * height)
             if at is not None:
                 self._take(at, time)
+        faces = [one for one in seen if one.track not in self._no_faces]
         if self._alone:
             return self._choose_alone(faces, time)
         if any(one.track == self._track for one in faces):
             self._last_seen, self.standing = time, Standing.FOUND
             return (self._track,) if self._track is not None else ()
         if self._track is None and self.standing is not Standing.LOST:
-            return self._choose_first(faces, width, height, time)
+            return self._choose_first(faces or seen, width, height, time)  # it may be a face that was covered
         self.standing = Standing.AWAY if time - self._last_seen <= self._patience else Standing.LOST
         return ()
 
@@ -135,6 +135,7 @@ class Subject:
         return (best.track,)
 
     def _take(self, track: int, time: float) -> None:
+        self._no_faces.discard(track)
         self._track, self._last_seen, self._refusals, self.standing = track, time, 0, Standing.FOUND
 
 
