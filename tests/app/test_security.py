@@ -41,10 +41,34 @@ def test_each_launch_has_secrets_of_its_own_and_shows_them_to_nobody(access):
         ("0.0.0.0", "[fe80::1]:8765", True),
         ("0.0.0.0", "evil.example:8765", False),
         ("::1", "[::1]:8765", True),
+        ("::1", "[::1]", False),
+        ("FE80::1", "[fe80::1]:8765", True),
+        ("MyPC", "mypc:8765", True),
+        ("mypc", "MyPC:8765", True),
+        ("127.0.0.1", "127.0.0.1:", False),
+        ("127.0.0.1", "127.0.0.1:8765:8765", False),
     ],
 )
 def test_only_its_own_names_are_answered(bound, host, known):
     assert Access(host=bound, port=8765).knows(host) is known
+
+
+@pytest.mark.parametrize(
+    ("access", "origin", "host", "known"),
+    [
+        (Access(host="127.0.0.1", port=80), "http://127.0.0.1", "127.0.0.1", True),
+        (Access(host="127.0.0.1", port=80), "http://127.0.0.1", "127.0.0.1:80", True),
+        (Access(host="127.0.0.1", port=80), "http://127.0.0.1", "evil.example", False),
+        (Access(host="127.0.0.1", port=80, secure=True), "https://127.0.0.1:80", "127.0.0.1", False),
+        (Access(host="MyPC", port=443, secure=True), "https://mypc", "mypc", True),
+        (Access(host="MyPC", port=443), "http://mypc:443", "mypc", False),
+        (Access(host="::1", port=80), "http://[::1]", "[::1]", True),
+        (Access(host="::", port=443, secure=True), "https://127.0.0.1", "[fe80::1]", True),
+    ],
+)
+def test_the_port_of_the_scheme_may_be_left_out_as_browsers_do(access, origin, host, known):
+    assert access.origin == origin
+    assert access.knows(host) is known
 
 
 def test_the_launch_address_is_exchanged_for_a_cookie(served):

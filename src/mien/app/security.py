@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 import ipaddress
+import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ LARGEST_BODY = 64 * 1024
 _SAFE = frozenset({"GET", "HEAD"})
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104
+
+_HOST = re.compile(r"(?P<name>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]+))?")
 
 _ENTERING = b"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>mien</title><meta http-equiv="refresh" content="0;url=/">
@@ -66,10 +69,15 @@ class Access:
         return f"mien-{self.port}"
 
     @property
+    def scheme(self) -> str:
+        """How its addresses begin."""
+        return "https" if self.secure else "http"
+
+    @property
     def origin(self) -> str:
         """What a browser on this machine calls it."""
-        shown = "127.0.0.1" if self.host in _WILDCARDS else f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self.secure else 'http'}://{shown}:{self.port}"
+        shown = "127.0.0.1" if self.host in _WILDCARDS else self._name
+        return f"{self.scheme}://{shown}" + (f":{self.port}" if self.port != self._usual_port else "")
 
     @property
     def url(self) -> str:
@@ -82,11 +90,11 @@ class Access:
         A machine that listens on all its addresses may be called by any of them as numbers, which no foreign name
         server can forge, and not by name.
         """
-        name, _, port = host.rpartition(":")
-        if port != str(self.port):
+        named = _HOST.fullmatch(host.lower())
+        if named is None or (named["port"] or str(self._usual_port)) != str(self.port):
             return False
-        own = f"[{self.host}]" if ":" in self.host else self.host
-        if name in _LOOPBACK_NAMES or name == own:
+        name = named["name"]
+        if name in _LOOPBACK_NAMES or name == self._name:
             return True
         return self.host in _WILDCARDS and _is_number(name.strip("[]"))
 
@@ -103,6 +111,16 @@ class Access:
         """Whether a program gave the token."""
         kind, _, given = headers.get("authorization", "").partition(" ")
         return kind.lower() == "bearer" and _same(given, self.token)
+
+    @property
+    def _name(self) -> str:
+        """The host as browsers write it."""
+        return (f"[{self.host}]" if ":" in self.host else self.host).lower()
+
+    @property
+    def _usual_port(self) -> int:
+        """The scheme's own, which browsers leave out of every address."""
+        return 443 if self.secure else 80
 
 
 class Guard:
@@ -153,7 +171,7 @@ class Guard:
         if not access.knows(host):
             return f"mien does not answer under this name; open {access.origin}"
         origin = headers.get("origin")
-        own = f"{'https' if access.secure else 'http'}://{host}"
+        own = f"{access.scheme}://{host}"
         if origin is not None and origin != own:
             return "this request comes from another page; open mien's own"
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and path != ENTER:
