@@ -94,6 +94,13 @@ def header_and(*rows: dict[str, object]) -> str:
 
 
 EMPTY = {"row": "empty", "frame": 0, "time": 0.0}
+GOOD = '{"schema": 1, "frame": 0, "time": 0, "faces": [], "events": []}\n'
+
+
+def with_face(*, probability: str = "1", model: str = "'toy'", track: str = "1") -> str:
+    smoothed = f"{{'model': {model}, 'probabilities': {{'happy': {probability}}}}}"
+    face = f"{{'unmeasurable': null, 'track': {{'id': {track}, 'held': null, 'smoothed': {smoothed}}}}}"
+    return GOOD.replace("[]", f"[{face}]", 1).replace("'", '"')
 
 
 @pytest.mark.parametrize(
@@ -102,10 +109,18 @@ EMPTY = {"row": "empty", "frame": 0, "time": 0.0}
         ("", "is empty; expected a recording"),
         ("source,width,height\nx,1,2\n", "its columns are: source, width, height"),
         ('{"schema": 1, "frames": [\n', "line 1 is damaged or no JSON"),
+        (GOOD + "5\n", "line 2 is damaged or no JSON object"),
+        (GOOD + '{"frame": ' + "9" * 5000 + "}\n", "line 2 is damaged or no JSON object"),
+        (GOOD + "[" * 100_000 + "\n", "line 2 is damaged or no JSON object"),
+        (with_face(probability="'x'"), "the smoothed_happy of a row at 0 s is 'x'"),
+        (with_face(model="['toy']"), r"the model of a row at 0 s is \['toy'\]"),
+        (with_face(track="9" * 30), "is damaged: Python int too large"),
         ('{"schema": 1, "frames": []}\n', "line 1 has the keys: schema, frames"),
         ('{"schema": 1, "frame": 0, "time": 0, "faces": [{}], "events": []}\n', "line 1 is damaged: KeyError 'track'"),
         ('{"schema": 1, "frame": 0, "time": null, "faces": [], "events": []}\n', "frame 0 has no time"),
         ('{"schema": 9, "frame": 0, "time": 0, "faces": [], "events": []}\n', "is of schema 9.*update mien"),
+        ("a" * 200_000 + "\n", "is damaged: field larger than field limit"),
+        (header_and(EMPTY) + "a" * 200_000 + "\n", "is damaged: field larger than field limit"),
         (header_and(), "holds no frame"),
         (header_and(EMPTY) + "1,empty\n", "line 3 is damaged: 2 cells instead of"),
         (header_and(EMPTY | {"time": "soon"}), "line 2 is damaged: could not convert"),
@@ -144,6 +159,9 @@ def test_a_parquet_file_of_others_is_refused(tmp_path):
 
     pq.write_table(pa.table({"x": [1]}), tmp_path / "x.parquet")
     with pytest.raises(MienError, match="but its columns are: x"):
+        read_recording(tmp_path / "x.parquet")
+    pq.write_table(pa.table({name: ["1"] for name in COLUMNS}), tmp_path / "x.parquet")
+    with pytest.raises(MienError, match="the schema of a row at 1 s is '1'"):
         read_recording(tmp_path / "x.parquet")
 
 

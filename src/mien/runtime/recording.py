@@ -29,6 +29,7 @@ _NEEDED = (
     *(f"smoothed_{e}" for e in Expression),
 )
 _PARSERS = {"int64": int, "float64": float, "string": str}
+_TYPES: dict[str, type | tuple[type, ...]] = {"int64": int, "float64": (int, float), "string": str}
 _EXPECTED = "expected a recording that 'mien watch' wrote with --csv, --jsonl or --parquet"
 
 
@@ -82,15 +83,17 @@ def read_recording(path: str | Path) -> Recording:
         with source.open("rb") as file:
             head = file.read(4096)
         if head.startswith(b"PAR1"):
-            return _collect(path.name, _parquet_rows(source), notes)
+            return _collect(path.name, map(_typed, _parquet_rows(source)), notes)
         if head.startswith(b"{"):
-            return _collect(path.name, _json_rows(source, notes), notes)
+            return _collect(path.name, map(_typed, _json_rows(source, notes)), notes)
         return _collect(path.name, _csv_rows(source, notes), notes)
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or error
         raise MienError(f"{path}: {reason}; {_EXPECTED}") from None
     except UnicodeDecodeError:
         raise MienError(f"{path}: is no text; {_EXPECTED}") from None
+    except (csv.Error, OverflowError) as error:
+        raise MienError(f"{path}: is damaged: {error}; {_EXPECTED}") from None
     except _RefusedError as error:
         raise MienError(f"{path}: {error}") from None
 
@@ -134,8 +137,10 @@ def _json_rows(path: Path, notes: list[str]) -> Iterator[Row]:
     for number, line in enumerate(_whole_lines(path, notes), start=1):
         try:
             document = json.loads(line)
-        except json.JSONDecodeError:
-            raise _RefusedError(f"line {number} is damaged or no JSON; {_EXPECTED}") from None
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise _RefusedError(f"line {number} is damaged or no JSON object; {_EXPECTED}")
         if not {"schema", "frame", "time", "faces", "events"} <= set(document):
             raise _RefusedError(f"{_EXPECTED}, but line {number} has the keys: {', '.join(document)[:120]}")
         try:
@@ -174,6 +179,14 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
                 yield from cast(list[Row], batch.to_pylist())
     except pa.ArrowException as error:
         raise _RefusedError(f"is damaged, or was not written to its end: {error}") from None
+
+
+def _typed(row: Row) -> Row:
+    """A row of a format that lets any cell be anything, refused where one is not of its column's type."""
+    for name in _NEEDED:
+        if row.get(name) is not None and not isinstance(row[name], _TYPES[COLUMNS[name]]):
+            raise _RefusedError(f"the {name} of a row at {row['time']} s is {row[name]!r:.40}")
+    return row
 
 
 def _collect(name: str, rows: Iterable[Row], notes: list[str]) -> Recording:
