@@ -164,7 +164,7 @@ def test_a_recording_holds_a_line_a_second_and_notes(served, one_face):
         talk.tell("note", text="a thought")
         assert talk.hear("said")["words"] == "Noted."
         talk.tell("stop")
-        assert talk.hear("recording") == {"is": "recording", "recording": None, "last": number}
+        assert talk.hear("recording") == {"is": "recording", "recording": None, "last": number, "why": None}
     info = served.store.recording(number)
     assert (info.name, info.closed, info.kind, info.model) == ("Morning", True, "live", "small")
     seconds = served.store.seconds(number)
@@ -198,10 +198,38 @@ def test_a_recording_that_is_deleted_under_way_stays_deleted(served, one_face):
         number = talk.hear("recording")["recording"]
         talk.view(one_face)
         assert client.post(f"/recordings/{number}/delete").status_code == 303
+        talk.frame(one_face)
+        ended = talk.hear("recording")
+        assert (ended["recording"], ended["last"]) == (None, None)
+        assert "it was deleted" in ended["why"]
         end = time.monotonic() + 1.3
         while time.monotonic() < end:
             assert talk.view(one_face)["is"] == "view"
         assert served.store.recordings() == ()
+        talk.tell("record")
+        assert talk.hear("recording")["recording"] == number + 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("looking", [True, False])
+def test_a_recording_that_is_purged_under_way_has_ended_and_another_can_begin(served, one_face, looking):
+    served.agree()
+    with served.socket() as talk:
+        talk.hear("ready")
+        talk.tell("record")
+        number = talk.hear("recording")["recording"]
+        talk.view(one_face)
+        served.store.purge(served.context.clock() + 8 * 86_400)
+        if not looking:
+            talk.tell("stop")
+        ended, end = None, time.monotonic() + 10
+        while ended is None and time.monotonic() < end:
+            talk.frame(one_face)
+            message = talk.hear()
+            ended = message if message["is"] == "recording" else None
+        assert (ended["recording"], ended["last"]) == (None, None)
+        assert "purged" in ended["why"]
+        assert served.context.recording is None
         talk.tell("record")
         assert talk.hear("recording")["recording"] == number + 1
 

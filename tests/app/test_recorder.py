@@ -11,7 +11,7 @@ from mien.app import recorder as module
 from mien.app.recorder import Recorder
 from mien.app.sitting import View
 from mien.app.subject import Standing
-from mien.core.errors import ConsentError, StoreError
+from mien.core.errors import ConsentError, NoRecordingError, StoreError
 from mien.core.face import Frame
 
 
@@ -104,24 +104,62 @@ def test_what_waits_too_long_is_lost_and_said(monkeypatch):
 def test_a_store_that_fails_to_the_end_does_not_hold_the_browser_up():
     shelf = Shelf(StoreError("app.db: the disk is full"))
 
+    kept = []
+
     async def work(recorder):
+        kept.append(recorder)
         recorder.push(nobody(0.0))
         recorder.push(nobody(1.0))
 
-    said = recorded(shelf, work)
-    assert "seconds of the recording were not saved" in said[-1]
+    recorded(shelf, work)
+    assert kept[0].ended == "2 seconds of the recording were not saved."
 
 
-@pytest.mark.parametrize("error", [ConsentError("its consent is withdrawn"), ValueError("it is closed")])
-def test_a_recording_that_may_not_go_on_ends(error):
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ConsentError("its consent is withdrawn"), "its consent is withdrawn"),
+        (ValueError("it is closed"), "it is closed"),
+        (NoRecordingError("there is no recording 7"), "it was deleted, withdrawn or purged."),
+    ],
+)
+def test_a_recording_that_may_not_go_on_ends(error, why):
     shelf = Shelf(error)
 
     async def work(recorder):
         recorder.push(nobody(0.0))
         recorder.push(nobody(1.0))
         await asyncio.sleep(0.05)
+        assert recorder.ended == f"The recording has ended: {why}"
+        shelf.error = None
         recorder.push(nobody(2.0))
 
-    (said,) = recorded(shelf, work)
-    assert said.startswith("The recording has ended")
+    assert recorded(shelf, work) == []
+    assert shelf.seconds == []
+
+
+def test_a_recording_that_is_found_gone_when_it_is_closed_says_so():
+    shelf, kept = Shelf(), []
+
+    def gone(recording):
+        raise NoRecordingError(f"there is no recording {recording}")
+
+    shelf.close_recording = gone
+
+    async def work(recorder):
+        kept.append(recorder)
+
+    assert recorded(shelf, work) == []
+    assert "deleted" in kept[0].ended
+
+
+def test_a_recording_that_is_let_go_stores_nothing_more():
+    shelf = Shelf()
+
+    async def work(recorder):
+        recorder.push(nobody(0.0))
+        recorder.push(nobody(1.0))
+        recorder.abandon()
+
+    assert recorded(shelf, work) == []
     assert shelf.seconds == []

@@ -23,7 +23,7 @@ from mien.app.storage.database import HEAD, Database
 from mien.app.storage.tables import METADATA
 from mien.app.store import Store, default_path
 from mien.app.terms import DAY, Scope
-from mien.core.errors import ConsentError, PolicyError, StoreError
+from mien.core.errors import ConsentError, NoRecordingError, PolicyError, StoreError
 from mien.core.expression import Expression
 
 
@@ -237,7 +237,7 @@ def test_a_recording_ends_with_its_consent(store: Store) -> None:
     recording = store.open_recording(consent, model="toy")
     store.append(recording, second(0))
     store.withdraw(consent)
-    with pytest.raises(StoreError, match="no recording"):
+    with pytest.raises(NoRecordingError, match="no recording"):
         store.append(recording, second(1))
 
 
@@ -247,7 +247,7 @@ def test_a_closed_recording_and_one_that_is_not_there_are_refused(store: Store) 
     with pytest.raises(ValueError, match="closed"):
         store.append(recording, second(0))
     for call in (store.recording, store.seconds, store.delete, store.close_recording):
-        with pytest.raises(StoreError, match="there is no recording 99"):
+        with pytest.raises(NoRecordingError, match="there is no recording 99"):
             call(99)
 
 

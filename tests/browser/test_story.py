@@ -107,6 +107,30 @@ def test_pausing_stops_and_says_so(opened, served):
 
 
 @pytest.mark.slow
+def test_a_recording_that_is_over_does_not_look_as_if_it_ran(opened, served):
+    served.agree()
+    page = opened(served, "/live")
+    read(page)
+    record, said = page.locator("#record"), page.locator("#said")
+    record.click()
+    expect(record).to_have_text("Stop recording R")
+    with served.client() as client:
+        client.post("/recordings/1/delete")
+    expect(said).to_contain_text("it was deleted")
+    expect(record).to_have_text("Record R")
+    expect(page.locator("#note-form")).to_be_hidden()
+
+    record.click()
+    expect(record).to_have_text("Stop recording R")
+    served.store.change_settings(retention_days=30)  # another text, which nobody consented to
+    served.context.changed()
+    expect(page.locator("#cover-words")).to_contain_text("consent anew")
+    expect(said).to_have_text("The recording has ended too.")
+    expect(record).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#note-form")).to_be_hidden()
+
+
+@pytest.mark.slow
 def test_advice_shows_why_and_can_be_put_off(opened, served):
     seed_days(served.store.path, time.time(), [course(6, NEGATIVE, seed=at) for at in range(4)])
     served.context.changed()

@@ -65,7 +65,8 @@ class Session:
 
     A frame is four bytes, the frame's number (little endian), and a JPEG. Commands are JSON objects with the key
     ``do``. What goes back are JSON objects with the key ``is``: ``ready``, ``view``, ``bad`` (a frame that could not be
-    used), ``recording``, ``paused``, ``said`` (a sentence for the person) and ``over``.
+    used), ``recording`` (it began, or ended: with its number as ``last`` where it was saved, else with ``why``),
+    ``paused``, ``said`` (a sentence for the person) and ``over``.
     """
 
     def __init__(self, socket: WebSocket, context: Context, *, kind: Kind) -> None:  # noqa: D107
@@ -153,22 +154,26 @@ class Session:
                 await self._refuse(number, error)
                 continue
             self._bad = 0
-            self._keep(view)
+            await self._keep(view)
             answer = {"is": "view", "frame": number, "milliseconds": round(1000 * (time.monotonic() - start), 1)}
             await self._send(answer | described(view) | await self._map_of(view))
 
-    def _keep(self, view: View) -> None:
+    async def _keep(self, view: View) -> None:
         """Hand a view on to what adds them up: the recording, or the room."""
         seat = self._context.seat
         if self._kind == "room" and seat is not None:
             second = self._for_room.push_face(view.frame.time or 0.0, view.own, faces=view.faces)
             if second is not None:
                 seat.client.offer(second)
-        if self._recorder is not None and self._context.recording != self._recorder.recording:
-            self._recorder.abandon()  # it was deleted while it was under way
-            self._recorder = None
-        if self._recorder is not None:
-            self._recorder.push(view)
+        recorder = self._recorder
+        if recorder is None:
+            return
+        if self._context.recording != recorder.recording:
+            recorder.abandon()  # it was deleted while it was under way
+        if recorder.ended is None:
+            recorder.push(view)
+        else:
+            await self._stop_recording(say=True)
 
     async def _refuse(self, number: int, error: PictureError) -> None:
         self._bad += 1
@@ -280,7 +285,8 @@ class Session:
         self._closing = asyncio.create_task(self._close(recorder))
         await asyncio.shield(self._closing)  # a browser that leaves meanwhile must not keep it from being closed
         if say:
-            await self._send({"is": "recording", "recording": None, "last": recorder.recording})
+            last = recorder.recording if recorder.ended is None else None
+            await self._send({"is": "recording", "recording": None, "last": last, "why": recorder.ended})
 
     async def _close(self, recorder: Recorder) -> None:
         try:

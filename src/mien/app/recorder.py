@@ -11,7 +11,7 @@ from mien.app.aggregate import Aggregator, Second
 from mien.app.consent import Consent
 from mien.app.sitting import View
 from mien.app.store import Store
-from mien.core.errors import AppError, ConsentError, StoreError
+from mien.core.errors import AppError, ConsentError, NoRecordingError, StoreError
 
 Tell = Callable[[str], Awaitable[None]]
 
@@ -20,6 +20,9 @@ WAITING = 300
 
 RETRY = 1.0
 """Seconds from one attempt to the next."""
+
+GONE = "The recording has ended: it was deleted, withdrawn or purged."
+"""What is said of one that the store does not know any more."""
 
 
 class Recorder:
@@ -35,6 +38,7 @@ class Recorder:
     Attributes:
         recording: its number.
         length: seconds from its beginning to the last view.
+        ended: why it ended by itself, or was not saved to its end; None while all is well.
     """
 
     def __init__(self, store: Store, recording: int, *, began: float, tell: Tell, retry: float = RETRY) -> None:  # noqa: D107
@@ -45,6 +49,7 @@ class Recorder:
         self._retry = retry
         self._aggregator = Aggregator()
         self.length = 0.0
+        self.ended: str | None = None
         self._waiting: deque[Second] = deque()
         self._change = asyncio.Event()
         self._failing = False
@@ -79,19 +84,22 @@ class Recorder:
 
     async def close(self) -> None:
         """Store what is left, as far as the store takes it now, and end the recording."""
-        self._queue(self._aggregator.finish())
+        if self.ended is None:
+            self._queue(self._aggregator.finish())
         self._stopping = True
         self._change.set()
         await self._task
         try:
             await asyncio.to_thread(self._store.close_recording, self.recording)
+        except NoRecordingError:
+            self.abandon()
         except AppError as error:
             await self._tell(f"The recording could not be closed: {error}")
 
-    def abandon(self) -> None:
-        """Let go of a recording that was deleted."""
+    def abandon(self, why: str = GONE) -> None:
+        """Let go of a recording that cannot go on."""
+        self.ended = self.ended or why
         self._waiting.clear()
-        self._task.cancel()
 
     def _queue(self, second: Second | None) -> None:
         if second is None:
@@ -110,20 +118,21 @@ class Recorder:
                 second = self._waiting[0]
                 try:
                     await asyncio.to_thread(self._store.append, self.recording, second)
+                except NoRecordingError:
+                    self.abandon()
+                    return
+                except (ConsentError, ValueError) as error:
+                    self.abandon(f"The recording has ended: {error}")
+                    return
                 except StoreError as error:
                     if not self._failing:
                         await self._tell(f"The recording cannot be saved at the moment: {error}")
                     self._failing = True
                     if self._stopping:
-                        await self._tell(f"{len(self._waiting)} seconds of the recording were not saved.")
+                        self.abandon(f"{len(self._waiting)} seconds of the recording were not saved.")
                         return
                     await asyncio.sleep(self._retry)
                     continue
-                except (ConsentError, ValueError) as error:
-                    await self._tell(f"The recording has ended: {error}")
-                    self._waiting.clear()
-                    self._stopping = True
-                    return
                 if self._waiting and self._waiting[0] is second:
                     self._waiting.popleft()
                 if self._failing:

@@ -20,6 +20,7 @@
         ├── PolicyError        the law does not let this be done for that purpose in that place
         ├── ConsentError       nobody consented to it, or no longer, or to another text
         ├── StoreError         the app's database cannot be read or written
+        │   └── NoRecordingError   there is no recording of that number, or no longer
         └── RoomError          a room refuses, is full, is closed or has vanished
 
 Each message says what is wrong, where, and how to mend it.
@@ -105,6 +106,10 @@ class ConsentError(AppError):
 
 class StoreError(AppError):
     """The app's database cannot be read or written."""
+
+
+class NoRecordingError(StoreError):
+    """There is no recording of that number, or no longer."""
 
 
 class RoomError(AppError):

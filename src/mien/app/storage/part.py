@@ -10,7 +10,7 @@ from mien.app.audit import Action, Entry, check_details
 from mien.app.records import RecordingId
 from mien.app.storage import tables as t
 from mien.app.storage.database import Database
-from mien.core.errors import StoreError
+from mien.core.errors import NoRecordingError
 
 
 class Part:
@@ -50,9 +50,9 @@ def recording_row(connection: Connection, recording: RecordingId) -> Row[tuple[o
     """The row of a recording.
 
     Raises:
-        StoreError: there is none of that number.
+        NoRecordingError: there is none of that number.
     """
     row = connection.execute(select(t.RECORDINGS).where(t.RECORDINGS.c.id == recording)).one_or_none()
     if row is None:
-        raise StoreError(f"there is no recording {recording}: it was deleted, withdrawn or purged, or never was")
+        raise NoRecordingError(f"there is no recording {recording}: it was deleted, withdrawn or purged, or never was")
     return row

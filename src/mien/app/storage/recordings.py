@@ -67,8 +67,9 @@ class RecordingsPart(SettingsPart):
         """Append one second; it is on the disk when this returns.
 
         Raises:
-            StoreError: no such recording (a withdrawal erased it, say), or the disk is full or the database held by
-                another program: what was stored before stays, and the same second may be tried again.
+            NoRecordingError: no such recording; a withdrawal erased it, say.
+            StoreError: the disk is full or the database held by another program: what was stored before stays, and the
+                same second may be tried again.
             ConsentError: the consent it was made under is no longer given.
             ValueError: it is closed, or the second does not come after the last one.
         """

@@ -67,17 +67,16 @@ const answers = {
     if (paused) $("words").textContent = "Paused.";
   },
   recording(message) {
-    const on = message.recording !== null;
-    $("record").ariaPressed = String(on);
-    $("record").firstChild.textContent = on ? "Stop recording " : "Record ";
-    $("note-form").hidden = !on;
-    if (!on) {
+    showRecording(message.recording !== null);
+    if (message.recording !== null) say("Recording: one line of numbers a second is kept, and no picture.");
+    else if (message.why) say(message.why);
+    else {
       say("The recording was saved. ");
       const to = document.createElement("a");
       to.href = `/recordings/${message.last}`;
       to.textContent = "Open it";
       $("said").append(to);
-    } else say("Recording: one line of numbers a second is kept, and no picture.");
+    }
   },
   bad(message) { say(`A picture could not be used: ${message.why}`); },
   said(message) { say(message.words); },
@@ -95,7 +94,15 @@ function closed(why) {
   $("stage").classList.add("dim");
   for (const id of ["pause", "record", "map"]) $(id).disabled = true;
   $("me").hidden = true;
+  if ($("record").ariaPressed === "true") say("The recording has ended too.");
+  showRecording(false);
   cover(why, "Open the camera again");
+}
+
+function showRecording(on) {
+  $("record").ariaPressed = String(on);
+  $("record").firstChild.textContent = on ? "Stop recording " : "Record ";
+  $("note-form").hidden = !on;
 }
 
 function showBars(view) {
