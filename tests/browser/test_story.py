@@ -158,13 +158,39 @@ def test_looks_on_a_schedule_make_one_recording(opened, served):
     expect(page.locator("#words")).to_contain_text("An expression like happy", timeout=SLOW)
     expect(page.locator("#state")).to_contain_text("1 look so far. The camera is off", timeout=SLOW)
     page.get_by_role("button", name="End").click()
-    expect(page.locator("#state")).to_have_text("Ended.")
-    end = time.monotonic() + 10
-    while not served.store.recording(1).closed and time.monotonic() < end:
-        time.sleep(0.1)
+    expect(page.locator("#state")).to_have_text("Ended. The recording was saved.")
     info = served.store.recording(1)
     assert (info.kind, info.name, info.closed) == ("scheduled", "A day", True)
     assert info.seconds >= 3
+
+    page.get_by_label("over").evaluate("period => { period.options[0].value = 0.0005; period.selectedIndex = 0; }")
+    page.get_by_role("button", name="Begin").click()
+    expect(page.locator("#state")).to_have_text("The period is over. The recording was saved.", timeout=SLOW)
+    assert served.store.recording(2).closed
+
+
+@pytest.mark.slow
+def test_a_schedule_whose_recording_is_refused_or_deleted_says_so_with_the_camera_off(opened, served):
+    served.agree()
+    page = opened(served, "/recordings/schedule")
+    form, state, begin = page.locator("#schedule"), page.locator("#state"), page.get_by_role("button", name="Begin")
+    with served.socket() as other:
+        other.tell("record")
+        other.hear("recording")
+        begin.click()
+        expect(state).to_contain_text("A recording runs in another tab")
+        expect(form).to_have_attribute("data-state", "idle")
+        page.wait_for_timeout(1000)
+        expect(state).to_contain_text("A recording runs in another tab")
+        assert served.context.engine.frames == 0
+        other.tell("stop")
+        other.hear("recording")
+    begin.click()
+    expect(form).to_have_attribute("data-state", "running")
+    with served.client() as client:
+        client.post("/recordings/2/delete")
+    expect(state).to_contain_text("it was deleted", timeout=SLOW)
+    expect(form).to_have_attribute("data-state", "idle")
 
 
 @pytest.mark.slow

@@ -6,52 +6,66 @@ import { sentence } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const FPS = 5;
-let link = null, camera = null, waking = null, until = 0, looks = 0;
+let link = null, camera = null, waking = null, until = 0, looks = 0, recording = false, ending = null;
 
 $("schedule").addEventListener("submit", async (event) => {
   event.preventDefault();
   if (link) return;
-  looks = 0;
-  until = Date.now() + 3600e3 * Number($("period").value);
-  link = new Link("/live/frames?kind=scheduled", { heard, closed: (why) => stop(why) });
+  const mine = link = new Link("/live/frames?kind=scheduled", { heard, closed: (why) => { if (link === mine) stop(why); } });
   try {
-    await link.ready;
+    await mine.ready;
+    mine.tell({ do: "record", name: $("name").value });
   } catch {
-    return;  // `closed` says why
+    // `stop` says why
   }
-  link.tell({ do: "record", name: $("name").value });
-  running(true);
-  await look();
 });
 
-$("end").addEventListener("click", () => stop("Ended."));
+$("end").addEventListener("click", () => end("Ended."));
 $("now").addEventListener("click", look);
-addEventListener("pagehide", () => stop("Ended."));
+addEventListener("pagehide", () => { camera?.close(); link?.close(); });
+
+const answers = {
+  recording(message) {
+    if (message.recording === null) return stop(message.why ?? `${ending} The recording was saved.`);
+    recording = true;
+    looks = 0;
+    until = Date.now() + 3600e3 * Number($("period").value);
+    running(true);
+    look();
+  },
+  said(message) {
+    if (recording) say(message.words);
+    else stop(message.words);
+  },
+  view(message) { $("words").textContent = sentence(message); },
+  paused(message) { if (message.paused) end("The analysis is paused. Go on on the live page, and begin again."); },
+};
+
+function heard(message) { answers[message.is]?.(message); }
 
 async function look() {
   clearTimeout(waking);
-  if (!link || camera) return;
-  if (Date.now() >= until) return stop("The period is over. The recording was saved.");
-  camera = new Camera();
+  if (!recording || ending || camera) return;
+  if (Date.now() >= until) return end("The period is over.");
+  const mine = camera = new Camera();
+  const wanted = () => camera === mine && !ending;
+  let trouble = "";
   try {
-    await camera.open();
+    await mine.open();
+    if (wanted()) say(`Looking for ${$("look").value} seconds. The camera is on.`);
+    const over = Date.now() + 1000 * Number($("look").value);
+    await mine.run(FPS, async () => {
+      if (Date.now() >= over || !wanted()) return mine.close();
+      const taken = link.hasRoom ? mine.take() : null;
+      if (taken) await link.send(taken.jpeg, true);
+    });
+    looks += 1;
   } catch (error) {
-    camera = null;
-    next(cameraTrouble(error));
-    return;
+    trouble = cameraTrouble(error);
   }
-  const mine = camera;
-  say(`Looking for ${$("look").value} seconds. The camera is on.`);
-  const end = Date.now() + 1000 * Number($("look").value);
-  await mine.run(FPS, async () => {
-    if (Date.now() >= end || !link) return mine.close();
-    const taken = link.hasRoom ? mine.take() : null;
-    if (taken) await link.send(taken.jpeg, true);
-  });
+  if (!wanted()) return;
   camera = null;
-  if (!link) return;
-  looks += 1;
-  next("");
+  next(trouble);
 }
 
 function next(trouble) {
@@ -61,21 +75,25 @@ function next(trouble) {
   waking = setTimeout(look, wait);
 }
 
-function heard(message) {
-  if (message.is === "view") $("words").textContent = sentence(message);
-  if (message.is === "said") say(message.words);
-  if (message.is === "paused" && message.paused) stop("The analysis is paused. Go on on the live page, and begin again.");
+// The camera is off at once; what was recorded is saved when the app says so.
+function end(why) {
+  if (!recording) return stop(why);
+  ending = why;
+  clearTimeout(waking);
+  camera?.close();
+  link.tell({ do: "stop" });
+  say(`${why} The recording is being saved …`);
 }
 
 function stop(why) {
+  if (!link) return;
   clearTimeout(waking);
   camera?.close();
-  const was = link;
-  link = null;
-  was?.tell({ do: "stop" });
-  was?.close();
+  link.close();
+  link = camera = ending = null;
+  recording = false;
   running(false);
-  if (was) say(why);
+  say(why);
   $("words").textContent = "";
 }
 
