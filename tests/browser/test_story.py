@@ -193,6 +193,43 @@ def test_a_schedule_whose_recording_is_refused_or_deleted_says_so_with_the_camer
     expect(form).to_have_attribute("data-state", "idle")
 
 
+UNPLUGGED = """() => window.stream.getTracks().forEach(track => {
+    track.stop();  // the browser fires this event only where it was not the page that stopped it
+    track.dispatchEvent(new Event("ended"));
+})"""
+KEEP_THE_STREAM = """
+    const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wanted) => window.stream = await ask(wanted);
+"""
+
+
+@pytest.mark.slow
+def test_a_camera_that_is_unplugged_stops_the_reading_and_says_so(opened, served):
+    served.agree()
+    page = opened(served)
+    page.add_init_script(KEEP_THE_STREAM)
+    page.goto(f"{served.origin}/live")
+    read(page)
+    page.locator("#record").click()
+    expect(page.locator("#record")).to_have_attribute("aria-pressed", "true")
+    page.evaluate(UNPLUGGED)
+    expect(page.locator("#cover-words")).to_contain_text("The camera was unplugged")
+    expect(page.locator("#sign")).to_have_text("Not analysing")
+    expect(page.locator("#record")).to_have_attribute("aria-pressed", "false")
+    frames = served.context.engine.frames
+    page.wait_for_timeout(600)
+    assert served.context.engine.frames == frames
+    page.get_by_role("button", name="Open the camera again").click()
+    expect(page.locator("#sign")).to_have_text("Analysing")
+
+    page.goto(f"{served.origin}/recordings/schedule")
+    page.get_by_role("button", name="Begin").click()
+    expect(page.locator("#words")).not_to_be_empty(timeout=SLOW)
+    page.evaluate(UNPLUGGED)
+    expect(page.locator("#state")).to_contain_text("The camera was unplugged")
+    expect(page.locator("#state")).to_contain_text("0 looks so far. The camera is off; the next is at")
+
+
 @pytest.mark.slow
 def test_a_picture_is_read_and_forgotten(opened, served, tmp_path, recognizer):
     skimage = pytest.importorskip("skimage.data")

@@ -5,11 +5,17 @@ const WIDTH = 640;
 export class Camera {
   #video = document.createElement("video");
   #stream = null;
+  #lost = false;
 
   async open() {
     this.#stream = await navigator.mediaDevices.getUserMedia({
       audio: false,
       video: { width: { ideal: WIDTH }, height: { ideal: 480 }, frameRate: { ideal: 15, max: 30 }, facingMode: "user" },
+    });
+    this.#lost = false;
+    this.#stream.getVideoTracks()[0].addEventListener("ended", () => {
+      this.#lost = true;
+      this.close();
     });
     this.#video.muted = true;
     this.#video.playsInline = true;
@@ -26,16 +32,18 @@ export class Camera {
   }
 
   // Runs `work` at most `fps` times a second while the camera is open; `work` takes a picture where it wants one.
+  // Fails where the camera was taken away meanwhile.
   async run(fps, work) {
     const least = 1000 / fps;
     let last = -Infinity;
     while (this.isOpen) {
       await this.#next(least / 3);
       const now = performance.now();
-      if (now - last < least * 0.9) continue;
+      if (!this.isOpen || now - last < least * 0.9) continue;
       last = now;
       await work();
     }
+    if (this.#lost) throw new DOMException("it was taken away", "LostError");
   }
 
   // The picture at this moment: a canvas to show, and a promise of the JPEG to send.
@@ -56,5 +64,6 @@ export function cameraTrouble(error) {
   if (error.name === "NotAllowedError") return "The browser does not let mien use the camera. Allow it beside the address, and try again.";
   if (error.name === "NotFoundError") return "No camera was found. Plug one in, and try again.";
   if (error.name === "NotReadableError") return "The camera is in use by another program or tab. Close that, and try again.";
-  return `The camera could not be opened: ${error.message}`;
+  if (error.name === "LostError") return "The camera was unplugged, or the browser took it away. Nothing is read any more.";
+  return `The camera cannot be used: ${error.message}`;
 }

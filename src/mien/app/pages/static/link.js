@@ -6,24 +6,24 @@ export class Link {
   #socket = null;
   #number = 0;
   #underWay = new Map();
+  #why = "";
 
   // `heard` is told every message; `closed` why the socket closed.
   constructor(path, { heard, closed }) {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     this.#socket = new WebSocket(`${scheme}://${location.host}${path}`);
     this.#socket.binaryType = "arraybuffer";
-    let why = "";
     this.ready = new Promise((resolve, reject) => {
       this.#socket.addEventListener("message", (event) => {
         const message = JSON.parse(event.data);
         if (message.is === "ready") resolve(message);
-        if (message.is === "over") why = message.why;
+        if (message.is === "over") this.#why = message.why;
         const sent = message.frame === undefined ? undefined : this.#answered(message.frame);
         heard(message, sent);
       });
       this.#socket.addEventListener("close", () => {
-        reject(new Error(why || "mien does not answer; is it still running?"));
-        closed(why || "The connection to mien ended. Is it still running in the terminal?");
+        reject(new Error(this.#why || "mien does not answer; is it still running?"));
+        closed(this.#why || "The connection to mien ended. Is it still running in the terminal?");
       });
     });
     this.ready.catch(() => {});
@@ -50,7 +50,11 @@ export class Link {
   // Frames that were passed over for a newer one get no answer of their own.
   forget() { this.#underWay.clear(); }
 
-  close() { this.#socket.close(); }
+  // `why` is what `closed` is told, where the app gave no reason of its own.
+  close(why = "") {
+    this.#why ||= why;
+    this.#socket.close();
+  }
 
   #answered(number) {
     const kept = this.#underWay.get(number);

@@ -19,21 +19,21 @@ async function start() {
     cover(cameraTrouble(error), "Try again");
     return;
   }
-  link = new Link("/live/frames", { heard, closed });
+  const mine = link = new Link("/live/frames", { heard, closed });
   try {
-    const ready = await link.ready;
+    const ready = await mine.ready;
     if (ready.others) say("Another tab of mien is analysing too.");
     for (const id of ["pause", "record", "map"]) $(id).disabled = false;
     cover(paused ? "Paused. Nothing is looked at." : null);
     if (!paused) sign(true);
     $("live").dataset.state = "running";
     await camera.run(ready.most_fps, async () => {
-      if (paused || !link.hasRoom) return;
+      if (paused || !mine.hasRoom) return;
       const taken = camera.take();
-      if (taken) await link.send(taken.jpeg, { canvas: taken.canvas, at: performance.now() });
+      if (taken) await mine.send(taken.jpeg, { canvas: taken.canvas, at: performance.now() });
     });
-  } catch {
-    // `closed` says why
+  } catch (error) {
+    mine.close(cameraTrouble(error));  // `closed` says why
   }
 }
 

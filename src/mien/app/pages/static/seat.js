@@ -37,7 +37,7 @@ async function start() {
     return;
   }
   const picture = new Picture($("picture"));
-  link = new Link("/live/frames?kind=room", {
+  const mine = link = new Link("/live/frames?kind=room", {
     heard(message, sent) {
       if (message.is === "paused") pausedTo(message.paused);
       if (message.is !== "view" || !sent || paused) return;
@@ -47,23 +47,23 @@ async function start() {
     closed: stop,
   });
   try {
-    const ready = await link.ready;
+    const ready = await mine.ready;
     $("pause").disabled = false;
     $("reading").dataset.state = "running";
     cover(null);
     sign(true);
     await camera.run(Math.min(ready.most_fps, 10), async () => {
-      const taken = !paused && link?.hasRoom ? camera.take() : null;
-      if (taken) await link.send(taken.jpeg, { canvas: taken.canvas });
+      const taken = !paused && mine.hasRoom ? camera.take() : null;
+      if (taken) await mine.send(taken.jpeg, { canvas: taken.canvas });
     });
-  } catch {
-    // `closed` says why
+  } catch (error) {
+    mine.close(cameraTrouble(error));  // `stop` says why
   }
 }
 
 function stop(why) {
   camera?.close();
-  link?.close();
+  link?.close(why);
   camera = link = null;
   if (!$("reading")) return;
   $("reading").dataset.state = "over";
