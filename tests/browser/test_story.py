@@ -250,6 +250,19 @@ def test_a_picture_is_read_and_forgotten(opened, served, tmp_path, recognizer):
     page.get_by_role("button", name="Read it").click()
     expect(page.locator("#state")).to_contain_text("neither a picture nor a video")
 
+    film = tmp_path / "film.mp4"
+    for large, size, words in ((path, 20_000_001, "picture has 20.1 MB"), (film, 100_000_001, "video has 100.1 MB")):
+        with large.open("wb") as file:
+            file.truncate(size)
+        page.get_by_label("A picture or a video").set_input_files(large)
+        page.get_by_role("button", name="Read it").click()
+        expect(page.locator("#state")).to_contain_text(words)
+    path.write_bytes(b"no picture")
+    page.context.clear_cookies()
+    page.get_by_label("A picture or a video").set_input_files(path)
+    page.get_by_role("button", name="Read it").click()
+    expect(page.locator("#state")).to_contain_text("mien does not know this browser")
+
 
 @pytest.mark.slow
 def test_a_second_browser_joins_a_room_and_only_coarse_numbers_leave(opened, served, tmp_path, recognizer):
@@ -279,6 +292,11 @@ def test_a_second_browser_joins_a_room_and_only_coarse_numbers_leave(opened, ser
         expect(guest.locator("#words")).to_contain_text("An expression like happy", timeout=SLOW)
         guest.get_by_role("button", name="Too fast").click()
         expect(guest.locator("#tapped")).to_contain_text("Your tap was sent")
+        guest.route(
+            "**/rooms/tap", lambda route: route.fulfill(status=403, content_type="text/plain", body="as the guard")
+        )
+        guest.get_by_role("button", name="Too fast").click()
+        expect(guest.locator("#tapped")).to_have_text("as the guard")
         expect(lecturer.locator("#state")).to_contain_text("Fewer than 5 people")
         assert theirs.store.recordings() == ()
         lecturer.get_by_role("button", name="Close the room").click()

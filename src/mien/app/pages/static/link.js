@@ -1,6 +1,17 @@
-// The socket to the app on this machine. At most two frames are on their way; a new one waits for an answer.
+// What the pages send to the app on this machine: forms, files, and frames over a socket.
 
+// Frames; a new one waits for an answer.
 const MOST_UNDER_WAY = 2;
+
+// Posts, and gives the answer's body; fails with the app's words where it refuses, in whatever form they come.
+export async function post(path, body) {
+  const answer = await fetch(path, { method: "POST", body }).catch(() => null);
+  if (!answer) throw new Error("mien does not answer; is it still running?");
+  const isJson = answer.headers.get("content-type")?.startsWith("application/json");
+  const said = isJson ? await answer.json() : { error: await answer.text() };
+  if (!answer.ok) throw new Error(said.error);
+  return said;
+}
 
 export class Link {
   #socket = null;

@@ -2,7 +2,7 @@
 
 import { Camera, cameraTrouble } from "./camera.js";
 import { colourOf, Picture } from "./draw.js";
-import { Link } from "./link.js";
+import { Link, post } from "./link.js";
 import { sentence } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -10,9 +10,12 @@ let link = null, camera = null, paused = false;
 
 for (const button of document.querySelectorAll(".tap")) {
   button.addEventListener("click", async () => {
-    const answer = await fetch("/rooms/tap", { method: "POST", body: new URLSearchParams({ pace: button.dataset.pace }) }).catch(() => null);
-    const body = await answer?.json().catch(() => null);
-    $("tapped").textContent = !answer ? "mien does not answer; is it still running?" : body.error ?? (body.counted ? "Your tap was sent." : "Your tap was sent; one counts in each half minute, once the room is complete.");
+    try {
+      const { counted } = await post("/rooms/tap", new URLSearchParams({ pace: button.dataset.pace }));
+      $("tapped").textContent = counted ? "Your tap was sent." : "Your tap was sent; one counts in each half minute, once the room is complete.";
+    } catch (error) {
+      $("tapped").textContent = error.message;
+    }
   });
 }
 

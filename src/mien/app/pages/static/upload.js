@@ -1,6 +1,7 @@
 // A file goes to the app on this machine, and what was read comes back; nothing of it is kept.
 
 import { colourOf } from "./draw.js";
+import { post } from "./link.js";
 import { percent } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -9,15 +10,15 @@ $("upload").addEventListener("submit", async (event) => {
   event.preventDefault();
   const file = $("file").files[0];
   $("results").hidden = true;
+  const kind = file.type.startsWith("image/") ? "picture" : "video", most = Number($("upload").dataset[kind]);
+  if (file.size > most) return state(`The ${kind} has ${megabytes(file.size)}; at most ${megabytes(most)} are taken.`);
   state("Reading …");
   $("upload").querySelector("button").disabled = true;
   try {
-    const answer = await fetch("/upload/read?agreed=yes", { method: "POST", body: file, headers: { "content-type": "application/octet-stream" } });
-    const body = await answer.json();
-    if (!answer.ok) throw new Error(body.error);
-    await show(file, body.frames);
+    const { frames } = await post("/upload/read?agreed=yes", file);
+    await show(file, frames);
   } catch (error) {
-    state(error.message || "mien does not answer; is it still running?");
+    state(error.message);
   } finally {
     $("upload").querySelector("button").disabled = false;
   }
@@ -96,5 +97,7 @@ function words(reading, reason) {
 }
 
 function listed(names) { return names.length > 1 ? `${names.slice(0, -1).join(", ")} or ${names.at(-1)}` : names[0]; }
+
+function megabytes(bytes) { return `${Math.ceil(bytes / 1e5) / 10} MB`; }
 
 function state(text) { $("state").textContent = text; }
