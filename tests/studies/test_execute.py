@@ -1,6 +1,7 @@
 """Running studies: what is done is kept, what cannot be run says why, what was stopped goes on."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -132,10 +133,19 @@ def test_a_limit_beyond_the_recipe_cuts_nothing(run):
     assert rows_of(run(study_of(official()), epochs=9))["official"].asked is None
 
 
-def test_a_test_of_a_run_that_is_missing_says_so(run):
+def test_a_test_of_a_run_that_is_missing_says_so(run, tmp_path):
     study = study_of(official(), Cell("elsewhere", "On JAFFE", Protocol("jaffe", "whole"), run_of="official"))
     result = rows_of(run(study, only=["elsewhere"]))["elsewhere"]
     assert (result.status, result.why) == ("not run", "needs official, which was not run")
+    run(study, only=["official"])
+    shutil.rmtree(tmp_path / "out" / "runs")
+    result = rows_of(run(study))["elsewhere"]
+    assert (result.status, result.why) == ("not run", "needs the run of official, which is not in this folder")
+
+
+def test_data_that_is_missing_is_said_of_a_test_of_a_run_too(run):
+    elsewhere = Cell("elsewhere", "On CK+", Protocol("ckplus", "whole"), run_of="official")
+    assert rows_of(run(study_of(official(), elsewhere)))["elsewhere"].why == "data unavailable: ckplus"
 
 
 def test_a_bundled_model_is_tested_and_started_from(run, recipes):

@@ -116,23 +116,22 @@ class _Runner:
 
     def _measure(self, cell: Cell, recipe: Recipe | None, folder: Path) -> Result:
         ready = None if recipe is None else with_weights(recipe, cell, self.means)
-        predictor = self._predictor(cell) if recipe is None else None
         if recipe is not None and ready is None:
             return self._not_run(cell, recipe, NO_WEIGHTS)
-        if recipe is None and predictor is None:
-            return self._not_run(cell, None, f"needs {cell.run_of}, which was not run")
         hours = self.means.hours
         late = hours is not None and time.monotonic() - self.began >= 3600 * hours
         try:
-            if late and cell.protocol.dataset in LAYOUTS:
+            if cell.protocol.dataset in LAYOUTS:
                 LAYOUTS[cell.protocol.dataset].named(self.means.root or data_folder())  # is it there at all?
+            wanted = ready or self._predictor(cell)
+            if isinstance(wanted, str):
+                return self._not_run(cell, None, wanted)
             if late:
                 return self._not_run(cell, recipe, NOT_YET)
-            if ready is not None:
-                return self._train(cell, ready, folder)
-            assert predictor is not None  # noqa: S101  # a cell has a recipe or something to test
+            if isinstance(wanted, Recipe):
+                return self._train(cell, wanted, folder)
             self.means.say(f"{cell.name}: testing")
-            return measure_predictor(cell, predictor, self.means)
+            return measure_predictor(cell, wanted, self.means)
         except (DatasetError, DownloadError) as error:
             if self.named:
                 raise
@@ -147,16 +146,17 @@ class _Runner:
             self.arms[recipe.name] = train_arm(recipe, folder.parent, self.means, pretraining=pretraining_of(cell))
         return cell_result(cell, *self.arms[recipe.name])
 
-    def _predictor(self, cell: Cell) -> TorchPredictor | None:
+    def _predictor(self, cell: Cell) -> TorchPredictor | str:
+        """What a cell tests, or why there is none."""
         if cell.bundled is not None:
             return open_bundled(cell.bundled)
         trained = next(other for other in self.study.cells if other.name == cell.run_of)
         result = self.found.result(trained.name)
         if result is None or result.status != "measured":
-            return None
+            return f"needs {trained.name}, which was not run"
         cut = result.epochs if result.asked else None
         run = self._runs(trained.name, result.signature, cut) / f"seed-{recipe_of(trained).seed}-fold-0"
-        return open_run(run) if run.is_dir() else None
+        return open_run(run) if run.is_dir() else f"needs the run of {trained.name}, which is not in this folder"
 
     def _runs(self, name: str, mark: str, cut: int | None) -> Path:
         runs = self.folder / ("runs" if cut is None else f"runs-of-{cut}-epochs")
