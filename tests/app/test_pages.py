@@ -305,6 +305,20 @@ def test_privacy_shows_what_was_done_and_withdraws(client, lived):
     refused(client.post("/consent/withdraw"), 403)
 
 
+def test_withdrawing_erases_what_was_recorded_under_an_earlier_consent_too(client, served):
+    served.agree()
+    earlier = served.store.consent()
+    served.store.open_recording(earlier, model="tiny")
+    client.post("/privacy/settings", data={"retention_days": "30", "advice": "yes"})
+    client.get("/consent")
+    assert served.store.consent().id != earlier.id
+    assert "1 recording, with notes" in client.get("/privacy").text
+    assert client.post("/consent/withdraw").headers["location"] == "/privacy?said=withdrawn"
+    assert served.store.recordings() == ()
+    assert {consent.state for consent in served.store.consents()} == {State.WITHDRAWN}
+    assert "Withdraw my consent" not in client.get("/privacy").text
+
+
 def test_what_an_address_says_is_not_repeated(client, served):
     text = client.get("/?said=<script>alert(1)</script>").text
     assert "alert" not in text

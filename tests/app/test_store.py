@@ -379,6 +379,27 @@ def test_withdrawing_leaves_the_receipt_and_the_log_and_no_byte_else(store: Stor
     assert_gone(store)
 
 
+def test_withdrawing_ones_own_consent_takes_all_of_ones_own_with_it_and_none_to_a_room(
+    store: Store, clock: Clock
+) -> None:
+    store.change_settings(purpose=Purpose.RESEARCH)
+    earlier = agreed(store)
+    store.open_recording(earlier, model="toy")
+    room = show(store.terms(Scope.ROOM_FACES, room="https://host:1"), now=clock()).give(clock())
+    store.keep(room)
+    clock.now += 60
+    later = agreed(store)
+    store.open_recording(later, model="toy")
+    assert store.withdrawable() == (later, earlier)
+    store.withdraw(later)
+    assert store.recordings() == store.withdrawable() == ()
+    assert store.consent(Scope.ROOM_FACES) == room
+    assert actions(store)[-2:] == [Action.CONSENT_WITHDRAWN] * 2
+    with pytest.raises(ConsentError, match="withdrawn"):
+        store.withdraw(earlier)
+    assert agreed(store).state is State.GIVEN
+
+
 def test_the_retention_erases_without_a_trace(store: Store, clock: Clock) -> None:
     with_secrets(store)
     clock.now += 7 * DAY - 1

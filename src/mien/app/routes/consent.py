@@ -48,14 +48,14 @@ def give(request: Request, consent: Annotated[str, Form()], agreed: Annotated[st
 
 @router.post("/consent/withdraw")
 def withdraw(request: Request) -> Response:
-    """Stop, and erase everything that was recorded under the consent."""
+    """Stop, and erase everything that was recorded under this consent and earlier ones."""
     context = context_of(request)
-    consent = context.store.consent()
-    if consent is None or consent.state is State.WITHDRAWN:
+    standing = context.store.withdrawable()
+    if not standing:
         raise ConsentError("there is no consent to withdraw")
     context.recording = None
     try:
-        context.store.withdraw(consent)
+        context.store.withdraw(standing[0])
     finally:
         context.changed()  # it stops even where it cannot be erased
     return go("/privacy", "withdrawn")

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from mien.app.consent import State
 from mien.app.context import context_of
 from mien.app.routes import go, page
 
@@ -21,14 +20,13 @@ _SHOWN = 200
 def privacy(request: Request) -> Response:
     """What is kept, and how to end it."""
     context = context_of(request)
-    consent = context.store.consent()
     return page(
         request,
         "privacy.html",
         decision=context.decision,
         settings=context.store.settings,
-        consent=consent,
-        withdrawable=consent is not None and consent.state is not State.WITHDRAWN,
+        consent=context.store.consent(),
+        withdrawable=context.store.withdrawable(),
         recordings=len(context.store.recordings()),
         database=context.store.path.name,
         log=list(reversed(context.store.audit()))[:_SHOWN],

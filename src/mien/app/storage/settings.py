@@ -106,26 +106,36 @@ class SettingsPart(Part):
             found = [read_consent(row).at(now) for row in connection.execute(select(t.CONSENTS).order_by(*order))]
         return tuple(c.pause(now) if c.id in self._stopped and c.state is State.GIVEN else c for c in found)
 
+    def withdrawable(self) -> tuple[Consent, ...]:
+        """The consents to reading one's own face that were not withdrawn yet, the latest first."""
+        own = (consent for consent in self.consents() if consent.terms.scope is Scope.OWN)
+        return tuple(consent for consent in own if consent.state is not State.WITHDRAWN)
+
     def withdraw(self, consent: Consent) -> Consent:
         """Withdraw a consent: erase all recordings under it with their notes and corrections, and all ratings.
 
-        What survives is the receipt and the audit log, which hold no reading. Whatever comes of the erasing, it
-        stops: from the call on the consent is paused for everybody who asks this store, and cannot be resumed.
+        One's own takes all others of one's own with it, as recordings may stand under an earlier one than the latest.
+        What survives is the receipts and the audit log, which hold no reading. Whatever comes of the erasing, it stops:
+        from the call on the consent is paused for everybody who asks this store, and cannot be resumed.
 
         Raises:
             ConsentError: it is withdrawn already.
             StoreError: it cannot be erased (the disk is full, say) and has to be withdrawn again, or it is erased but a
                 program that reads the database keeps traces of it alive.
         """
-        withdrawn = consent.withdraw(self._clock())
-        self._stopped.add(consent.id)
+        own, now = consent.terms.scope is Scope.OWN, self._clock()
+        withdrawn = {consent.id: consent.withdraw(now)}
+        if own:
+            withdrawn |= {one.id: one.withdraw(now) for one in self.withdrawable() if one.id != consent.id}
+        self._stopped.update(withdrawn)
         with self._database.write(erases=True) as connection:
-            self._keep(connection, withdrawn)
-            connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.consent == consent.id))
-            if consent.terms.scope is Scope.OWN:
+            for one in withdrawn.values():
+                self._keep(connection, one)
+            connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.consent.in_(list(withdrawn))))
+            if own:
                 connection.execute(delete(t.FEEDBACK))
-        self._stopped.discard(consent.id)
-        return withdrawn
+        self._stopped.difference_update(withdrawn)
+        return withdrawn[consent.id]
 
     def _check_going_on(self, consent: str) -> None:
         """Refuse to go on under a consent that is being withdrawn."""
