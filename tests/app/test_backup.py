@@ -123,6 +123,23 @@ def test_what_was_withdrawn_since_stays_erased(tmp_path: Path, path: Path, clock
     assert b"first" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
 
 
+def test_ratings_that_a_withdrawal_erased_stay_erased_and_later_ones_come_back(
+    tmp_path: Path, path: Path, clock: Clock
+) -> None:
+    with filled(path, clock) as store:
+        store.rate("walk", 1)
+        store.backup(tmp_path / "before.db")
+        store.withdraw(store.consent())  # type: ignore[arg-type]
+        store.rate("short-break", -1)
+        store.backup(tmp_path / "after.db")
+    restore(tmp_path / "after.db", path, clock=clock)
+    with Store(path, clock=clock) as store:
+        assert store.feedback.ratings == {"short-break": -1}
+    restore(tmp_path / "before.db", path, clock=clock)
+    with Store(path, clock=clock) as store:
+        assert store.feedback.ratings == {}
+
+
 def test_what_the_retention_has_run_out_for_is_not_brought_back(tmp_path: Path, path: Path, clock: Clock) -> None:
     with filled(path, clock) as store:
         store.backup(tmp_path / "one.db")

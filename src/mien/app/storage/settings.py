@@ -151,10 +151,15 @@ class SettingsPart(Part):
                 if (entry.at, str(entry.action)) not in known:
                     row = {"at": entry.at, "action": str(entry.action), "details": dict(entry.details)}
                     connection.execute(insert(t.AUDIT).values(row))
+            withdrawn = set(
+                connection.execute(select(t.CONSENTS.c.id).where(t.CONSENTS.c.state == State.WITHDRAWN)).scalars()
+            )
             for consent in consents:
-                if consent.state is State.WITHDRAWN:
+                if consent.state is State.WITHDRAWN and consent.id not in withdrawn:
                     self._write(connection, consent)
                     connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.consent == consent.id))
+                    if consent.terms.scope is Scope.OWN:
+                        connection.execute(delete(t.FEEDBACK))
 
     def _keep(self, connection: Connection, consent: Consent) -> None:
         kept = connection.execute(select(t.CONSENTS.c.state).where(t.CONSENTS.c.id == consent.id)).scalar()
