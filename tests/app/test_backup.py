@@ -157,6 +157,19 @@ def test_a_program_that_has_the_database_open_sees_what_was_restored(tmp_path: P
         assert len(store.notes(info.id)) == 1
 
 
+def test_a_database_that_is_being_written_to_is_not_replaced(tmp_path: Path, path: Path, clock: Clock) -> None:
+    with filled(path, clock) as store:
+        store.backup(tmp_path / "one.db")
+        store.delete_all()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="another program holds the database; nothing was changed"):
+        restore(tmp_path / "one.db", path, clock=clock)
+    other.close()
+    with Store(path, clock=clock) as store:
+        assert store.recordings() == ()
+
+
 def test_a_damaged_database_is_moved_aside(tmp_path: Path, path: Path, clock: Clock) -> None:
     with filled(path, clock) as store:
         store.backup(tmp_path / "one.db")

@@ -134,11 +134,11 @@ def restore(source: Path, path: Path | None = None, *, clock: Callable[[], float
     """Put a backup in the place of a database, all of it or nothing.
 
     What was withdrawn since the backup stays erased, what the retention has run out for is erased, and the audit log of
-    the database that is replaced is kept.
+    the database that is replaced is kept. Whoever has that database open, and does not write, sees what was restored.
 
     Raises:
-        StoreError: the backup is missing, damaged or of a newer version, or the database is in use or of a newer
-            version. Nothing was changed then.
+        StoreError: the backup is missing, damaged or of a newer version, or the database is of a newer version or just
+            being written to by another program. Nothing was changed then.
     """
     place = path or default_path()
     backup = inspect_backup(source)

@@ -116,7 +116,7 @@ def replace_by(source: Path, path: Path) -> Path | None:
     A file there that is no readable database is moved aside first, and its new name given back.
 
     Raises:
-        StoreError: the database is in use, or cannot be written.
+        StoreError: another program is writing to the database, or it cannot be written.
     """
     aside = None
     try:
@@ -128,6 +128,8 @@ def replace_by(source: Path, path: Path) -> Path | None:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with _opened(source, read_only=True) as backup, _opened(path) as target:
             target.execute("PRAGMA secure_delete = ON")
+            target.execute("BEGIN IMMEDIATE")  # a writer is refused here: the copying would wait for it without end
+            target.rollback()
             backup.backup(target)
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from None
