@@ -454,6 +454,28 @@ def test_traces_that_a_reader_keeps_alive_are_named_and_can_be_erased_later(tmp_
     store.close()
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_a_purge_could_not_erase_is_erased_by_the_next_one(store: Store, clock: Clock, restarted: bool) -> None:
+    with_secrets(store)
+    clock.now += 7 * DAY
+    with store._database.raw() as raw:
+        raw.execute("PRAGMA busy_timeout = 50")
+    reader = sqlite3.connect(store.path)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM recordings").fetchall()
+    with pytest.raises(StoreError, match="it is deleted, but another program"):
+        store.purge()
+    assert SECRET.encode() in everything(store)
+    if restarted:
+        store.close()  # the reader keeps the log from being emptied
+        store = Store(store.path, clock=clock)
+    reader.close()
+    assert store._database.owes_erasing
+    assert store.purge() == 0
+    assert not store._database.owes_erasing
+    assert_gone(store)
+
+
 def test_deleting_while_another_writes_is_never_said_to_have_changed_nothing(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,7 @@ class Store(RecordingsPart, AnnotationsPart):
     def purge(self, now: float | None = None) -> int:
         """Erase what the retention has run out for, and what a killed restore left behind; how many recordings.
 
+        What was deleted before and could not be erased, because another program read the database, is erased too.
         To be called at the start and every hour. Consents whose time is up are kept as expired, and texts that were
         shown a day ago and never agreed to are forgotten. A clock that has jumped back shortens no recording's life: it
         may be wrong itself, and what it would cost cannot be brought back.

@@ -79,6 +79,8 @@ class Database:
         """
         with self._turn():
             with self._engine.connect().execution_options(mien_write=True) as connection, connection.begin():
+                if erases:
+                    owe_erasing(connection)
                 yield connection
             if erases:
                 self._erase()
@@ -92,6 +94,12 @@ class Database:
                 yield cast(sqlite3.Connection, connection.driver_connection)
             finally:
                 connection.close()
+
+    @property
+    def owes_erasing(self) -> bool:
+        """Whether something was deleted, by whatever program, whose traces could not be erased yet."""
+        with self.raw() as raw:
+            return bool(raw.execute("PRAGMA user_version").fetchone()[0])
 
     def erase(self) -> None:
         """Overwrite what earlier deletions may have left in the file and in the write-ahead log.
@@ -149,14 +157,25 @@ class Database:
             with self.raw() as raw:
                 raw.execute("VACUUM")
                 busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                if not busy:
+                    raw.execute("PRAGMA user_version = 0")
+                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except StoreError as error:
             # The deletion itself is done: the error must not say that nothing was changed.
             busy, reason = 1, "the disk is full" if "full" in str(error) else "another program holds the database"
         if busy:
             raise StoreError(
                 f"{self.path}: it is deleted, but {reason}, so that traces of it stay in the file until that is over "
-                "and 'mien app purge' is run"
+                "and they are erased: by the app within the hour, or by 'mien app purge'"
             )
+
+
+def owe_erasing(connection: Connection) -> None:
+    """Note in the file's header, within the caller's transaction, that what is deleted in it has to be erased.
+
+    :meth:`Database.erase` takes the note out; until then it outlives kills and goes into backups.
+    """
+    connection.exec_driver_sql("PRAGMA user_version = 1")
 
 
 def migrate(connection: Connection, path: Path) -> None:

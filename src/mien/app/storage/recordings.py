@@ -13,6 +13,7 @@ from mien.app.consent import Consent, State
 from mien.app.policy import Feature
 from mien.app.records import RecordingId, RecordingInfo
 from mien.app.storage import tables as t
+from mien.app.storage.database import owe_erasing
 from mien.app.storage.part import recording_row
 from mien.app.storage.settings import SettingsPart, read_consent, read_settings
 from mien.app.terms import DAY
@@ -183,6 +184,7 @@ class RecordingsPart(SettingsPart):
         with self._database.write() as connection:
             purged = connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.expires <= now)).rowcount
             if purged:
+                owe_erasing(connection)
                 self._log(connection, Action.PURGED, {"recordings": purged})
             for row in connection.execute(select(t.CONSENTS)).all():
                 consent = read_consent(row)
@@ -190,7 +192,7 @@ class RecordingsPart(SettingsPart):
                     self._keep(connection, consent.at(now))
             stale = (t.CONSENTS.c.state == State.SHOWN) & (t.CONSENTS.c.shown < now - DAY)
             connection.execute(delete(t.CONSENTS).where(stale))
-        if purged:
+        if self._database.owes_erasing:
             self._database.erase()
         return purged
 
