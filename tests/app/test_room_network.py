@@ -396,6 +396,47 @@ def test_a_room_that_comes_back_in_time_goes_on_and_gets_nothing_old(clock: Time
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("answers", [[None], [None, 200], [200], [410]])
+def test_who_leaves_while_a_message_is_under_way_has_left(hasty: list[float], answers: list[int | None]) -> None:
+    """Whether that message, the last of the answers, is lost, comes through after a loss, or is refused."""
+
+    async def run() -> None:
+        sent: list[str] = []
+        said: list[str] = []
+        under_way, leaving = asyncio.Event(), asyncio.Event()
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            verb = request.url.path.rpartition("/")[2]
+            sent.append(verb)
+            if verb == "join":
+                return httpx.Response(200, json={"token": "t"})
+            if verb == "leave":
+                leaving.set()
+                for _ in range(50):
+                    await asyncio.sleep(0)
+                return httpx.Response(204)
+            if sent.count("send") == len(answers):
+                under_way.set()
+                await leaving.wait()
+            status = answers[min(sent.count("send"), len(answers)) - 1]
+            if status is None:
+                raise httpx.ReadTimeout("lost")
+            return httpx.Response(status, json={"next_in": 3})
+
+        mine = RoomClient(ADDRESS, "CODE", transport=httpx.MockTransport(answer), say=said.append)
+        await mine.join(room_consent(Scope.ROOM_FACES), now=lambda: 1.0)
+        task = asyncio.create_task(mine.run())
+        await under_way.wait()
+        before = len(said)
+        await mine.leave()
+        await asyncio.wait_for(task, 5)
+        assert mine.state is Membership.LEFT
+        assert sent == ["join", *["send"] * len(answers), "leave"]
+        assert len(said) == before
+
+    asyncio.run(run())
+
+
 def test_a_room_that_refuses_ends_it(clock: Time, hasty: list[float]) -> None:
     async def run() -> None:
         room = host(clock)

@@ -197,8 +197,7 @@ class RoomClient:
                     return
                 wait = min(self._patience / 12, 5.0)
             except RoomError as error:
-                if self.state in _INSIDE:
-                    self._change(Membership.REFUSED, str(error))
+                self._change(Membership.REFUSED, str(error))
                 return
             else:
                 if lost is not None:
@@ -250,6 +249,9 @@ class RoomClient:
         return coarse({polarity: value / measured for polarity, value in sums.items()})
 
     def _change(self, state: Membership, words: str) -> None:
+        """Move on, and say so; whoever left while a message was under way has left, whatever comes of that."""
+        if self.state not in _INSIDE:
+            return
         self.state = state
         if words:
             self._say(words)
