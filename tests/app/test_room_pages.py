@@ -117,6 +117,22 @@ def test_a_face_is_read_for_the_room_under_its_own_consent(lecturer, guest, one_
     assert guest.store.recordings() == ()
 
 
+def test_a_face_is_not_read_for_a_room_where_the_place_has_come_to_forbid_it(served, guest, one_face):
+    served.store.change_settings(purpose=Purpose.WORKPLACE, place=Place.ELSEWHERE)
+    guest.store.change_settings(place=Place.ELSEWHERE)
+    seated(guest, *opened(served))
+    with guest.socket("/live/frames?kind=room") as talk:
+        assert talk.view(one_face)["is"] == "view"
+        with guest.client() as client:
+            client.post("/purpose", data={"purpose": "audience-test", "place": "eu"})
+        frames = guest.context.engine.frames
+        talk.frame(one_face)
+        assert "forbids to read faces" in talk.hear("over")["why"]
+        assert guest.context.engine.frames == frames
+    with guest.socket("/live/frames?kind=room") as talk:
+        assert talk.hear()["is"] == "over"
+
+
 @pytest.mark.slow
 def test_a_room_that_is_closed_says_so_to_its_participants(lecturer, guest):
     seated(guest, *opened(lecturer))

@@ -27,7 +27,7 @@ def in_room(context: Context) -> tuple[Consent | None, bool]:
     """The consent to the room in which the person sits, and whether it is paused.
 
     Raises:
-        PolicyError: the room asks for no faces.
+        PolicyError: the room asks for no faces, or the place that is set now forbids them for its purpose.
         ConsentError: there is no such room, it has ended, or so has the consent.
     """
     seat = context.seat
@@ -35,6 +35,11 @@ def in_room(context: Context) -> tuple[Consent | None, bool]:
         raise ConsentError("you are in no room, or it has ended")
     if seat.text.scope is not Scope.ROOM_FACES:
         raise PolicyError("this room asks for no faces")
+    if seat.client.terms(seat.about, context.store.settings.place).scope is not Scope.ROOM_FACES:
+        raise PolicyError(
+            f"the place that you chose forbids to read faces for the purpose of this room, {seat.text.purpose.words}: "
+            "leave it, and join anew for taps alone"
+        )
     seat.consent.check(seat.text, context.clock())
     return seat.consent, seat.paused
 
