@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from app.serving import serving
@@ -12,6 +16,7 @@ from mien.app.audit import Action
 from mien.app.consent import State
 from mien.app.policy import Place, Purpose
 from mien.app.room_client import Membership, RoomClient
+from mien.app.room_desk import Hosted
 from mien.app.terms import Scope
 
 
@@ -203,6 +208,73 @@ def test_a_wrong_address_is_said(guest, form, words):
         answer = client.post("/rooms/join", data=form)
     assert answer.status_code in (400, 409)
     assert words in answer.text
+
+
+def clicked_twice(app, path: str, form: dict[str, str]) -> list[httpx.Response]:
+    """What two clicks at once are answered with."""
+
+    def click(_: int) -> httpx.Response:
+        with app.client(timeout=30) as client:
+            return client.post(path, data=form)
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(click, range(2)))
+
+
+@pytest.fixture
+def slow_join(monkeypatch):
+    """A room that takes its time to let somebody in; set once it was asked to."""
+    asked = threading.Event()
+    original = RoomClient.join
+
+    async def join(self, *args, **options):
+        asked.set()
+        await asyncio.sleep(0.5)
+        await original(self, *args, **options)
+
+    monkeypatch.setattr(RoomClient, "join", join)
+    return asked
+
+
+def test_two_clicks_open_one_room(lecturer, monkeypatch):
+    made = []
+
+    def slow(*args, **options):
+        time.sleep(0.3)
+        made.append(Hosted(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr("mien.app.routes.rooms.Hosted", slow)
+    answers = clicked_twice(lecturer, "/rooms/open", {"reach": "here"})
+    for hosted in made:
+        if hosted is not lecturer.context.hosted:
+            hosted.close()
+    assert len(made) == 1
+    assert sorted(answer.status_code for answer in answers) == [303, 409]
+
+
+def test_two_clicks_join_a_room_as_one_person(lecturer, guest, slow_join):
+    address, code = opened(lecturer)
+    with guest.client() as client:
+        client.post("/rooms/join", data={"address": address, "code": code})
+        answers = clicked_twice(guest, "/rooms/consent", {"agreed": "yes"})
+        assert [answer.headers.get("location") for answer in answers] == ["/rooms/seat"] * 2
+        assert len(lecturer.context.hosted.host.room._members) == 1
+        client.post("/rooms/leave")
+    assert lecturer.context.hosted.host.room._members == {}
+    assert [entry.action for entry in guest.store.audit()].count(Action.ROOM_JOINED) == 1
+
+
+def test_who_leaves_while_they_are_let_in_is_not_in_the_room(lecturer, guest, slow_join):
+    address, code = opened(lecturer)
+    with guest.client(timeout=30) as client, ThreadPoolExecutor(1) as pool:
+        client.post("/rooms/join", data={"address": address, "code": code})
+        agreeing = pool.submit(clicked_twice, guest, "/rooms/consent", {"agreed": "yes"})
+        assert slow_join.wait(10)
+        client.post("/rooms/leave")
+        agreeing.result()
+    wait_for(lambda: lecturer.context.hosted.host.room._members == {}, 5)
+    assert guest.store.consent(Scope.ROOM_FACES).state is State.WITHDRAWN
 
 
 def test_a_wrong_code_and_no_consent_join_nothing(lecturer, guest):

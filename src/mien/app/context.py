@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -37,7 +38,9 @@ class Context:
         sitting: how many browsers' frames are being analysed.
         recording: number of the recording under way; one at a time, as it is one person's.
         hosted: the room that this machine hosts.
+        opening: held while a room is opened, so that two clicks open one.
         seat: the person's own place in a room.
+        seating: held while that place is asked for, taken or left, so that two clicks take one.
         tls: certificate and key with which rooms can be reached from other machines.
         uploading: held while an upload is read; one at a time, so that the live view keeps its pace.
     """
@@ -50,7 +53,9 @@ class Context:
     sitting: int = 0
     recording: int | None = None
     hosted: Hosted | None = None
+    opening: threading.Lock = field(default_factory=threading.Lock)
     seat: Seat | None = None
+    seating: asyncio.Lock = field(default_factory=asyncio.Lock)
     tls: TLS | None = None
     uploading: threading.Lock = field(default_factory=threading.Lock)
 

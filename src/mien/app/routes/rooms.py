@@ -46,16 +46,17 @@ def rooms(request: Request) -> Response:
 def open_room(request: Request, reach: Annotated[str, Form()], plain: Annotated[str, Form()] = "") -> Response:
     """Open a room for the purpose and place that are set."""
     context = _allowed(request)
-    if context.hosted is not None:
-        raise RoomError("a room is open already: close it first")
     network = reach == "network"
     if network and context.tls is None and plain != "yes":
         raise RoomError(
             "other machines reach a room over TLS: start mien serve with --tls-cert and --tls-key, or say that it may "
             "be unencrypted"
         )
-    context.hosted = Hosted(context.allow(Feature.ROOM_TAPS), network=network, tls=context.tls if network else None)
-    decision = context.hosted.host.room.decision
+    decision = context.allow(Feature.ROOM_TAPS)
+    with context.opening:
+        if context.hosted is not None:
+            raise RoomError("a room is open already: close it first")
+        context.hosted = Hosted(decision, network=network, tls=context.tls if network else None)
     context.store.log(Action.ROOM_OPENED, purpose=str(decision.purpose), place=str(decision.place))
     return go("/rooms/host")
 
@@ -120,26 +121,27 @@ async def join(
 ) -> Response:
     """Ask a room what will happen; nothing of this person is sent."""
     context = await asyncio.to_thread(_allowed, request)
-    if context.seat is not None and context.seat.going_on:
-        raise RoomError("you are in a room already: leave it first")
-    seat: Seat | None = None
+    async with context.seating:
+        if context.seat is not None and context.seat.going_on:
+            raise RoomError("you are in a room already: leave it first")
+        seat: Seat | None = None
 
-    def say(words: str) -> None:
-        if seat is not None:
-            seat.said.append(words)
-        context.changed()  # a socket that reads for a room that is gone ends
+        def say(words: str) -> None:
+            if seat is not None:
+                seat.said.append(words)
+            context.changed()  # a socket that reads for a room that is gone ends
 
-    client = RoomClient(address, code, fingerprint=fingerprint.strip() or None, plain=plain == "yes", say=say)
-    try:
-        about = await client.about()
-        settings = await asyncio.to_thread(lambda: context.store.settings)
-        text = client.terms(about, settings.place)
-    except BaseException:
-        await client.leave()
-        raise
-    consent = show(text, now=context.clock())
-    await asyncio.to_thread(context.store.keep, consent)
-    context.seat = seat = Seat(client, about, text, consent)
+        client = RoomClient(address, code, fingerprint=fingerprint.strip() or None, plain=plain == "yes", say=say)
+        try:
+            about = await client.about()
+            settings = await asyncio.to_thread(lambda: context.store.settings)
+            text = client.terms(about, settings.place)
+        except BaseException:
+            await client.leave()
+            raise
+        consent = show(text, now=context.clock())
+        await asyncio.to_thread(context.store.keep, consent)
+        context.seat = seat = Seat(client, about, text, consent)
     return go("/rooms/consent")
 
 
@@ -156,13 +158,16 @@ def ask(request: Request) -> Response:
 async def agree(request: Request, agreed: Annotated[str, Form()] = "") -> Response:
     """Agree, and join."""
     context = context_of(request)
-    seat = _seat(context)
-    if agreed != "yes":
-        raise ConsentError("nothing was agreed to: tick the box if you agree, or leave it")
-    given = seat.consent.give(context.clock())
-    await asyncio.to_thread(context.store.keep, given)
-    await seat.join(given, context.clock)
-    await asyncio.to_thread(context.store.log, Action.ROOM_JOINED, scope=str(seat.text.scope))
+    async with context.seating:
+        seat = _seat(context)
+        if agreed != "yes":
+            raise ConsentError("nothing was agreed to: tick the box if you agree, or leave it")
+        if seat.joined:
+            return go("/rooms/seat")
+        given = seat.consent.give(context.clock())
+        await asyncio.to_thread(context.store.keep, given)
+        await seat.join(given, context.clock)
+        await asyncio.to_thread(context.store.log, Action.ROOM_JOINED, scope=str(seat.text.scope))
     return go("/rooms/seat")
 
 
@@ -198,10 +203,11 @@ async def tap(request: Request, pace: Annotated[str, Form()]) -> JSONResponse:
 async def leave(request: Request) -> Response:
     """Leave: nothing is sent any more, and the consent to the room is withdrawn."""
     context = context_of(request)
-    seat, context.seat = context.seat, None
-    if seat is not None:
-        await seat.leave()
-        await asyncio.to_thread(_forget, context, seat)
+    async with context.seating:
+        seat, context.seat = context.seat, None
+        if seat is not None:
+            await seat.leave()
+            await asyncio.to_thread(_forget, context, seat)
     return go("/rooms")
 
 
