@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import av
 import cv2
@@ -144,6 +149,44 @@ def test_limits_hold_before_anything_is_decoded(haar, film, monkeypatch):
     monkeypatch.setattr(uploads, "MOST_SECONDS", 1.0)
     with pytest.raises(VideoError, match="longer than the 1 s"):
         read_upload(haar, film)
+
+
+def test_uploads_that_wait_do_not_hold_up_the_live_view(served, monkeypatch):
+    at_once, reading, go_on = [], threading.Event(), threading.Event()
+
+    def slow(*_, **__):
+        at_once.append(len(at_once))
+        reading.set()
+        assert go_on.wait(20)
+        return []
+
+    monkeypatch.setattr("mien.app.api.read_upload", slow)
+    served.agree()
+    waiting = min(32, (os.cpu_count() or 1) + 4) + 2  # more than there are threads in the event loop's own pool
+    with served.socket() as talk, ThreadPoolExecutor(waiting) as pool:
+        talk.hear("ready")
+        uploads = [pool.submit(ask, served, b"x") for _ in range(waiting)]
+        try:
+            assert reading.wait(10)
+            time.sleep(0.5)
+            talk.tell("pause")
+            assert talk.hear("paused", timeout=5)["paused"] is True
+            assert at_once == [0]
+        finally:
+            go_on.set()
+        assert [upload.result().status_code for upload in uploads] == [200] * waiting
+
+
+def test_an_upload_that_does_not_arrive_lets_the_next_one_in(served, one_face, monkeypatch):
+    monkeypatch.setattr("mien.app.api.ARRIVING", 0.5)
+    served.agree()
+    access = served.context.access
+    with socket.create_connection(("127.0.0.1", access.port), timeout=20) as stalled:
+        head = f"POST /v1/read HTTP/1.1\r\nhost: 127.0.0.1:{access.port}\r\nauthorization: Bearer {access.token}\r\n"
+        stalled.sendall(f"{head}content-length: 9\r\n\r\n".encode())
+        time.sleep(0.2)
+        assert ask(served, one_face).status_code == 200
+        assert b"did not arrive within 0.5 s" in b"".join(iter(lambda: stalled.recv(4096), b""))
 
 
 def test_nothing_of_an_upload_touches_the_disk(served, one_face, film, tmp_path, monkeypatch):

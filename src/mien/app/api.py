@@ -12,13 +12,17 @@ from starlette.responses import JSONResponse
 
 from mien import __version__
 from mien.app.audit import Action
-from mien.app.context import Context, context_of
+from mien.app.context import context_of
 from mien.app.policy import Feature
 from mien.app.uploads import LARGEST_PICTURE, LARGEST_VIDEO, read_upload
+from mien.core.errors import PictureError
 from mien.core.face import Frame
 
 LARGEST = max(LARGEST_PICTURE, LARGEST_VIDEO)
 """Bytes of a request."""
+
+ARRIVING = 120.0
+"""Seconds that a body may take to arrive once it is its turn."""
 
 SCHEMA = 1
 
@@ -126,7 +130,7 @@ async def read(
     """Read the expressions of all faces in a picture or video. It is read in memory, and forgotten."""
     context = context_of(request)
     await asyncio.to_thread(context.allow, Feature.UPLOAD)
-    return answer(await frames_of(context, await request.body(), every=every))
+    return answer(await frames_of(request, every=every))
 
 
 @router.get("/openapi.json", include_in_schema=False)
@@ -144,16 +148,18 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     return document
 
 
-async def frames_of(context: Context, data: bytes, *, every: float) -> list[Frame]:
-    """Read an upload, one at a time, and log that it was."""
-
-    def work() -> list[Frame]:
-        with context.uploading:
-            frames = read_upload(context.engine.recognizer, data, every=every)
-        context.store.log(Action.UPLOADED)
-        return frames
-
-    return await asyncio.to_thread(work)
+async def frames_of(request: Request, *, every: float) -> list[Frame]:
+    """Read what is uploaded, one upload at a time, and log that it was; those that wait hold no thread and no body."""
+    context = context_of(request)
+    async with context.uploading:
+        try:
+            async with asyncio.timeout(ARRIVING):
+                data = await request.body()
+        except TimeoutError:
+            raise PictureError(f"the upload did not arrive within {ARRIVING:g} s, and others wait: try again") from None
+        frames = await asyncio.to_thread(read_upload, context.engine.recognizer, data, every=every)
+    await asyncio.to_thread(context.store.log, Action.UPLOADED)
+    return frames
 
 
 def answer(frames: list[Frame]) -> JSONResponse:

@@ -42,7 +42,8 @@ class Context:
         seat: the person's own place in a room.
         seating: held while that place is asked for, taken or left, so that two clicks take one.
         tls: certificate and key with which rooms can be reached from other machines.
-        uploading: held while an upload is read; one at a time, so that the live view keeps its pace.
+        uploading: held while an upload is taken in and read; one at a time, so that the live view keeps its pace and
+            memory holds one.
     """
 
     store: Store
@@ -57,7 +58,7 @@ class Context:
     seat: Seat | None = None
     seating: asyncio.Lock = field(default_factory=asyncio.Lock)
     tls: TLS | None = None
-    uploading: threading.Lock = field(default_factory=threading.Lock)
+    uploading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def decision(self) -> Decision | None:

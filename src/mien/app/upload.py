@@ -35,4 +35,4 @@ async def read(request: Request, agreed: str = "") -> Response:
     await asyncio.to_thread(context.allow, Feature.UPLOAD)
     if agreed != "yes":
         raise ConsentError("say first that it shows you alone, or that everybody in it agreed")
-    return api.answer(await api.frames_of(context, await request.body(), every=1.0))
+    return api.answer(await api.frames_of(request, every=1.0))
