@@ -168,7 +168,7 @@ def test_erasing_leaves_nothing(client, lived):
     client.post("/recordings/1/note", data={"text": "remember the milk"})
     client.post("/recordings/1/delete")
     assert [info.id for info in lived.store.recordings()] == [2]
-    assert client.get("/recordings/1").status_code == 503
+    assert client.get("/recordings/1").status_code == 404
     client.post("/recordings/delete-all")
     assert lived.store.recordings() == ()
     lived.store.close()
@@ -209,7 +209,7 @@ def test_wrong_forms_are_refused_in_words(client, lived, path, form):
 
 @pytest.mark.parametrize("path", ["/recordings/99", "/recordings/99/course.svg", "/recordings/99/export.csv"])
 def test_a_recording_that_is_not_there_is_said(client, lived, path):
-    assert "99" in refused(client.get(path), 503)
+    assert "99" in refused(client.get(path), 404)
 
 
 def test_a_recording_without_a_second_has_a_page(client, served):

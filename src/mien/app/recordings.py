@@ -124,7 +124,7 @@ def load(store: Store, recording: RecordingId) -> Recording:
     """A stored recording, corrected.
 
     Raises:
-        StoreError: there is none of that number.
+        NoRecordingError: there is none of that number.
         ValueError: it holds no second yet.
     """
     return as_recording(store.recording(recording), store.seconds(recording), store.corrections(recording))

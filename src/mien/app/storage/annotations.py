@@ -24,7 +24,7 @@ class AnnotationsPart(Part):
         """Write a note beside a recording, or beside one moment of it (seconds from its start).
 
         Raises:
-            StoreError: there is no recording of that number.
+            NoRecordingError: there is no recording of that number.
             ValueError: it is empty, longer than 2,000 characters, or ``at`` lies before the start.
         """
         words = text.strip()
@@ -60,7 +60,7 @@ class AnnotationsPart(Part):
         """Say that what was read from ``start`` to ``end`` (seconds from the recording's start) was not so.
 
         Raises:
-            StoreError: there is no recording of that number.
+            NoRecordingError: there is no recording of that number.
             ValueError: the times are not in order or lie outside the recording, or both expressions are the same.
         """
         if was is instead:

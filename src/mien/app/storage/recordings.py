@@ -96,7 +96,7 @@ class RecordingsPart(SettingsPart):
         """End a recording; ending twice does nothing.
 
         Raises:
-            StoreError: there is none of that number.
+            NoRecordingError: there is none of that number.
         """
         with self._database.write() as connection:
             if not read_info(recording_row(connection, recording)).closed:
@@ -118,7 +118,7 @@ class RecordingsPart(SettingsPart):
         """One recording.
 
         Raises:
-            StoreError: there is none of that number.
+            NoRecordingError: there is none of that number.
         """
         with self._database.read() as connection:
             return read_info(recording_row(connection, recording))
@@ -127,7 +127,7 @@ class RecordingsPart(SettingsPart):
         """The seconds of a recording, in order, as they were measured (corrections stand apart).
 
         Raises:
-            StoreError: there is no recording of that number.
+            NoRecordingError: there is no recording of that number.
         """
         with self._database.read() as connection:
             recording_row(connection, recording)
@@ -138,7 +138,7 @@ class RecordingsPart(SettingsPart):
         """Give a recording another name.
 
         Raises:
-            StoreError: there is no recording of that number.
+            NoRecordingError: there is no recording of that number.
         """
         with self._database.write() as connection:
             recording_row(connection, recording)
@@ -150,7 +150,8 @@ class RecordingsPart(SettingsPart):
         """Erase one recording with its notes and corrections; nothing of it stays in the file.
 
         Raises:
-            StoreError: there is none of that number, or a program that reads the database keeps traces alive.
+            NoRecordingError: there is none of that number.
+            StoreError: it is deleted, but a program that reads the database keeps traces alive.
         """
         with self._database.write(erases=True) as connection:
             recording_row(connection, recording)
