@@ -20,7 +20,6 @@ from mien.app.consent import State, show
 from mien.app.policy import Feature, Place, Purpose
 from mien.app.records import Settings
 from mien.app.storage.database import HEAD, Database
-from mien.app.storage.part import NoRecordingError
 from mien.app.storage.tables import METADATA
 from mien.app.store import Store, default_path
 from mien.app.terms import DAY, Scope
