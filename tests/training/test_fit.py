@@ -17,7 +17,7 @@ from mien.core.errors import TrainingError
 from mien.core.predictor import softmax
 from mien.data.load import load_dataset
 from mien.evaluation.protocol import evaluate
-from mien.training.fit import train
+from mien.training.fit import _Keeper, train
 from mien.training.publish import export_run, open_run
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
 from mien.training.run import Run
@@ -142,6 +142,16 @@ def test_early_stopping_ends_a_run_that_does_not_improve(recipe, tmp_path):
     run = train(still, tmp_path / "run")
     assert run.status == "finished"
     assert len(run.history) == run.best.epoch + 2
+
+
+def test_patience_counts_epochs_without_a_higher_accuracy(recipe, tmp_path):
+    run = train(replace(recipe, epochs=1), tmp_path / "run")
+    keeper = _Keeper(replace(run, recipe=replace(recipe, epochs=20, patience=2), history=()), tmp_path / "run")
+    for number, accuracy in enumerate((0.5, 0.4, 0.5), start=1):
+        epoch = replace(run.history[0], epoch=number, validation_accuracy=accuracy, validation_loss=1 / number)
+        keeper.keep(torch.nn.Linear(1, 1), epoch)
+    assert keeper.record.status == "finished"
+    assert keeper.record.best.epoch == 1
 
 
 def test_class_weights_lift_a_rare_class(recipe, tmp_path):

@@ -143,7 +143,7 @@ class Recipe:
             votes keeps its label. These are extra labels, and the manifest says so.
         distil: see :class:`Distil`; None for no teachers.
         averaging: decay of the exponential average of the weights, taken every fourth step; None for none.
-        patience: stop after this many epochs without a better validation loss; None to run all epochs.
+        patience: stop after this many epochs without a higher validation accuracy; None to run all epochs.
         precision: ``fp32``, or ``bf16`` for mixed precision.
         views: what a prediction averages: ``one`` crop, the crop and its ``mirror`` image, or ``ten`` crops (four
             corners and the middle at 7/8 of the side, and their mirror images); part of the model that comes out.
