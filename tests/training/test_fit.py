@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,6 +137,62 @@ def same(one, other):
     assert all(torch.equal(a[key], b[key]) for key in a)
     a, b = (torch.load(folder / "last.ckpt", weights_only=True)["state_dict"] for folder in (one, other))
     assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+class Stopped(BaseException):
+    """What ends a run in the middle of its writing."""
+
+
+@contextmanager
+def stopped_after(writes, folder):
+    """Let that many files appear in a run's folder, and end the run before the next one does."""
+    left, original = iter(range(writes)), Path.replace
+
+    def put(part, target):
+        if part.parent == folder and next(left, None) is None:
+            raise Stopped
+        return original(part, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "replace", put)
+        yield
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+def test_a_stop_between_any_two_writes_loses_no_epoch(recipe, tmp_path, monkeypatch, patience):
+    def numbers(run):
+        return [replace(epoch, seconds=0.0) for epoch in run.history]
+
+    monkeypatch.setattr("mien.training.fit.draw_curves", lambda *_: None)
+    rate = 1e-2 if patience is None else 1e-12  # which never betters the first epoch
+    recipe = replace(recipe, epochs=3, patience=patience, optimiser=Optimiser(rate=rate))
+    whole = train(recipe, tmp_path / "whole")
+    weights = load_file(tmp_path / "whole" / "best.safetensors")
+    assert len(whole.history) == (3 if patience is None else 2)
+    points = 0
+    for writes in range(1, 11):
+        folder = tmp_path / str(writes)
+        with suppress(Stopped), stopped_after(writes, folder):
+            train(recipe, folder)
+            break
+        points += 1
+        if Run.read(folder).status == "running":
+            train(recipe, folder)
+        resumed = Run.read(folder)
+        assert (resumed.status, numbers(resumed)) == ("finished", numbers(whole)), writes
+        found = load_file(folder / "best.safetensors")
+        assert all(torch.equal(found[name], weights[name]) for name in weights), writes
+    assert points >= 2 * len(whole.history)  # before each record and each checkpoint at least
+
+
+def test_an_epoch_that_is_computed_once_more_keeps_its_entry_and_weights(recipe, tmp_path):
+    run = train(replace(recipe, epochs=1), tmp_path / "run")
+    keeper = _Keeper(replace(run, recipe=replace(recipe, epochs=3), status="running"), tmp_path / "run")
+    before = load_file(tmp_path / "run" / "best.safetensors")
+    better = replace(run.history[0], validation_accuracy=1.0)
+    keeper.keep(torch.nn.Linear(1, 1), better)
+    assert keeper.record.history == run.history
+    assert load_file(tmp_path / "run" / "best.safetensors").keys() == before.keys()
 
 
 def test_early_stopping_ends_a_run_that_does_not_improve(recipe, tmp_path):

@@ -146,7 +146,7 @@ def fit(
 
 
 class _Keeper(Callback):
-    """After each epoch: the record, the best weights and the checkpoint, each whole or not at all."""
+    """After each epoch: the best weights, the record and the checkpoint, each whole or not at all."""
 
     def __init__(self, record: Run, folder: Path) -> None:
         self.record = record
@@ -171,28 +171,35 @@ class _Keeper(Callback):
         trainer.should_stop = self.record.status == "finished"
 
     def keep(self, body: nn.Module, epoch: Epoch, save_checkpoint: Callable[[Path], None] | None = None) -> None:
-        """Put one more epoch into the folder."""
-        recipe = self.record.recipe
-        # a kill between the record and the checkpoint repeats an epoch: its earlier entry gives way
-        history = (*(e for e in self.record.history if e.epoch < epoch.epoch), epoch)
-        stale = epoch.epoch - self.record.with_history(history, finished=False).best.epoch
-        finished = epoch.epoch == recipe.epochs or (recipe.patience is not None and stale >= recipe.patience)
-        self.record = self.record.with_history(history, finished=finished)
-        if is_first() and self.record.best.epoch == epoch.epoch:
-            part = self._folder / f"{WEIGHTS}.part"
-            save_file({name: value.contiguous() for name, value in body.state_dict().items()}, part)
-            part.replace(self._folder / WEIGHTS)
+        """Put one more epoch into the folder.
+
+        The checkpoint comes last: after a kill before it the epoch is computed once more, and none is ever skipped. If
+        the record holds that epoch already, its entry and weights stay, so that the two belong together where a
+        machine does not compute the same bits twice.
+        """
+        if epoch.epoch not in [done.epoch for done in self.record.history]:
+            self._enter(body, epoch)
         if save_checkpoint is not None:
             part = self._folder / f"{CHECKPOINT}.part"
             save_checkpoint(part)  # all workers together; the first one writes
             if is_first():
                 part.replace(self._folder / CHECKPOINT)
-        if not is_first():
-            return
-        self.record.write(self._folder)
-        if not sys.stderr.isatty():
+        if is_first() and not sys.stderr.isatty():
             numbers = {key: round(value, 4) for key, value in asdict(epoch).items()}
             print(" ".join(f"{key} {value}" for key, value in numbers.items()), file=sys.stderr, flush=True)
+
+    def _enter(self, body: nn.Module, epoch: Epoch) -> None:
+        recipe, history = self.record.recipe, (*self.record.history, epoch)
+        stale = epoch.epoch - self.record.with_history(history, finished=False).best.epoch
+        finished = epoch.epoch == recipe.epochs or (recipe.patience is not None and stale >= recipe.patience)
+        self.record = self.record.with_history(history, finished=finished)
+        if not is_first():
+            return
+        if self.record.best.epoch == epoch.epoch:
+            part = self._folder / f"{WEIGHTS}.part"
+            save_file({name: value.contiguous() for name, value in body.state_dict().items()}, part)
+            part.replace(self._folder / WEIGHTS)
+        self.record.write(self._folder)
 
 
 def _check_folder(recipe: Recipe, folder: Path) -> Run | None:
