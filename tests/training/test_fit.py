@@ -19,11 +19,13 @@ from mien.core.errors import TrainingError
 from mien.core.predictor import softmax
 from mien.data.load import load_dataset
 from mien.evaluation.protocol import evaluate
-from mien.training.fit import _Keeper, train
+from mien.training.fit import _Keeper, fit, train
 from mien.training.publish import export_run, open_run
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
+from mien.training.rows import load_splits
 from mien.training.run import Run
 from mien.training.step import rate_factor
+from mien.training.transfer import input_of
 
 
 @pytest.fixture
@@ -193,6 +195,42 @@ def test_an_epoch_that_is_computed_once_more_keeps_its_entry_and_weights(recipe,
     keeper.keep(torch.nn.Linear(1, 1), better)
     assert keeper.record.history == run.history
     assert load_file(tmp_path / "run" / "best.safetensors").keys() == before.keys()
+
+
+@pytest.fixture
+def begun(recipe, tmp_path):
+    """A run that was stopped after the first of its two epochs, and its rows."""
+    recipe = replace(recipe, epochs=2)
+    rows = load_splits(recipe, input_of(recipe), None)
+    with suppress(Stopped), stopped_after(4, tmp_path / "run"):  # record; weights, record and checkpoint
+        fit(recipe, tmp_path / "run", *rows)
+    assert len(Run.read(tmp_path / "run").history) == 1
+    return recipe, tmp_path / "run", rows
+
+
+def test_a_run_goes_on_with_its_own_rows_alone(begun):
+    recipe, folder, (fitted, chosen) = begun
+    others = (
+        (fitted.take(np.arange(139)), chosen),
+        (replace(fitted, indices=np.roll(fitted.indices, 1)), chosen),
+        (fitted, replace(chosen, images=255 - chosen.images)),
+    )
+    for rows in others:
+        with pytest.raises(
+            TrainingError, match=r"not those it began with, 140 fitted and 56 chosen on .*put them back"
+        ):
+            fit(recipe, folder, *rows)
+    assert fit(recipe, folder, fitted, chosen).status == "finished"
+
+
+def test_a_record_from_before_rows_were_identified_goes_on(begun):
+    recipe, folder, (fitted, chosen) = begun
+    record = json.loads((folder / "run.json").read_text())
+    assert record.pop("data") == [fitted.identity, chosen.identity]
+    (folder / "run.json").write_text(json.dumps(record))
+    with pytest.raises(TrainingError, match=r"now 139 and 56"):
+        fit(recipe, folder, fitted.take(np.arange(139)), chosen)
+    assert fit(recipe, folder, fitted, chosen).status == "finished"
 
 
 def test_early_stopping_ends_a_run_that_does_not_improve(recipe, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -64,6 +65,15 @@ class Dataset:
         """Rows of each expression."""
         found = np.bincount(self.indices, minlength=len(self.labels))
         return {str(label): int(count) for label, count in zip(self.labels, found, strict=True)}
+
+    @property
+    def identity(self) -> str:
+        """Sha256 of what the rows teach: pixels, labels and votes, in their order."""
+        columns = [self.images, self.indices, *(() if self.votes is None else (self.votes,))]
+        found = hashlib.sha256(repr([*map(str, self.labels), *(column.shape for column in columns)]).encode())
+        for column in columns:
+            found.update(np.ascontiguousarray(column).data)
+        return found.hexdigest()
 
     def take(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Dataset:
         """The rows of a mask ``(n,)`` or of positions ``(m,)``, in that order."""

@@ -68,7 +68,7 @@ def train(
         workers: who shares the work; None for this process alone.
 
     Raises:
-        TrainingError: the folder holds a finished run, or one of another recipe.
+        TrainingError: the folder holds a finished run, or one of another recipe or other rows.
         DatasetError: the data is missing or wrong.
         KeyboardInterrupt: on Ctrl-C; the folder holds all whole epochs.
     """
@@ -92,10 +92,13 @@ def fit(
     same rows.
 
     Raises:
-        TrainingError: the folder holds a finished run, or one of another recipe.
+        TrainingError: the folder holds a finished run, or one of another recipe or other rows.
         KeyboardInterrupt: on Ctrl-C; the folder holds all whole epochs.
     """
     before = _check_folder(recipe, folder)
+    data = (fitted.identity, validation.identity)
+    if before is not None:
+        _check_rows(before, folder, fitted, validation, data)
     if threads is not None:
         torch.set_num_threads(threads)
     keep_memory()
@@ -124,6 +127,7 @@ def fit(
         commit=commit(),
         weights=loaded,
         teachers=identities,
+        data=data,
     )
     if is_first():
         folder.mkdir(parents=True, exist_ok=True)
@@ -211,6 +215,17 @@ def _check_folder(recipe: Recipe, folder: Path) -> Run | None:
     if before.status == "finished":
         raise TrainingError(f"{folder} holds this run, finished: 'mien export {folder}' uses it, --out trains anew")
     return before if (folder / CHECKPOINT).exists() else None
+
+
+def _check_rows(before: Run, folder: Path, fitted: Dataset, validation: Dataset, data: tuple[str, ...]) -> None:
+    counts = (len(fitted), len(validation))
+    if (before.rows, before.validation_rows) == counts and before.data in ((), data):
+        return
+    raise TrainingError(
+        f"{folder}: the pictures or labels of {fitted.name} are not those it began with, {before.rows:,} fitted and "
+        f"{before.validation_rows:,} chosen on (now {counts[0]:,} and {counts[1]:,}): put them back, or train into "
+        "another folder with --out"
+    )
 
 
 def _run_lightning(module: FitModule, keeper: _Keeper, checkpoint: Path, workers: Workers) -> None:

@@ -62,6 +62,7 @@ class Run:
         commit: of the working folder's repository, where there is one.
         weights: what was loaded before training, if anything.
         teachers: sha256 of the weights of each run that it learns from.
+        data: identity of the rows fitted and of those chosen on; empty in records from before it was kept.
         history: one entry an epoch.
     """
 
@@ -79,6 +80,7 @@ class Run:
     commit: str | None = None
     weights: Loaded | None = None
     teachers: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
     history: tuple[Epoch, ...] = ()
 
     @property
