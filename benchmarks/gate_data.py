@@ -64,8 +64,9 @@ def fer2013(root: Path | None, split: str) -> Rows:
         raise ValueError("the gate is neither chosen nor measured on PrivateTest")
     from mien.core.places import data_folder
 
-    dataset: Dataset = load_dataset("fer2013", SPEC, root=root)
-    faces, others = faces_and_others((root or data_folder()) / "fer2013" / "fer2013new.csv")
+    folder = (root or data_folder()) / "fer2013"
+    dataset: Dataset = load_dataset(folder / "fer2013.csv", SPEC)  # never Kaggle's pictures, which have another order
+    faces, others = faces_and_others(folder / "fer2013new.csv")
     of = dataset.splits == split
     return Rows(dataset.images[of & faces], dataset.images[of & others])
 

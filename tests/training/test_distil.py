@@ -241,20 +241,38 @@ def tiny_dataset(name="fer2013", n=14, labels=FER2013, votes=None):
     )
 
 
-def test_votes_of_ferplus_are_joined_by_row(monkeypatch):
-    faces = tiny_dataset()
+@pytest.fixture
+def crowd(monkeypatch):
+    """FER+ with votes for rows 4 and 0 of :func:`tiny_dataset`, and for row 99, which is not there."""
     soft = np.full((3, 8), 0.5 / 7, dtype=np.float32)
     soft[np.arange(3), [0, 1, 2]] = 0.5
-    crowd = replace(
-        tiny_dataset("ferplus", n=3, labels=FERPLUS, votes=soft), indices=np.array([0, 1, 2]), rows=np.array([4, 0, 99])
-    )
+    crowd = tiny_dataset("ferplus", n=3, labels=FERPLUS, votes=soft)
+    images = np.concatenate([tiny_dataset().images[[2, 0]], crowd.images[2:]])
+    crowd = replace(crowd, images=images, indices=np.array([0, 1, 2]), rows=np.array([4, 0, 99]))
     monkeypatch.setattr(rows, "load_dataset", lambda *_, **__: crowd)
+    return crowd
+
+
+def test_votes_of_ferplus_are_joined_by_row(crowd):
+    faces, soft = tiny_dataset(), crowd.votes
     found = rows.with_votes(faces, InputSpec(), None).votes
     expected = np.eye(7, dtype=np.float32)[faces.indices]
     without = [FERPLUS.index(label) for label in FER2013]
     for place, row in ((2, 0), (0, 1)):  # rows 4 and 0 of the file; row 99 is not here
         expected[place] = soft[row, without] / soft[row, without].sum()
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_pictures_that_only_have_the_name_of_fer2013_get_no_votes(crowd):
+    faces = tiny_dataset()
+    strangers = (
+        replace(faces, images=255 - faces.images),
+        replace(faces, images=np.roll(faces.images, 1, axis=0)),  # Kaggle's folders: the pictures in another order
+        replace(faces, rows=faces.rows + 100),
+    )
+    for other in strangers:
+        with pytest.raises(TrainingError, match=r"FER\+ has them for the rows of the published fer2013\.csv alone"):
+            rows.with_votes(other, InputSpec(), None)
 
 
 def test_own_votes_are_taken_and_none_are_invented():

@@ -66,26 +66,32 @@ def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dat
 
 
 def with_votes(dataset: Dataset, spec: InputSpec, root: Path | None) -> Dataset:
-    """The dataset with soft labels: its own, or for FER2013 those of FER+, joined by row.
+    """The dataset with soft labels: its own, or for FER2013 those of FER+, joined by row where the pixels are the same.
 
     A row that FER+ removed or that has no majority keeps its label, as certainty.
 
     Raises:
-        TrainingError: it has no votes and is not FER2013.
+        TrainingError: it has no votes and is not FER2013 as in ``fer2013.csv``, whatever its name.
         DatasetError: FER+ is missing or wrong.
     """
     if dataset.votes is not None:
         return dataset
+    none = TrainingError(
+        f"{dataset.name} has no crowd votes: FER+ has them for the rows of the published fer2013.csv alone; leave "
+        "'votes' out, or train on that file or on ferplus"
+    )
     if dataset.name != "fer2013":
-        raise TrainingError(f"{dataset.name} has no crowd votes: leave 'votes' out; fer2013 and ferplus have them")
+        raise none
     crowd = load_dataset("ferplus", spec, root=root)
     try:
         crowd = crowd.relabel(dataset.labels)
     except LabelError as error:
         raise TrainingError(f"the votes of FER+ do not fit {dataset.name}: {error}") from None
+    _, here, there = np.intersect1d(dataset.rows, crowd.rows, return_indices=True)
+    # folders and lists can have that name too; a row is the same picture where its pixels are
+    same = (np.array_equal(dataset.images[a], crowd.images[b]) for a, b in zip(here, there, strict=True))
+    if crowd.votes is None or not here.size or not all(same):
+        raise none
     soft = np.eye(len(dataset.labels), dtype=np.float32)[dataset.indices]
-    place = {row: index for index, row in enumerate(dataset.rows.tolist())}
-    here = [index for index, row in enumerate(crowd.rows.tolist()) if row in place]
-    if crowd.votes is not None and here:
-        soft[[place[row] for row in crowd.rows[here].tolist()]] = crowd.votes[here]
+    soft[here] = crowd.votes[there]
     return replace(dataset, votes=soft)
