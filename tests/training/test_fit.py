@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mien.core.errors import TrainingError
+from mien.core.errors import TrainingError, UnknownModelError
 from mien.core.predictor import softmax
 from mien.data.load import load_dataset
 from mien.evaluation.protocol import evaluate
@@ -257,8 +257,10 @@ def test_class_weights_lift_a_rare_class(recipe, tmp_path):
 
 def test_a_folder_with_another_run_is_refused(recipe, tmp_path):
     train(replace(recipe, epochs=1), tmp_path / "run")
-    with pytest.raises(TrainingError, match="a run of another recipe"):
+    with pytest.raises(TrainingError, match=r"a run of another recipe \(epochs differ\)"):
         train(replace(recipe, epochs=2), tmp_path / "run")
+    with pytest.raises(UnknownModelError, match="unknown network 'tinny'"):
+        train(replace(recipe, network="tinny"), tmp_path / "run")
     with pytest.raises(TrainingError, match="holds this run, finished"):
         train(replace(recipe, epochs=1), tmp_path / "run")
 

@@ -9,7 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from mien.core.errors import TrainingError
 from mien.data.base import Dataset
 from mien.evaluation.ledger import commit
 from mien.models.network import Normalised
-from mien.models.registry import count_values
+from mien.models.registry import count_values, network
 from mien.training.distil import open_teachers
 from mien.training.recipe import Recipe
 from mien.training.rows import load_splits
@@ -68,10 +68,12 @@ def train(
         workers: who shares the work; None for this process alone.
 
     Raises:
+        UnknownModelError: there is no such network.
         TrainingError: the folder holds a finished run, or one of another recipe or other rows.
         DatasetError: the data is missing or wrong.
         KeyboardInterrupt: on Ctrl-C; the folder holds all whole epochs.
     """
+    network(recipe.network)  # a misspelt one is no other recipe
     _check_folder(recipe, folder)
     fitted, validation = load_splits(recipe, input_of(recipe), root)
     return fit(recipe, folder, fitted, validation, threads=threads, workers=workers)
@@ -211,7 +213,8 @@ def _check_folder(recipe: Recipe, folder: Path) -> Run | None:
         return None
     before = Run.read(folder)
     if before.recipe != recipe:
-        raise TrainingError(f"{folder} holds a run of another recipe: give another folder with --out")
+        keys = ", ".join(f.name for f in fields(Recipe) if getattr(before.recipe, f.name) != getattr(recipe, f.name))
+        raise TrainingError(f"{folder} holds a run of another recipe ({keys} differ): give another folder with --out")
     if before.status == "finished":
         raise TrainingError(f"{folder} holds this run, finished: 'mien export {folder}' uses it, --out trains anew")
     return before if (folder / CHECKPOINT).exists() else None
