@@ -118,8 +118,8 @@ def _measured(found: Reproduction) -> list[str]:
         low, high = min(cost.load for cost in costs), max(cost.load for cost in costs)
         load = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         lines.append(
-            f"Times are one face's from crop to logits in ONNX Runtime, one thread, median (95th percentile) of "
-            f"{costs[0].rounds} calls on {machines}, under a load of {load} processes."
+            "Times are the processor's for one face from crop to logits in ONNX Runtime, one thread, median (95th "
+            f"percentile) of {costs[0].rounds} calls on {machines}, under a load of {load} processes."
         )
     trained = [result.training for result in found.results if result.training is not None]
     if trained:

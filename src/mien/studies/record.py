@@ -28,11 +28,11 @@ class Cost:
         multiplications: of the convolutions, for one face.
         bytes: of the exported ONNX file, fp32.
         side: of the crop, pixels.
-        milliseconds: median for one face, from uint8 crop to logits, ONNX Runtime on one thread.
+        milliseconds: median processor time for one face, from uint8 crop to logits, ONNX Runtime on one thread.
         milliseconds_p95: 95th percentile of it.
         rounds: timed calls.
         machine: what it was timed on.
-        load: mean number of busy processes in the minute before, which slows everything down.
+        load: mean number of busy processes in the minute before.
     """
 
     network: str
