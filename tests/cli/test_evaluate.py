@@ -11,11 +11,10 @@ from evaluation.fakes import LinearPredictor, faces
 from mien.cli import evaluate as commands
 from mien.core.errors import ConfigError, DatasetError, LabelError, MissingExtraError
 from mien.core.expression import THREE
+from mien.core.fitted import Fitted, Folds
 from mien.data.base import text_column
-from mien.data.folds import Folds
+from mien.data.folds import in_folds
 from mien.evaluation import ledger, steps
-from mien.training.recipe import DataConfig, Recipe
-from mien.training.run import Run
 
 PREDICTORS = {
     "linear": LinearPredictor(),
@@ -207,12 +206,41 @@ def test_an_impossible_fold(run, fold):
     assert f"--fold {fold}: expected I/K" in str(result.exception)
 
 
-def test_a_run_is_measured_on_the_fold_that_it_did_not_see(run, monkeypatch, tmp_path):
-    recipe = Recipe(name="r", network="tiny", data=DataConfig("faces", validation="validation", folds=Folds(3, 2)))
-    (tmp_path / "run.json").write_text("{}")
-    monkeypatch.setattr(Run, "read", lambda folder: SimpleNamespace(recipe=recipe))
-    monkeypatch.setitem(PREDICTORS, str(tmp_path), LinearPredictor())
-    whole = faces()
-    content = json.loads(run("evaluate", tmp_path, "faces", "--json").stdout)
-    assert content["n"] == len(Folds(3, 2).apply(whole).split("test"))
-    assert json.loads(run("evaluate", tmp_path, "others", "--json").stdout)["split"] == "private"
+FITTED = Fitted("faces", Folds(3, 2, seed=4), ("train", "validation"))
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """Two models that were fitted on one fold of the rows, and one that was fitted on the next."""
+    following = replace(FITTED, folds=replace(FITTED.folds, test=0))
+    monkeypatch.setitem(PREDICTORS, "fitted", LinearPredictor(name="fitted", seed=3, seen=(FITTED,)))
+    monkeypatch.setitem(PREDICTORS, "again", LinearPredictor(name="again", seed=4, seen=(FITTED,)))
+    monkeypatch.setitem(PREDICTORS, "following", LinearPredictor(name="following", seed=5, seen=(following,)))
+
+
+@pytest.mark.parametrize("options", [(), ("--fold", "2/3"), ("--ten-crop",), ("--mirror",)])
+def test_a_model_is_measured_on_the_fold_that_it_did_not_see(run, fitted, options):
+    expected = len(in_folds(faces(), FITTED.folds).split("test"))
+    content = json.loads(run("evaluate", "fitted", "faces", "--json", *options).stdout)
+    assert (content["split"], content["n"]) == ("test", expected)
+    assert "measured on fold 2 of 3, no subject on both sides (seed 4)" in content["protocol"]
+    assert json.loads(run("evaluate", "fitted", "others", "--json").stdout)["split"] == "private"
+
+
+@pytest.mark.parametrize("options", [("--fold", "0/3"), ("--fold", "1/3"), ("--fold", "1/3", "--ten-crop")])
+def test_another_fold_is_refused_and_the_right_one_named(run, fitted, options):
+    error = run("evaluate", "fitted", "faces", *options).exception
+    assert isinstance(error, DatasetError)
+    assert "fold 2 of 3, no subject on both sides (seed 4)" in str(error)
+    assert "--fold 2/3, or with no --fold" in str(error)
+
+
+def test_models_are_compared_on_the_fold_that_none_of_them_saw(run, fitted):
+    for models in (("linear", "fitted"), ("fitted", "again"), ("again", "linear")):
+        content = json.loads(run("compare", *models, "faces", "--json").stdout)
+        assert content["split"] == "test"
+    assert isinstance(run("compare", "linear", "fitted", "faces", "--fold", "1/3").exception, DatasetError)
+    for further in ((), ("--fold", "0/3"), ("--fold", "2/3")):
+        assert "was fitted on a part of faces" in str(
+            run("compare", "fitted", "following", "faces", *further).exception
+        )

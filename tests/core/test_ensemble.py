@@ -23,6 +23,7 @@ class Toy:
     input: InputSpec = field(default_factory=InputSpec)
     temperature: float = 1.0
     parameters: int = 10
+    seen: tuple = ()
 
     @property
     def identity(self):

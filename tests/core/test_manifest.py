@@ -8,6 +8,7 @@ import pytest
 
 from mien.core.errors import ChecksumError, ConfigError, ModelError
 from mien.core.expression import FER2013
+from mien.core.fitted import Fitted, Folds
 from mien.core.manifest import Head, Manifest, Metric, sha256
 from mien.core.preprocess import InputSpec
 from mien.core.schema import to_mapping
@@ -46,6 +47,16 @@ def test_survives_writing(folder):
     assert manifest.metrics[0].accuracy_interval == (0.2, 0.8)
     assert manifest.verify(folder) == folder / "m.onnx"
     assert not list(folder.glob("*.part"))
+
+
+def test_what_fitted_it_survives_writing(folder):
+    path = folder / "m.json"
+    manifest = Manifest.read(path)
+    manifest.write(path)
+    assert "fitted" not in path.read_text()  # nothing is added to a manifest that does not know
+    known = replace(manifest, fitted=Fitted("jaffe", Folds(5, 2, "picture", 7), ("train", "validation")))
+    known.write(path)
+    assert Manifest.read(path) == known
 
 
 def test_another_file_is_refused(folder):

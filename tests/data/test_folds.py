@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mien.core.errors import DatasetError
-from mien.data.folds import Folds, check_apart, fold_of
+from mien.core.fitted import Folds
+from mien.data.folds import check_apart, fold_of, in_folds
 
 
 @pytest.fixture
@@ -57,14 +58,14 @@ def test_classes_are_as_even_as_scikit_learn_makes_them(posed, seed):
 def test_each_row_is_reported_once_and_nobody_is_on_both_sides(posed):
     reported = []
     for test in range(5):
-        parted = Folds(count=5, test=test).apply(posed)
+        parted = in_folds(posed, Folds(count=5, test=test))
         assert Counter(parted.splits.tolist()).keys() == {"train", "validation", "test"}
         persons = {name: set(parted.split(name).metadata["subject"].tolist()) for name in set(parted.splits.tolist())}
         assert sum(map(len, persons.values())) == 10
         check_apart(parted, ("train", "validation", "test"))
         reported += parted.split("test").rows.tolist()
         # what chooses in this fold is what the next one reports
-        following = Folds(count=5, test=(test + 1) % 5).apply(posed)
+        following = in_folds(posed, Folds(count=5, test=(test + 1) % 5))
         assert set(parted.split("validation").rows.tolist()) == set(following.split("test").rows.tolist())
     assert sorted(reported) == posed.rows.tolist()
 
@@ -73,7 +74,7 @@ def test_random_folds_keep_copies_together_but_not_persons(posed):
     images = posed.images.copy()
     images[1::2] = images[: len(images) - 1 : 2][: len(images[1::2])]  # every second picture is a copy
     copied = replace(posed, images=images)
-    parted = Folds(count=5, apart="picture").apply(copied)
+    parted = in_folds(copied, Folds(count=5, apart="picture"))
     splits = parted.splits
     even = len(splits) // 2 * 2
     assert (splits[0:even:2] == splits[1:even:2]).all()
@@ -82,18 +83,18 @@ def test_random_folds_keep_copies_together_but_not_persons(posed):
 
 
 def test_the_seed_makes_other_folds(posed):
-    first, second = (Folds(seed=seed).apply(posed).splits.tolist() for seed in (0, 1))
+    first, second = (in_folds(posed, Folds(seed=seed)).splits.tolist() for seed in (0, 1))
     assert first != second
 
 
 def test_too_few_persons(posed):
     with pytest.raises(DatasetError, match="toy has 10 subjects, too few for 11 folds: ask for fewer"):
-        Folds(count=11).apply(posed)
+        in_folds(posed, Folds(count=11))
 
 
 def test_no_persons(toy):
     with pytest.raises(DatasetError, match="toy has no column 'subject'"):
-        Folds().apply(toy([1, 2, 3], [0, 1, 2]))
+        in_folds(toy([1, 2, 3], [0, 1, 2]), Folds())
 
 
 def test_a_class_that_a_split_lacks(toy):
@@ -101,7 +102,7 @@ def test_a_class_that_a_split_lacks(toy):
     with pytest.raises(
         DatasetError, match=r"fold 0 of 6, no subject .*the split '(validation|test)' has no picture of"
     ):
-        Folds(count=6).apply(rows)
+        in_folds(rows, Folds(count=6))
 
 
 @pytest.mark.parametrize("values", [{"count": 2}, {"count": 5, "test": 5}, {"test": -1}])

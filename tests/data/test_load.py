@@ -6,7 +6,7 @@ import pytest
 from mien.core.errors import DatasetError
 from mien.core.expression import FER2013, FERPLUS_COLUMNS
 from mien.core.preprocess import InputSpec
-from mien.data.load import load_dataset
+from mien.data.load import load_dataset, name_of
 
 VOTES = ["Usage,Image name," + ",".join(FERPLUS_COLUMNS)] + [
     f"{usage},fer.png,0,10,0,0,0,0,0,0,0,0"
@@ -126,6 +126,20 @@ def test_kaggle_folder(picture, spec, tmp_path):
     assert len(dataset.split("private")) == 7
     with pytest.raises(DatasetError, match="expected 35887 rows, found 14"):
         load_dataset(tmp_path / "kaggle", spec)
+
+
+def test_the_name_is_known_before_a_picture_is_opened(picture, fer2013_lines, write, spec, tmp_path):
+    picture("mine/happy/1.png")
+    picture("mine/sad/2.png")
+    picture("KA.AN1.39.tiff")
+    places = [tmp_path / "mine", write(["path,label", "mine/sad/2.png,sad"], "list.csv"), write(fer2013_lines)]
+    for place in places:
+        assert name_of(str(place)) == load_dataset(place, spec, counts="any").name
+    assert name_of(places[2].parent / "fer2013new.csv") == "fer2013new"  # it is not there
+    assert name_of(str(write(VOTES, "fer2013new.csv"))) == "ferplus"
+    (tmp_path / "fer2013.csv").unlink()
+    assert name_of(tmp_path) == "jaffe (part: 1 pictures)"
+    assert (name_of("jaffe"), name_of("gone/list.csv"), name_of("gone/mine")) == ("jaffe", "list", "mine")
 
 
 def test_folder_in_no_known_layout(spec, tmp_path):

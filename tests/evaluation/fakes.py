@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mien.core.expression import FER2013, Labels
+from mien.core.fitted import Fitted
 from mien.core.manifest import Manifest
 from mien.core.preprocess import InputSpec
 from mien.data.base import Dataset, text_column
@@ -24,6 +25,7 @@ class LinearPredictor:
     temperature: float = 1.5
     parameters: int = 448
     seed: int = 0
+    seen: tuple = ()
 
     def logits(self, crops):
         weights = np.random.default_rng(self.seed).normal(size=(SIZE * SIZE, len(self.labels)))
@@ -35,6 +37,10 @@ class DescribedPredictor(LinearPredictor):
     """One with a manifest, whose candidate thresholds are :data:`THRESHOLDS`."""
 
     trained_on: str = "faces train, chosen on public"
+    fitted: Fitted | None = None
+
+    def __post_init__(self):
+        self.seen = self.manifest.seen
 
     @property
     def manifest(self):
@@ -57,6 +63,7 @@ class DescribedPredictor(LinearPredictor):
             energy_threshold=0.0,
             recipe="exact",
             seed=7,
+            fitted=self.fitted,
         )
 
 

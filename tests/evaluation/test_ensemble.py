@@ -56,7 +56,7 @@ def test_the_stacked_layer_is_logistic_regression(classes):
 class Member:
     """A predictor that reads its answers out of the crops' first pixels."""
 
-    temperature, parameters, labels = 1.0, 1, FER2013
+    temperature, parameters, labels, seen = 1.0, 1, FER2013, ()
 
     def __init__(self, place, name):
         self._place, self.name, self.identity = place, name, name * 64

@@ -158,15 +158,6 @@ def test_the_dictionary_is_json_with_the_promised_keys():
     assert {part["column"] for part in again["slices"]} == {"brightness", "contrast", "subject"}
 
 
-def test_the_whole_of_what_a_model_was_fitted_on_is_refused():
-    rows = faces(name="posed")
-    whole = replace(rows, splits=text_column(["all"] * len(rows)))
-    fitted = DescribedPredictor(trained_on="posed: fitted on 60 rows of train, chosen on 20 of validation")
-    with pytest.raises(DatasetError, match=r"fitted on a part of posed.*--fold 0/5 --split test"):
-        evaluate(fitted, whole, split="all")
-    assert evaluate(DescribedPredictor(), whole, split="all").n == len(rows)
-
-
 def test_pictures_that_are_no_rows_are_told():
     rows = replace(faces(), left_out={"no face found": 3}, detector="yunet")
     protocol = evaluate(LinearPredictor(), rows, split="private").protocol

@@ -19,6 +19,7 @@ class BrightMouth:
     input: InputSpec = field(default_factory=InputSpec)
     temperature: float = 1.0
     parameters: int = 3
+    seen: tuple = ()
     top: int = 30
 
     def logits(self, crops):

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from mien.core.errors import TrainingError, UnknownModelError
+from mien.core.fitted import Fitted
 from mien.core.predictor import softmax
 from mien.data.load import load_dataset
 from mien.evaluation.protocol import evaluate
@@ -67,6 +68,7 @@ def test_learns_drawn_faces_and_exports_them(recipe, tmp_path):
     assert accuracy == pytest.approx(run.best.validation_accuracy)
     measured = evaluate(predictor, load_dataset(recipe.data.dataset, predictor.input), split="validation")
     assert (measured.recipe, measured.training_seed) == (recipe.name, recipe.seed)
+    assert predictor.seen == manifest.seen == (Fitted(Path(recipe.data.dataset).name, None, ("train", "validation")),)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from conftest import draw_face
 from mien.core.errors import ConfigError, DatasetError
 from mien.core.expression import FER2013
+from mien.core.fitted import Folds
 from mien.core.preprocess import InputSpec
-from mien.data.folds import Folds
 from mien.training.recipe import DataConfig, Recipe
 from mien.training.rows import load_splits
 

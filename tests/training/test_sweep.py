@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from mien.cli import sweep as command
 from mien.core.errors import ConfigError, DatasetError, TrainingError
 from mien.core.expression import FER2013
+from mien.core.fitted import Folds
 from mien.core.preprocess import InputSpec
-from mien.data.folds import Folds
 from mien.training import sweep as module
 from mien.training.fit import train
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Recipe

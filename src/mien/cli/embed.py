@@ -45,6 +45,7 @@ def embed(
 ) -> None:
     """Make a face-recognition network read expressions: a linear head on its vectors, as one ordinary model."""
     need_torch("fitting a head")
+    from mien.core.fitted import Fitted
     from mien.core.preprocess import InputSpec
     from mien.data.load import load_dataset
     from mien.models.embedding import OnnxEmbedding
@@ -72,6 +73,7 @@ def embed(
         f"{validation}; features of {network.name} (sha256 {embedding.sha256[:12]}), trained elsewhere",
         data_licence=rows.licence,
         weights_licence=licence,
+        fitted=Fitted(rows.name, rows.folds, (train, validation)),
     )
     label = name or f"{network.stem}-{head}"
     manifest = export_head(embedding, found, chosen_on, out, name=label, provenance=provenance)

@@ -36,8 +36,10 @@ def ensemble(
 ) -> None:
     """Put models together into one, which 'mien evaluate' and 'mien compare' take like any other."""
     from mien.core.ensemble import SUFFIX, Ensemble
+    from mien.core.fitted import Fitted
     from mien.evaluation.ensemble import make_ensemble
     from mien.evaluation.steps import REPORTING
+    from mien.evaluation.unseen import parted
 
     if combine not in COMBINATIONS:
         raise typer.BadParameter(f"'{combine}' is not one of {', '.join(COMBINATIONS)}", param_hint="--combine")
@@ -49,13 +51,15 @@ def ensemble(
         raise ConfigError(f"--split {split}: it reports, and an ensemble fitted on it has seen the answers")
     path = Path(out if out.endswith(SUFFIX) else out + SUFFIX)
     predictors = tuple(open_predictor(member) for member in members)
-    rows = None
+    rows, fitted = None, None
     if dataset is not None:
-        rows = load_for(dataset, predictors[0], data).split(split).relabel(predictors[0].labels)
+        whole = parted(load_for(dataset, predictors[0], data), predictors)
+        rows = whole.split(split).relabel(predictors[0].labels)
+        fitted = Fitted(whole.name, whole.folds, (split,))
     chosen: Combine = "mean" if combine == "mean" else "weighted" if combine == "weighted" else "stacked"
     names = tuple(_from(path.parent, member) for member in members)
     fitted_on = "" if rows is None else f"{len(rows):,} rows of {rows.name}, {split}"
-    spec = make_ensemble(predictors, names, combine=chosen, rows=rows, fitted_on=fitted_on)
+    spec = make_ensemble(predictors, names, combine=chosen, rows=rows, fitted_on=fitted_on, fitted=fitted)
     made = Ensemble(predictors, spec, name=path.name.removesuffix(SUFFIX))
     path.parent.mkdir(parents=True, exist_ok=True)
     spec.write(path)

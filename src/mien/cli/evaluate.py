@@ -12,10 +12,10 @@ from mien.cli.detector import DetectorName, LazyDetector
 from mien.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from mien.core.fitted import Folds
     from mien.core.manifest import Metric
     from mien.core.predictor import Predictor
     from mien.data.base import Dataset
-    from mien.data.folds import Folds
     from mien.evaluation.compare import Pair
     from mien.evaluation.result import Evaluation
 
@@ -84,6 +84,7 @@ def evaluate(
     from mien.evaluation.protocol import evaluate as measure
     from mien.evaluation.protocol import reported_split
     from mien.evaluation.robustness import measure as measure_robustness
+    from mien.evaluation.unseen import parted
 
     _refuse(model, mirror=mirror, ten_crop=ten_crop, robustness=robustness, record=record)
     if ledger is not None and ledger.exists():
@@ -93,7 +94,7 @@ def evaluate(
         from mien.core.predictor import TenCropped
 
         predictor = TenCropped(predictor)
-    rows = parted(load_for(dataset, predictor, data, detector), model, dataset, fold)
+    rows = parted(load_for(dataset, predictor, data, detector), [predictor], _read_fold(fold))
     split = split or reported_split(rows)
     if robustness and split == "private" and ledger is None:
         raise ConfigError("--robustness on 'private' must be written down: add --ledger, or choose on --split public")
@@ -147,6 +148,7 @@ def compare(
     from mien.evaluation import compare as statistics
     from mien.evaluation import report
     from mien.evaluation.protocol import predict, reported_split
+    from mien.evaluation.unseen import parted
 
     if len(set(models)) < max(2, len(models)):
         raise typer.BadParameter("name two or more different models, then the dataset", param_hint="MODEL")
@@ -157,7 +159,7 @@ def compare(
     hits, rows = {}, {}
     for model, predictor in predictors.items():
         name = model if one_name else predictor.name
-        loaded = parted(load_for(dataset, predictor, data, detector), model, dataset, fold)
+        loaded = parted(load_for(dataset, predictor, data, detector), list(predictors.values()), _read_fold(fold))
         split = split or reported_split(loaded)
         answers = predict(
             predictor,
@@ -271,26 +273,18 @@ def load_for(dataset: str, predictor: Predictor, root: Path | None, detector: st
     return load_dataset(dataset, predictor.input, root=root, detector=LazyDetector(detector))
 
 
-def parted(rows: Dataset, model: str, dataset: str, fold: str | None) -> Dataset:
-    """The dataset parted as ``--fold`` says, or as a run that was fitted on it parted it."""
-    folds = _run_folds(Path(model), dataset) if fold is None else _read_fold(fold)
-    return rows if folds is None else folds.apply(rows)
+def _read_fold(text: str | None) -> Folds | None:
+    """What ``--fold`` asks for.
 
+    Raises:
+        ConfigError: another form, or a fold that cannot be.
+    """
+    from mien.core.fitted import Folds
 
-def _read_fold(text: str) -> Folds:
-    from mien.data.folds import Folds
-
+    if text is None:
+        return None
     test, _, count = text.partition("/")
     try:
         return Folds(count=int(count), test=int(test))
     except ValueError as error:
         raise ConfigError(f"--fold {text}: expected I/K, such as 0/5 for the first of five: {error}") from None
-
-
-def _run_folds(folder: Path, dataset: str) -> Folds | None:
-    if not (folder / "run.json").is_file():
-        return None
-    from mien.training.run import Run
-
-    data = Run.read(folder).recipe.data
-    return data.folds if data.dataset == dataset else None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit, load_for, open_predictor, parted
+from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit, load_for, open_predictor
 
 if TYPE_CHECKING:
     from mien.core.preprocess import Image, InputSpec
@@ -82,10 +82,11 @@ def gallery(
 ) -> None:
     """Show faces of a dataset with truth and reading below each. The files show its faces: keep them to yourself."""
     from mien.evaluation.protocol import reported_split
+    from mien.evaluation.unseen import parted
     from mien.explain import gallery as pictures
 
     predictor = open_predictor(model)
-    rows = parted(load_for(dataset, predictor, data), model, dataset, None)
+    rows = parted(load_for(dataset, predictor, data), [predictor])
     found = pictures.gallery(
         predictor,
         rows,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit, load_for, open_predictor, parted
+from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit, load_for, open_predictor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,11 +73,12 @@ def measure(
     from mien.core.schema import to_mapping
     from mien.evaluation.protocol import reported_split
     from mien.evaluation.regions import REGIONS, region
+    from mien.evaluation.unseen import parted
     from mien.explain import occlusion
 
     regions = [region(name) for name in names] if names else list(REGIONS.values())
     predictor = open_predictor(model)
-    rows = parted(load_for(dataset, predictor, data), model, dataset, None)
+    rows = parted(load_for(dataset, predictor, data), [predictor])
     split = split or reported_split(rows)
     result = occlusion.measure(
         predictor,

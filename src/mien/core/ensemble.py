@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from mien.core.errors import ConfigError, ModelError
+from mien.core.fitted import Fitted
 from mien.core.predictor import Floats, Predictor, log_of, softmax
 from mien.core.preprocess import Image
 from mien.core.schema import from_mapping, to_mapping, write_json
@@ -35,6 +36,7 @@ class EnsembleSpec:
         matrix: K rows of M * K numbers, for ``stacked``.
         bias: K numbers, for ``stacked``.
         fitted_on: which rows the weights or the layer were fitted on, in words; never reported rows.
+        fitted: the same, for the checks of what it is measured on.
     """
 
     members: tuple[str, ...]
@@ -44,6 +46,7 @@ class EnsembleSpec:
     matrix: tuple[tuple[float, ...], ...] = ()
     bias: tuple[float, ...] = ()
     fitted_on: str = ""
+    fitted: Fitted | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""
@@ -120,6 +123,8 @@ class Ensemble:
         self.input = first.input
         self.temperature = 1.0
         self.parameters = sum(member.parameters for member in members)
+        own = () if spec.fitted is None else (spec.fitted,)
+        self.seen = tuple(dict.fromkeys((*own, *(fitted for member in members for fitted in member.seen))))
         fitted = f", fitted on {spec.fitted_on}" if spec.fitted_on else ""
         self.shown = f"ensemble of {len(members)}, {spec.combine}{fitted}"
 

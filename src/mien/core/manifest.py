@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import ChecksumError, ConfigError, LabelError, ModelError
 from mien.core.expression import Expression, check_labels
+from mien.core.fitted import Fitted
 from mien.core.preprocess import InputSpec
 from mien.core.schema import from_mapping, write_json
 
@@ -191,6 +192,8 @@ class Manifest(OnnxManifest):
         neutral_profile: how it reads neutral faces of people at large: one probability for each label, from which a
             person's own neutral face is told; None where that was not measured.
         precision: what its weights are stored as and most of it is computed in.
+        fitted: the rows of ``trained_on``, for the checks of what it is measured on; None where an older mien exported
+            it.
         schema: version of this format.
     """
 
@@ -222,6 +225,7 @@ class Manifest(OnnxManifest):
     head: Head | None = None
     neutral_profile: tuple[float, ...] | None = None
     precision: Literal["fp32", "int8"] = "fp32"
+    fitted: Fitted | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -243,6 +247,11 @@ class Manifest(OnnxManifest):
         profile = self.neutral_profile
         if profile is not None and (len(profile) != len(self.labels) or not all(0 < p < 1 for p in profile)):
             raise ValueError("neutral_profile: one probability for each label, each above 0 and below 1")
+
+    @property
+    def seen(self) -> tuple[Fitted, ...]:
+        """The rows that fitted it; an older manifest says the dataset alone."""
+        return (self.fitted or Fitted(self.trained_on.partition(": fitted on ")[0]),)
 
 
 def sha256(path: Path) -> str:

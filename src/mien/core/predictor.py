@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.expression import Expression, Labels
+from mien.core.fitted import Fitted
 from mien.core.preprocess import Image, InputSpec
 
 Floats = NDArray[np.float32]
@@ -26,6 +27,7 @@ class Predictor(Protocol):
         input: what its crops must be.
         temperature: the logits are divided by it before the softmax.
         parameters: trained and running values, counted as Keras counts.
+        seen: the rows that it was fitted on, as far as it is known; a wrapper has those of what it wraps.
     """
 
     @property
@@ -40,6 +42,8 @@ class Predictor(Protocol):
     def temperature(self) -> float: ...  # noqa: D102
     @property
     def parameters(self) -> int: ...  # noqa: D102
+    @property
+    def seen(self) -> tuple[Fitted, ...]: ...  # noqa: D102
 
     def logits(self, crops: Image) -> Floats:
         """Uncalibrated logits ``(n, K)`` of uint8 crops ``(n, *input.shape)``; n may be 0."""
@@ -85,6 +89,7 @@ class Mirrored:
         self.input = predictor.input
         self.temperature = 1.0
         self.parameters = predictor.parameters
+        self.seen = predictor.seen
         self.shown = "averaged with the mirrored face"
 
     def logits(self, crops: Image) -> Floats:
@@ -111,6 +116,7 @@ class TenCropped:
         self.input = predictor.input
         self.temperature = 1.0
         self.parameters = predictor.parameters
+        self.seen = predictor.seen
         self.shown = "averaged over ten crops"
 
     def logits(self, crops: Image) -> Floats:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError, nearest
 from mien.core.expression import LabelMap, Labels
+from mien.core.fitted import Folds
 from mien.core.preprocess import Image
 
 
@@ -30,6 +31,7 @@ class Dataset:
         metadata: further columns of n values (subject, file, brightness …) for slices and splits.
         left_out: how many of the owner's pictures are no rows, by the reason in words.
         detector: who found the faces that were cut from whole pictures; empty where the owner gives crops.
+        folds: what made the splits; None where :func:`mien.data.folds.in_folds` did not.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Dataset:
     metadata: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
     detector: str = ""
+    folds: Folds | None = None
 
     def __post_init__(self) -> None:
         """Check that every column has a value for every row."""

@@ -2,79 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError
+from mien.core.fitted import Folds
 from mien.data.base import Dataset, text_column
 from mien.data.splits import groups_of
 
 
-@dataclass(frozen=True, slots=True)
-class Folds:
-    """One of k ways to part a dataset: a fold to report on, the next to choose on, the others to fit.
+def in_folds(dataset: Dataset, folds: Folds) -> Dataset:
+    """The dataset with the splits ``train``, ``validation`` and ``test`` of one fold.
 
-    Folds follow from the rows. Those of whole pictures are the faces that were found, so that folds of one detector are
-    not those of another; label sets are chosen afterwards and change nothing.
-
-    Attributes:
-        count: k.
-        test: which fold is reported, 0 to k - 1; the one after it chooses epochs, so the two never meet.
-        apart: what must not stand on both sides: the ``subject`` (people that the model has not seen), or only the
-            ``picture``, as papers with random splits have it (its copies stay together, persons do not).
-        seed: the same seed makes the same folds.
+    Raises:
+        DatasetError: no column ``subject``, fewer persons or pictures than folds, or a class that is missing from one
+            of the three splits.
     """
+    groups = groups_of(dataset, "subject" if folds.apart == "subject" else None)
+    distinct = len(np.unique(groups))
+    if distinct < folds.count:
+        raise DatasetError(
+            f"{dataset.name} has {distinct} {folds.apart}s, too few for {folds.count} folds: ask for fewer"
+        )
+    dealt = fold_of(dataset.indices, groups, count=folds.count, seed=folds.seed)
+    splits = np.full(len(dataset), "train", dtype=object)
+    splits[dealt == folds.test] = "test"
+    splits[dealt == (folds.test + 1) % folds.count] = "validation"
+    parted = replace(dataset, splits=text_column(splits.tolist()), folds=folds)
+    _check_classes(parted, folds)
+    return parted
 
-    count: int = 5
-    test: int = 0
-    apart: Literal["subject", "picture"] = "subject"
-    seed: int = 0
 
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if self.count < 3 or not 0 <= self.test < self.count:
-            raise ValueError(
-                f"folds need a count of 3 or more (fit, choose, report) and a test fold of 0 to count - 1, got "
-                f"{self.count} and {self.test}"
-            )
-
-    def apply(self, dataset: Dataset) -> Dataset:
-        """The dataset with the splits ``train``, ``validation`` and ``test`` of this fold.
-
-        Raises:
-            DatasetError: no column ``subject``, fewer persons or pictures than folds, or a class that is missing from
-                one of the three splits.
-        """
-        groups = groups_of(dataset, "subject" if self.apart == "subject" else None)
-        distinct = len(np.unique(groups))
-        if distinct < self.count:
+def _check_classes(dataset: Dataset, folds: Folds) -> None:
+    present = {label for label, count in dataset.counts.items() if count}
+    for name in ("train", "validation", "test"):
+        missing = sorted(present - {label for label, count in dataset.split(name).counts.items() if count})
+        if missing:
             raise DatasetError(
-                f"{dataset.name} has {distinct} {self.apart}s, too few for {self.count} folds: ask for fewer"
+                f"{dataset.name}, {folds.describe()}: the split '{name}' has no picture of {', '.join(missing)}: "
+                "take fewer folds, another seed, or labels that leave it out"
             )
-        folds = fold_of(dataset.indices, groups, count=self.count, seed=self.seed)
-        splits = np.full(len(dataset), "train", dtype=object)
-        splits[folds == self.test] = "test"
-        splits[folds == (self.test + 1) % self.count] = "validation"
-        parted = replace(dataset, splits=text_column(splits.tolist()))
-        self._check_classes(parted)
-        return parted
-
-    def describe(self) -> str:
-        """In words, for protocols."""
-        return f"fold {self.test} of {self.count}, no {self.apart} on both sides (seed {self.seed})"
-
-    def _check_classes(self, dataset: Dataset) -> None:
-        present = {label for label, count in dataset.counts.items() if count}
-        for name in ("train", "validation", "test"):
-            missing = sorted(present - {label for label, count in dataset.split(name).counts.items() if count})
-            if missing:
-                raise DatasetError(
-                    f"{dataset.name}, {self.describe()}: the split '{name}' has no picture of {', '.join(missing)}: "
-                    "take fewer folds, another seed, or labels that leave it out"
-                )
 
 
 def fold_of(indices: NDArray[np.int64], groups: NDArray[np.generic], *, count: int, seed: int = 0) -> NDArray[np.int64]:

@@ -16,6 +16,9 @@ from mien.data.pictures import PictureIndex, pictures_under, visible
 WHOLE = "all"
 """The one split of a dataset whose owners made none; :mod:`mien.data.folds` makes folds of it."""
 
+_PART = " (part: "
+_SAME_PICTURES = {"ferplus": "fer2013", "ck48": "ckplus"}
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -72,7 +75,7 @@ class Layout:
                 f"{folder} is not {self.title} as published: {'; '.join(deviations)}: take the original again, or "
                 "give its path in place of the name to use what is there"
             )
-        return replace(index, name=f"{self.name} (part: {len(index.files):,} pictures)")
+        return replace(index, name=f"{self.name}{_PART}{len(index.files):,} pictures)")
 
     def deviations(self, index: PictureIndex) -> list[str]:
         """Where the counts differ from the published ones, in words."""
@@ -113,6 +116,12 @@ class Layout:
             "(root= in Python), the environment variable MIEN_DATA, or the path itself in place of the name. "
             f"{self.title} is its owners' to give: {self.licence}"
         )
+
+
+def pictures_of(name: str) -> str:
+    """The dataset whose pictures are shown by the one of that name, which may be a part or another edition of it."""
+    whole = name.partition(_PART)[0]
+    return _SAME_PICTURES.get(whole, whole)
 
 
 def named_pictures(

@@ -8,7 +8,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from mien.core.errors import DatasetError, nearest
+from mien.core.errors import DatasetError, LabelError, nearest
 from mien.core.places import data_folder
 from mien.core.preprocess import InputSpec
 from mien.data import fer2013, ferplus
@@ -61,7 +61,7 @@ def load_dataset(
     Returns:
         The dataset. One that has no splits of its own gets ``train``, ``validation`` and ``test``
         (:func:`mien.data.splits.with_splits`); those of :data:`LAYOUTS` are one split ``all``, of which
-        :class:`mien.data.folds.Folds` makes folds.
+        :func:`mien.data.folds.in_folds` makes folds.
 
     Raises:
         LabelError: an unknown label.
@@ -79,6 +79,19 @@ def load_dataset(
         # labels can lie in files of their own, which the pictures' fingerprint does not know
         layout = f"{layout}-{digest(faces.identity, *map(str, index.expressions))[:16]}"
     return cached(build, source=index.origin, files=index.sources, spec=spec, layout=layout, folder=cache)
+
+
+def name_of(name_or_path: str | Path, *, root: Path | None = None) -> str:
+    """What a dataset is called when it is loaded, from its list alone; if it is gone, what its name or path says."""
+    if isinstance(name_or_path, str) and name_or_path in NAMES:
+        return name_or_path
+    try:
+        found = _listed(name_or_path, root, "any")
+    except (DatasetError, LabelError):
+        return Path(name_or_path).name.removesuffix(".csv")
+    if isinstance(found, Path):
+        return "ferplus" if "image name" in _header(found) else "fer2013"
+    return found[0].name
 
 
 def find_faces(

@@ -85,7 +85,7 @@ def data(manifest: Manifest) -> tuple[str, ...]:
 
 def trained_on(manifest: Manifest) -> str:
     """Name of the dataset that fitted a model."""
-    return manifest.trained_on.partition(":")[0]
+    return manifest.seen[0].dataset
 
 
 def cite(manifest: Manifest) -> str:

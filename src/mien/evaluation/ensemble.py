@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mien.core.ensemble import Combine, EnsembleSpec, member_logs
 from mien.core.errors import DatasetError, MissingExtraError
+from mien.core.fitted import Fitted
 from mien.core.predictor import Floats, Predictor
 from mien.data.base import Dataset
 
@@ -21,6 +22,7 @@ def make_ensemble(
     combine: Combine = "mean",
     rows: Dataset | None = None,
     fitted_on: str = "",
+    fitted: Fitted | None = None,
     penalty: float = 1.0,
 ) -> EnsembleSpec:
     """Put M members together.
@@ -31,6 +33,7 @@ def make_ensemble(
         combine: see :class:`~mien.core.ensemble.EnsembleSpec`.
         rows: what ``weighted`` and ``stacked`` are fitted on: rows that chose nothing else and are not reported.
         fitted_on: these rows in words.
+        fitted: these rows, for the checks of what the ensemble is measured on.
         penalty: strength of the stacked layer's L2 regularisation, scikit-learn's 1 / C.
 
     Raises:
@@ -47,7 +50,7 @@ def make_ensemble(
     logs = member_logs(members, rows.images)
     if combine == "weighted":
         weights = tuple(mixture_weights(logs, rows.indices).tolist())
-        return EnsembleSpec(names, identities, combine, weights=weights, fitted_on=fitted_on)
+        return EnsembleSpec(names, identities, combine, weights=weights, fitted_on=fitted_on, fitted=fitted)
     matrix, bias = stack(logs, rows.indices, penalty=penalty)
     return EnsembleSpec(
         names,
@@ -56,6 +59,7 @@ def make_ensemble(
         matrix=tuple(tuple(row) for row in matrix.tolist()),
         bias=tuple(bias.tolist()),
         fitted_on=fitted_on,
+        fitted=fitted,
     )
 
 

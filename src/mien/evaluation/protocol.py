@@ -13,12 +13,12 @@ from mien.core.errors import DatasetError, LabelError, ModelError
 from mien.core.manifest import Manifest
 from mien.core.predictor import Floats, FromRecipe, Mirrored, Predictor, Shown, softmax
 from mien.data.base import Dataset
-from mien.data.layout import WHOLE
 from mien.data.leaks import leaked_rows
 from mien.evaluation import metrics
 from mien.evaluation.calibration import set_quality
 from mien.evaluation.result import ClassResult, Evaluation, ReliabilityBin
 from mien.evaluation.slices import require_columns, slice_accuracy
+from mien.evaluation.unseen import check_unseen
 
 STAGES = (("train", "training"), ("public", "val", "valid", "validation"), ("private", "test"))
 """Names of splits in the order of their use: fitting, choosing, reporting. A row leaks from an earlier stage."""
@@ -95,8 +95,8 @@ def evaluate(
         seed: of the bootstrap.
 
     Raises:
-        DatasetError: no such split or column, crops of another shape, or the whole of a dataset on a part of which
-            the predictor was fitted.
+        DatasetError: no such split or column, crops of another shape, or splits that mix the rows that fitted the
+            predictor with others (:func:`mien.evaluation.unseen.check_unseen`).
         LabelError: the labels do not fit.
         ModelError: the predictor's answer has another shape or is not finite.
     """
@@ -172,11 +172,7 @@ def predict(
 ) -> Predictions:
     """A predictor's probabilities on one split, with the rows that leak; options and errors as for :func:`evaluate`."""
     rows = dataset.split(split)
-    if split == WHOLE and isinstance(predictor, Described) and _fitted_on(predictor.manifest, dataset):
-        raise DatasetError(
-            f"{predictor.name} was fitted on a part of {dataset.name}, whose other rows alone can measure it: name its "
-            "fold, as --fold 0/5 --split test (Folds(...).apply)"
-        )
+    check_unseen(predictor, dataset)
     rows, fits = _fit_labels(predictor, rows, unknown)
     against = _earlier(split, set(dataset.splits.tolist()))
     leaked = leaked_rows(dataset, split, against=against)[fits] if against else None
@@ -215,10 +211,6 @@ def _fit_labels(predictor: Predictor, rows: Dataset, unknown: str) -> tuple[Data
     return rows.take(fits).relabel(predictor.labels), fits
 
 
-def _fitted_on(manifest: Manifest, dataset: Dataset) -> bool:
-    return manifest.trained_on.startswith(f"{dataset.name}:")
-
-
 def _earlier(split: str, splits: set[str]) -> tuple[str, ...]:
     stage = next((number for number, names in enumerate(STAGES) if split in names), None)
     if stage is None:
@@ -245,6 +237,8 @@ def _protocol(answers: Predictions, predictor: Predictor, *, mirror: bool) -> st
         parts.insert(0, "averaged with the mirrored face" if mirror else "single crop")
     if manifest is not None:
         parts.append(f"trained on {manifest.trained_on}")
+    if answers.dataset.folds is not None:
+        parts.append(f"measured on {answers.dataset.folds.describe()}")
     if answers.leaked is not None:
         parts.append(
             f"the figure without leaks leaves out {int(answers.leaked.sum())} rows whose pixels stand in "

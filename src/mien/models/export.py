@@ -13,6 +13,7 @@ import torch
 
 from mien.core.errors import ModelError
 from mien.core.expression import Expression
+from mien.core.fitted import Fitted
 from mien.core.manifest import Head, Manifest, sha256
 from mien.core.predictor import Floats, softmax
 from mien.core.preprocess import Image
@@ -47,6 +48,7 @@ class Provenance:
         seed: of the run.
         commit: of mien.
         shown: what an answer comes from, where it is more than one look at the crop.
+        fitted: the rows of ``trained_on``, as the manifest keeps them.
     """
 
     network: str
@@ -59,6 +61,7 @@ class Provenance:
     seed: int | None = None
     commit: str | None = None
     shown: str | None = None
+    fitted: Fitted | None = None
 
 
 def export(
@@ -127,6 +130,7 @@ def export(
         shown=provenance.shown,
         head=head,
         neutral_profile=fitted.neutral_profile,
+        fitted=provenance.fitted,
     )
     manifest.write(folder / f"{predictor.name}.json")
     return manifest

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.core.expression import Labels
+from mien.core.fitted import Fitted
 from mien.core.preprocess import Image, InputSpec
 from mien.models.registry import count_values
 from mien.models.views import Averaged
@@ -53,6 +54,8 @@ class TorchPredictor:
     """Name of the recipe that trained it, where it is a run."""
     seed: int | None = None
     """The run's."""
+    seen: tuple[Fitted, ...] = ()
+    """The rows that fitted it, where it is a run or an exported model."""
 
     def __init__(
         self, body: nn.Module, spec: InputSpec, labels: Labels, *, name: str, temperature: float = 1.0, chunk: int = 256

@@ -53,6 +53,7 @@ def rebuild(manifest: Manifest, folder: Path) -> TorchPredictor:
     predictor = TorchPredictor(
         body, manifest.input, manifest.labels, name=manifest.name, temperature=manifest.temperature
     )
+    predictor.seen = manifest.seen
     crops = np.random.default_rng(0).integers(0, 256, (16, *manifest.input.shape), dtype=np.uint8)
     differs = np.abs(softmax(run_graph(model, crops)) - softmax(predictor.logits(crops))).max()
     if differs > (TOLERANCE if manifest.precision == "fp32" else EIGHT_BITS):

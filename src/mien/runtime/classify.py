@@ -11,6 +11,7 @@ import onnxruntime as ort
 from mien.core.errors import ModelError
 from mien.core.expression import Labels
 from mien.core.face import Reading
+from mien.core.fitted import Fitted
 from mien.core.manifest import Manifest
 from mien.core.predictor import Floats, candidate_set, energy, softmax
 from mien.core.preprocess import Image, InputSpec
@@ -76,6 +77,11 @@ class OnnxClassifier:
     def parameters(self) -> int:
         """Trained and running values."""
         return self.manifest.parameters
+
+    @property
+    def seen(self) -> tuple[Fitted, ...]:
+        """The rows that fitted it."""
+        return self.manifest.seen
 
     def logits(self, crops: Image) -> Floats:
         """Uncalibrated logits ``(n, K)`` of uint8 crops ``(n, *input.shape)``; n may be 0.

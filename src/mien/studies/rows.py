@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.expression import LABEL_SETS
+from mien.core.fitted import Folds
 from mien.core.preprocess import InputSpec
 from mien.data.base import Dataset
 from mien.data.faces import Finder
 from mien.data.fer2013 import Counts
-from mien.data.folds import Folds
+from mien.data.folds import in_folds
 from mien.data.leaks import leaked_rows
 from mien.data.load import load_dataset
 from mien.studies.cell import Protocol
@@ -84,7 +85,7 @@ def _official(rows: Dataset) -> Iterator[Part]:
 def _folds(rows: Dataset, protocol: Protocol, seed: int) -> Iterator[Part]:
     apart: Literal["subject", "picture"] = "subject" if protocol.parts == "persons" else "picture"
     for test in range(protocol.folds):
-        parted = Folds(count=protocol.folds, test=test, apart=apart, seed=seed).apply(rows)
+        parted = in_folds(rows, Folds(count=protocol.folds, test=test, apart=apart, seed=seed))
         tested = parted.split("test")
         yield Part(test, parted.split("train"), parted.split("validation"), tested, _groups(tested))
 

@@ -128,6 +128,7 @@ def export_head(
         energy_threshold=fitted.energy_threshold,
         paper=provenance.paper,
         commit=provenance.commit,
+        fitted=provenance.fitted,
     )
     manifest.write(folder / f"{name}.json")
     return manifest

@@ -10,8 +10,10 @@ from safetensors.torch import load_file
 
 from mien.core.errors import TrainingError
 from mien.core.expression import Labels
+from mien.core.fitted import Fitted
 from mien.core.manifest import Manifest
 from mien.core.preprocess import InputSpec
+from mien.data.load import name_of
 from mien.models.export import Provenance, export
 from mien.models.network import TorchPredictor
 from mien.models.quantise import ROWS
@@ -61,6 +63,8 @@ def open_run(folder: Path, *, name: str | None = None) -> TorchPredictor:
         averaged = Averaged(body, views)
         predictor = AveragedRun(averaged, run.input, run.labels, name=name, shown=VIEWS[views], chunk=chunk)
     predictor.recipe, predictor.seed = run.recipe.name, run.recipe.seed
+    data = run.recipe.data
+    predictor.seen = (Fitted(name_of(data.dataset), data.folds, (data.train, data.validation)),)
     return predictor
 
 
@@ -93,6 +97,7 @@ def export_run(
         seed=recipe.seed,
         commit=run.commit,
         shown=VIEWS.get(recipe.views),
+        fitted=Fitted(fitted.name, data.folds, (data.train, data.validation)),
     )
     rows = np.linspace(0, len(fitted) - 1, min(ROWS, len(fitted))).round().astype(np.int64)
     return export(predictor, validation, out, provenance, ranges=fitted.images[rows] if int8 else None)

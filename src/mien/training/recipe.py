@@ -9,8 +9,8 @@ from typing import Any, Literal
 import yaml
 
 from mien.core.errors import ConfigError
+from mien.core.fitted import Folds
 from mien.core.schema import from_mapping, to_mapping
-from mien.data.folds import Folds
 from mien.training.settings import Crop, Distil, Transfer, Weights
 
 
@@ -25,7 +25,7 @@ class DataConfig:
         labels: name of a label set (``fer2013``, ``ferplus``, ``six``, ``without-disgust``, ``three``), or None for the
             dataset's own.
         limit: use only this many training rows, evenly spread; for quick tries.
-        folds: makes the splits ``train``, ``validation`` and ``test`` anew, see :class:`mien.data.folds.Folds`.
+        folds: makes the splits ``train``, ``validation`` and ``test`` anew, see :class:`mien.core.fitted.Folds`.
     """
 
     dataset: str = "fer2013"

@@ -12,7 +12,7 @@ from mien.core.errors import DatasetError, LabelError, TrainingError
 from mien.core.expression import LABEL_SETS
 from mien.core.preprocess import InputSpec
 from mien.data.base import Dataset
-from mien.data.folds import check_apart
+from mien.data.folds import check_apart, in_folds
 from mien.data.layout import WHOLE
 from mien.data.load import load_dataset
 from mien.training.recipe import Recipe
@@ -30,7 +30,7 @@ def load_rows(recipe: Recipe, spec: InputSpec, root: Path | None) -> Dataset:
     if recipe.votes is not None:
         dataset = with_votes(dataset, spec, root)
     if data.folds is not None:
-        dataset = data.folds.apply(dataset)
+        dataset = in_folds(dataset, data.folds)
     elif set(dataset.splits.tolist()) == {WHOLE}:
         raise DatasetError(
             f"{dataset.name} comes without splits: let the recipe part it, as data.folds: {{count: 5, test: 0}} with "

@@ -1,0 +1,61 @@
+"""What a model may be measured on: a dataset in which its own rows can be told from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mien.core.errors import DatasetError
+from mien.core.fitted import Fitted, Folds
+from mien.core.predictor import Predictor
+from mien.data.base import Dataset
+from mien.data.folds import in_folds
+from mien.data.layout import WHOLE, pictures_of
+
+
+def parted(dataset: Dataset, predictors: Sequence[Predictor], fold: Folds | None = None) -> Dataset:
+    """A dataset in the fold that is asked for, or else in the one that predictors were fitted on, if any was.
+
+    A fold of the same number as theirs is theirs, which may have another seed or keep other things apart.
+
+    Raises:
+        DatasetError: it cannot be parted so.
+    """
+    seen = {fitted.folds for predictor in predictors for fitted in predictor.seen if fitted.dataset == dataset.name}
+    own = [folds for folds in seen if folds is not None]
+    if len(own) == 1 and (fold is None or (fold.count, fold.test) == (own[0].count, own[0].test)):
+        fold = own[0]
+    return dataset if fold is None else in_folds(dataset, fold)
+
+
+def check_unseen(predictor: Predictor, dataset: Dataset) -> None:
+    """Refuse a dataset whose splits are not those that the predictor was fitted on.
+
+    Raises:
+        DatasetError: it shows pictures that fitted the predictor, and its splits do not tell which; the message names
+            the fold that does.
+    """
+    for fitted in predictor.seen:
+        if pictures_of(fitted.dataset) == pictures_of(dataset.name) and not _tells(dataset, fitted):
+            raise DatasetError(f"{predictor.name} was fitted on a part of {fitted.dataset}{_remedy(dataset, fitted)}")
+
+
+def _tells(dataset: Dataset, fitted: Fitted) -> bool:
+    """Whether the dataset's splits keep the rows that fitted a model apart from the others."""
+    splits = set(dataset.splits.tolist())
+    if fitted.folds is not None and fitted.dataset != dataset.name:
+        return False  # folds of other rows are other folds
+    return fitted.folds == dataset.folds and WHOLE not in splits and set(fitted.splits) <= splits
+
+
+def _remedy(dataset: Dataset, fitted: Fitted) -> str:
+    folds = fitted.folds
+    if folds is None:
+        splits = ", ".join(sorted(set(dataset.splits.tolist())))
+        return (
+            f", and the splits of {dataset.name} ({splits}) do not tell which: "
+            "measure it on the splits that it was fitted with, or on pictures of another name"
+        )
+    return (
+        f" ({folds.describe()}): the split 'test' of that fold alone can measure it: ask for {fitted.dataset} with "
+        f"--fold {folds.test}/{folds.count}, or with no --fold"
+    )
