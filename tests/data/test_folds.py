@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mien.core.errors import DatasetError
+from mien.core.expression import FER2013, SIX
 from mien.core.fitted import Folds
 from mien.data.folds import check_apart, fold_of, in_folds
 
@@ -85,6 +86,16 @@ def test_random_folds_keep_copies_together_but_not_persons(posed):
 def test_the_seed_makes_other_folds(posed):
     first, second = (in_folds(posed, Folds(seed=seed)).splits.tolist() for seed in (0, 1))
     assert first != second
+
+
+def test_a_label_set_that_is_chosen_first_makes_folds_of_its_rows_alone(posed):
+    seven = replace(posed, labels=FER2013)
+    first = in_folds(seven, Folds(apart="picture", labels="six"))
+    same = in_folds(seven.relabel(SIX), Folds(apart="picture"))
+    assert (first.rows.tolist(), first.splits.tolist()) == (same.rows.tolist(), same.splits.tolist())
+    afterwards = in_folds(seven, Folds(apart="picture")).relabel(SIX)
+    assert first.splits.tolist() != afterwards.splits.tolist()
+    assert first.folds.describe() == "fold 0 of 5 of the rows of 'six', no picture on both sides (seed 0)"
 
 
 def test_too_few_persons(posed):

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 
 from mien.core.errors import ConfigError, DatasetError
+from mien.core.fitted import Fitted, Folds
 from mien.data.load import load_dataset
 from mien.evaluation.protocol import evaluate
+from mien.evaluation.unseen import parted
 from mien.studies import execute, measure, page
 from mien.studies.cell import Cell, Protocol
 from mien.studies.execute import reproduce
 from mien.studies.means import Given, recipe_of, signature
 from mien.studies.record import NO_WEIGHTS, NOT_YET, Reproduction
 from mien.training.publish import open_run
+from mien.training.rows import load_splits
+from mien.training.run import Run
 from studies.making import folded, official, rows_of, study_of
 
 
@@ -48,6 +52,44 @@ def test_a_cell_is_fitted_tested_counted_and_kept(run, tmp_path, drawn_root, unc
     assert len(result.training.curve) == 2
     assert result.cost == uncounted
     assert Reproduction.read(tmp_path / "out" / "results.json") == found
+
+
+@pytest.mark.parametrize("kind", ["persons", "random"])
+def test_a_run_knows_the_fold_that_it_was_fitted_on(run, tmp_path, drawn_root, kind):
+    found = rows_of(run(study_of(folded(kind, kind))))[kind]
+    reported = []
+    for test in range(2):
+        folder = next((tmp_path / "out" / "runs").glob(f"{kind}-*/seed-0-fold-{test}"))
+        folds = Folds(3, test, "subject" if kind == "persons" else "picture", labels="six")
+        predictor, recipe = open_run(folder), Run.read(folder).recipe
+        assert predictor.seen == (Fitted("jaffe", folds, ("train", "validation")),)
+        rows = parted(load_dataset("jaffe", predictor.input, root=drawn_root), [predictor])
+        fitted, chosen = load_splits(recipe, predictor.input, drawn_root)
+        assert fitted.rows.tolist() == rows.split("train").rows.tolist()
+        assert chosen.rows.tolist() == rows.split("validation").rows.tolist()
+        reported.append(evaluate(predictor, rows, split="test").accuracy)
+    assert found.score.parts == pytest.approx(reported)
+
+
+def test_a_run_that_does_not_know_its_fold_is_taken_and_not_measured_otherwise(run, tmp_path, drawn_root, monkeypatch):
+    study = study_of(folded("persons", "persons"))
+    first = run(study)
+    for folder in (tmp_path / "out" / "runs").glob("persons-*/seed-0-fold-*"):
+        before = Run.read(folder)
+        older = replace(before.recipe.data, folds=None, validation="public")
+        replace(before, recipe=replace(before.recipe, data=older)).write(folder)
+    (tmp_path / "out" / "results.json").unlink()
+    monkeypatch.setattr(measure, "fit", never)
+    assert rows_of(run(study))["persons"].score == rows_of(first)["persons"].score
+    predictor = open_run(folder)
+    with pytest.raises(DatasetError, match=r"was fitted on a part of jaffe, and the splits of jaffe \(all\)"):
+        evaluate(predictor, load_dataset("jaffe", predictor.input, root=drawn_root), split="all", unknown="drop")
+
+
+def test_a_cell_does_not_test_a_run_on_its_own_rows(run):
+    whole = Cell("whole", "All", Protocol("jaffe", "whole", "six"), run_of="persons")
+    with pytest.raises(DatasetError, match="was fitted on a part of jaffe"):
+        run(study_of(folded("persons", "persons"), whole), only=["persons", "whole"])
 
 
 def test_what_is_done_is_not_done_again(run, monkeypatch):

@@ -11,7 +11,7 @@ class Folds:
     """One of k ways to part a dataset: a fold to report on, the next to choose on, the others to fit.
 
     :func:`mien.data.folds.in_folds` parts it. Folds follow from the rows. Those of whole pictures are the faces that
-    were found, so that folds of one detector are not those of another; label sets are chosen afterwards and change
+    were found, so that folds of one detector are not those of another. A label set that is chosen afterwards changes
     nothing.
 
     Attributes:
@@ -20,12 +20,14 @@ class Folds:
         apart: what must not stand on both sides: the ``subject`` (people that the model has not seen), or only the
             ``picture``, as papers with random splits have it (its copies stay together, persons do not).
         seed: the same seed makes the same folds.
+        labels: a label set that is chosen first, so that other rows stand in no fold; None to deal all rows.
     """
 
     count: int = 5
     test: int = 0
     apart: Literal["subject", "picture"] = "subject"
     seed: int = 0
+    labels: Literal["fer2013", "ferplus", "six", "without-disgust", "three"] | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -37,7 +39,8 @@ class Folds:
 
     def describe(self) -> str:
         """In words, for protocols."""
-        return f"fold {self.test} of {self.count}, no {self.apart} on both sides (seed {self.seed})"
+        rows = "" if self.labels is None else f" of the rows of '{self.labels}'"
+        return f"fold {self.test} of {self.count}{rows}, no {self.apart} on both sides (seed {self.seed})"
 
 
 @dataclass(frozen=True, slots=True)

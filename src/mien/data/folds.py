@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError
+from mien.core.expression import LABEL_SETS
 from mien.core.fitted import Folds
 from mien.data.base import Dataset, text_column
 from mien.data.splits import groups_of
@@ -19,7 +20,10 @@ def in_folds(dataset: Dataset, folds: Folds) -> Dataset:
     Raises:
         DatasetError: no column ``subject``, fewer persons or pictures than folds, or a class that is missing from one
             of the three splits.
+        LabelError: it has none of the folds' labels.
     """
+    if folds.labels is not None:
+        dataset = dataset.relabel(LABEL_SETS[folds.labels])
     groups = groups_of(dataset, "subject" if folds.apart == "subject" else None)
     distinct = len(np.unique(groups))
     if distinct < folds.count:

@@ -16,6 +16,7 @@ from mien.core.predictor import Floats
 from mien.data.base import Dataset
 from mien.data.load import LAYOUTS
 from mien.evaluation.ledger import commit
+from mien.evaluation.unseen import check_unseen
 from mien.models.network import TorchPredictor
 from mien.models.rebuild import rebuild
 from mien.studies.cell import Cell, Protocol
@@ -25,7 +26,7 @@ from mien.studies.rows import Part, load, parts
 from mien.studies.score import score, turning_epoch
 from mien.training.fit import fit
 from mien.training.publish import open_run
-from mien.training.recipe import Recipe
+from mien.training.recipe import DataConfig, Recipe
 from mien.training.run import RECORD, Run, describe_versions
 from mien.training.settings import Weights
 from mien.training.transfer import input_of
@@ -86,9 +87,10 @@ def measure_predictor(cell: Cell, predictor: TorchPredictor, means: Means) -> Re
     """Test a network that is finished on a cell's rows.
 
     Raises:
-        DatasetError: the dataset is missing or wrong.
+        DatasetError: the dataset is missing or wrong, or the network was fitted on a part of it.
     """
     rows = load(cell.protocol, predictor.input, root=means.root, detector=means.detector, quick=means.quick)
+    check_unseen(predictor, rows)
     rows = rows.relabel(predictor.labels)
     answers = [
         _Answers(predictor.logits(part.tested.images) / predictor.temperature, part.tested, part, part.number)
@@ -120,11 +122,15 @@ def finished(recipe: Recipe, folder: Path) -> Run | None:
 
 
 def _worded_as_before(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with the name and sentences of the run that is there: a study's signature does not know them."""
+    """The recipe with the name, sentences and splits of the run that is there.
+
+    A study's signature does not know them, and its folder says which fold is in it: older runs do not.
+    """
     if not (folder / RECORD).exists():
         return recipe
     before = Run.read(folder).recipe
-    return replace(recipe, name=before.name, summary=before.summary, licence=before.licence)
+    data = replace(recipe.data, train=before.data.train, validation=before.data.validation, folds=before.data.folds)
+    return replace(recipe, name=before.name, summary=before.summary, licence=before.licence, data=data)
 
 
 def stamp() -> dict[str, Any]:
@@ -140,7 +146,16 @@ def _detector(cell: Cell, means: Means) -> str:
 def _wanted(recipe: Recipe, rows: Dataset, protocol: Protocol, means: Means) -> Iterator[tuple[Recipe, Part]]:
     for seed in range(1 if means.quick else protocol.seeds):
         for part in parts(rows, protocol, seed=means.seed, quick=means.quick):
-            yield replace(recipe, seed=recipe.seed + seed), part
+            own = replace(recipe, data=_parted_data(recipe.data, part))
+            yield replace(own, seed=recipe.seed + seed), part
+
+
+def _parted_data(data: DataConfig, part: Part) -> DataConfig:
+    """What a run's record says of its rows, so that they can be loaded again and told from the others."""
+    if part.fitted is None or part.chosen is None:
+        return data
+    fitted, chosen = str(part.fitted.splits[0]), str(part.chosen.splits[0])
+    return replace(data, train=fitted, validation=chosen, folds=part.fitted.folds)
 
 
 def _score(answers: list[_Answers], *, probabilities: bool = True, seed: int) -> Score:

@@ -85,7 +85,8 @@ def _official(rows: Dataset) -> Iterator[Part]:
 def _folds(rows: Dataset, protocol: Protocol, seed: int) -> Iterator[Part]:
     apart: Literal["subject", "picture"] = "subject" if protocol.parts == "persons" else "picture"
     for test in range(protocol.folds):
-        parted = in_folds(rows, Folds(count=protocol.folds, test=test, apart=apart, seed=seed))
+        folds = Folds(count=protocol.folds, test=test, apart=apart, seed=seed, labels=protocol.labels)
+        parted = in_folds(rows, folds)
         tested = parted.split("test")
         yield Part(test, parted.split("train"), parted.split("validation"), tested, _groups(tested))
 
