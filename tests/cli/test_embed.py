@@ -56,6 +56,14 @@ def test_a_network_becomes_a_model_that_is_measured(mien, network, face_folder, 
     assert "head fitted on 140 rows of train, calibrated on 56 of validation" in said
 
 
+def test_a_person_in_two_splits_is_refused(mien, network, face_folder, tmp_path):
+    rows = [f"{face_folder / split / 'sad' / '000.png'},sad,ann,{split}" for split in ("train", "validation")]
+    (tmp_path / "persons.csv").write_text("\n".join(["path,label,subject,split", *rows]) + "\n")
+    code, _, err = mien("embed", network, tmp_path / "persons.csv", "--grey", "--size", 48, "--out", tmp_path)
+    assert code == 1
+    assert "1 persons stand in 'train' and in 'validation' (ann)" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -51,6 +51,12 @@ def test_a_person_on_both_sides_is_refused(persons):
         load_splits(recipe(persons), InputSpec(), None)
 
 
+def test_a_person_in_what_is_reported_is_refused_before_training(persons):
+    persons.write_text(persons.read_text().replace("3-happy.png,happy,P3,train", "3-happy.png,happy,P3,test"))
+    with pytest.raises(DatasetError, match=r"1 persons stand in 'train' and in 'test' \(P3\).*data\.folds"):
+        load_splits(recipe(persons), InputSpec(), None)
+
+
 @pytest.mark.parametrize("test", range(3))
 def test_folds_part_persons_anew(persons, test):
     fitted, validation = load_splits(recipe(persons, folds=Folds(count=3, test=test)), InputSpec(), None)

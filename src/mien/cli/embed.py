@@ -47,6 +47,7 @@ def embed(
     need_torch("fitting a head")
     from mien.core.fitted import Fitted
     from mien.core.preprocess import InputSpec
+    from mien.data.folds import check_apart
     from mien.data.load import load_dataset
     from mien.models.embedding import OnnxEmbedding
     from mien.models.export import Provenance
@@ -64,6 +65,7 @@ def embed(
         raise ConfigError(str(error)) from None
     embedding = OnnxEmbedding(network, spec, order="bgr" if bgr else "rgb")
     rows = load_dataset(dataset, spec, root=data, detector=LazyDetector(detector))
+    check_apart(rows)
     fitted, chosen_on = rows.split(train), rows.split(validation)
     found = fit_head(embedding, fitted, chosen_on, head=chosen, components=components, penalty=penalty)
     provenance = Provenance(

@@ -81,14 +81,15 @@ def fold_of(indices: NDArray[np.int64], groups: NDArray[np.generic], *, count: i
     return folds
 
 
-def check_apart(dataset: Dataset, splits: tuple[str, ...]) -> None:
-    """Refuse a dataset of which a person stands in two of the splits; one without a column ``subject`` passes.
+def check_apart(dataset: Dataset) -> None:
+    """Refuse a dataset of which a person stands in two splits; one without a column ``subject`` passes.
 
     Raises:
         DatasetError: somebody does; the message names them.
     """
     if "subject" not in dataset.metadata:
         return
+    splits = list(dict.fromkeys(dataset.splits.tolist()))
     persons = {name: set(dataset.split(name).metadata["subject"].tolist()) for name in splits}
     for position, first in enumerate(splits):
         for second in splits[position + 1 :]:

@@ -46,14 +46,14 @@ def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dat
 
     Raises:
         DatasetError: the data is missing or wrong, has no such split, cannot be parted into the recipe's folds, or
-            has a person on both sides.
+            has a person in two of its splits.
         TrainingError: a class has no picture to be fitted on, or there are no votes where the recipe wants them.
     """
     data = recipe.data
     dataset = load_rows(recipe, spec, root)
     fitted, validation = dataset.split(data.train), dataset.split(data.validation)
     if data.folds is None or data.folds.apart == "subject":
-        check_apart(dataset, (data.train, data.validation))
+        check_apart(dataset)
     missing = [label for label, count in fitted.counts.items() if not count]
     if missing:
         raise TrainingError(f"{dataset.name}: the split '{data.train}' has no picture of {', '.join(missing)}")
