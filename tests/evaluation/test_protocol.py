@@ -46,6 +46,18 @@ def test_rows_of_earlier_splits_are_left_out_beside_the_official_number(split, l
     assert f"leaves out {leaked} rows whose pixels stand in {against}" in result.protocol
 
 
+def test_persons_of_earlier_splits_are_told():
+    dataset = faces()
+    persons = dataset.metadata["subject"].copy()
+    persons[120:150] = "somebody new"  # half of private
+    known = replace(dataset, metadata={"subject": persons})
+    told = "30 rows show persons who stand in train or public too"
+    assert told in evaluate(LinearPredictor(), known, split="private").protocol
+    persons[150:] = "somebody else"
+    for rows in (known, replace(dataset, metadata={})):
+        assert "show persons" not in evaluate(LinearPredictor(), rows, split="private").protocol
+
+
 def test_nothing_comes_before_train_or_a_lonely_split():
     assert evaluate(LinearPredictor(), faces(), split="train").accuracy_without_leaks is None
     alone = faces().split("private")

@@ -56,6 +56,7 @@ class Predictions:
         probabilities: ``(n, K)`` float32, calibrated by the predictor's temperature.
         leaked: ``(n,)`` whether a row's pixels stand in an earlier split; None where there is no earlier split.
         against: the earlier splits.
+        known: answered rows whose person, by the column ``subject``, stands in an earlier split too.
         dropped: rows left out because the predictor cannot give their class.
     """
 
@@ -63,6 +64,7 @@ class Predictions:
     probabilities: Floats
     leaked: NDArray[np.bool_] | None
     against: tuple[str, ...]
+    known: int
     dropped: int
 
     @property
@@ -189,8 +191,16 @@ def predict(
         probabilities=softmax(np.concatenate(blocks), shown.temperature),
         leaked=leaked,
         against=against,
+        known=_known(dataset, rows, against),
         dropped=int((~fits).sum()),
     )
+
+
+def _known(dataset: Dataset, rows: Dataset, against: tuple[str, ...]) -> int:
+    if "subject" not in dataset.metadata:
+        return 0
+    before = dataset.metadata["subject"][np.isin(dataset.splits, against)]
+    return int(np.isin(rows.metadata["subject"], before).sum())
 
 
 def _fit_labels(predictor: Predictor, rows: Dataset, unknown: str) -> tuple[Dataset, NDArray[np.bool_]]:
@@ -244,6 +254,8 @@ def _protocol(answers: Predictions, predictor: Predictor, *, mirror: bool) -> st
             f"the figure without leaks leaves out {int(answers.leaked.sum())} rows whose pixels stand in "
             f"{' or '.join(answers.against)}"
         )
+    if answers.known:
+        parts.append(f"{answers.known} rows show persons who stand in {' or '.join(answers.against)} too")
     if answers.dropped:
         parts.append(f"{answers.dropped} rows left out whose class the model cannot give")
     if answers.dataset.detector:
