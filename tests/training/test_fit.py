@@ -267,6 +267,13 @@ def test_a_folder_with_another_run_is_refused(recipe, tmp_path):
         train(replace(recipe, epochs=1), tmp_path / "run")
 
 
+def test_other_rows_than_chose_the_epoch_calibrate_nothing(recipe, tmp_path):
+    fitted, validation = load_splits(recipe, input_of(recipe), None)
+    fit(replace(recipe, epochs=1), tmp_path / "run", fitted, validation.take(np.arange(len(validation) - 1)))
+    with pytest.raises(TrainingError, match="finds other rows in"):
+        export_run(tmp_path / "run", tmp_path / "model")
+
+
 def test_a_class_without_pictures_is_refused(recipe, tmp_path):
     wrong = replace(recipe, data=replace(recipe.data, labels="ferplus"))
     with pytest.raises(TrainingError, match="has no picture of contempt"):

@@ -76,7 +76,7 @@ def export_run(
     In eight bits (``int8``) the ranges are those of rows that fitted the weights, evenly drawn.
 
     Raises:
-        TrainingError: see :func:`open_run`.
+        TrainingError: see :func:`open_run`; or the rows that chose its epoch are not there as they were.
         DatasetError: the validation split is missing.
         ModelError: the graph does not compute what torch computes, or eight bits are too few for it.
     """
@@ -84,6 +84,11 @@ def export_run(
     predictor = open_run(folder, name=name)
     recipe = replace(run.recipe, data=replace(run.recipe.data, limit=None))
     fitted, validation = load_splits(recipe, run.input, root)
+    if validation.identity != run.data[1] if run.data else len(validation) != run.validation_rows:
+        raise TrainingError(
+            f"{folder}: its recipe finds other rows in {validation.name} now than chose its epoch, and some may have "
+            "fitted it: put the pictures and labels back, or train anew"
+        )
     data = recipe.data
     provenance = Provenance(
         network=recipe.network,
