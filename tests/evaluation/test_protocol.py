@@ -8,6 +8,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 from evaluation.fakes import THRESHOLDS, DescribedPredictor, LinearPredictor, WrongShapePredictor, faces
 from mien.core.errors import DatasetError, LabelError, ModelError
 from mien.core.expression import FER2013, FERPLUS, SIX, THREE
+from mien.core.fitted import Fitted
 from mien.core.predictor import Mirrored, Predictor, softmax
 from mien.core.preprocess import InputSpec
 from mien.data.base import text_column
@@ -105,6 +106,17 @@ def test_a_manifest_says_how_the_model_was_trained():
     result = evaluate(DescribedPredictor(), faces(), split="private")
     assert (result.recipe, result.training_seed) == ("exact", 7)
     assert result.protocol.startswith("single crop; trained on faces train, chosen on public; the figure")
+
+
+def test_a_run_says_what_it_was_trained_on_and_that_its_own_rows_are_no_test():
+    run = LinearPredictor(seen=(Fitted("faces", None, ("train", "public")),))
+    tested, chosen = (evaluate(run, faces(), split=split).protocol for split in ("private", "public"))
+    assert tested.startswith("single crop; trained on faces (train, public); the figure")
+    assert "no test" not in tested
+    assert "these rows fitted it or chose its epoch, so that this is no test" in chosen
+    elsewhere = evaluate(run, faces(name="others"), split="public").protocol
+    assert "trained on faces" in elsewhere
+    assert "no test" not in elsewhere
 
 
 def test_a_dataset_with_fewer_expressions_fits():

@@ -56,3 +56,7 @@ class Fitted:
     dataset: str
     folds: Folds | None = None
     splits: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """In words, for protocols."""
+        return f"{self.dataset} ({', '.join(self.splits)})" if self.splits else self.dataset

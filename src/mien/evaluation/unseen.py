@@ -39,6 +39,14 @@ def check_unseen(predictor: Predictor, dataset: Dataset) -> None:
             raise DatasetError(f"{predictor.name} was fitted on a part of {fitted.dataset}{_remedy(dataset, fitted)}")
 
 
+def is_seen(predictor: Predictor, rows: Dataset) -> bool:
+    """Whether the rows of a split fitted the predictor or chose its epoch, as far as it is known."""
+    return any(
+        pictures_of(fitted.dataset) == pictures_of(rows.name) and set(rows.splits.tolist()) & set(fitted.splits)
+        for fitted in predictor.seen
+    )
+
+
 def _tells(dataset: Dataset, fitted: Fitted) -> bool:
     """Whether the dataset's splits keep the rows that fitted a model apart from the others."""
     splits = set(dataset.splits.tolist())
