@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
+from mien.runtime.library import DEFAULT_MODEL
 
 GOALS = {"mien read": (1.0, 300), "import mien": (0.3, None)}
 """CPU seconds and peak MB that each must stay below."""
@@ -19,7 +20,7 @@ GOALS = {"mien read": (1.0, 300), "import mien": (0.3, None)}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="tiny", help="a bundled name or a path")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="a bundled name or a path")
     parser.add_argument("--runs", type=int, default=20, help="timed processes of each kind")
     parser.add_argument("--out", type=Path, default=harness.RESULTS, help="folder for cold.json")
     options = parser.parse_args()
@@ -35,7 +36,9 @@ def main() -> None:
             "python alone": [*python, "-c", "pass"],
         }
         rows = _measure(commands, options.runs)
-    harness.write("cold", {"threads": 1, "runs": options.runs, "rows": rows}, folder=options.out)
+    harness.write(
+        "cold", {"model": options.model, "threads": 1, "runs": options.runs, "rows": rows}, folder=options.out
+    )
 
 
 def _measure(commands: dict[str, list[str]], runs: int) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ GOAL = 2000
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", default=["resezap", "tiny", "small"], metavar="MODEL")
+    parser.add_argument("models", nargs="*", default=["resezap", "tiny", "small", "base"], metavar="MODEL")
     parser.add_argument("--rounds", type=int, default=200, help="timed calls for each batch size and contender")
     parser.add_argument("--out", type=Path, default=harness.RESULTS, help="folder for crops.json")
     options = parser.parse_args()

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 import harness
+from mien.runtime.library import DEFAULT_MODEL
 from mien.runtime.media import read_picture
 from mien.runtime.recognizer import Recognizer
 
@@ -29,7 +30,7 @@ SIDE = 640
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="tiny", help="a bundled name or a path")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="a bundled name or a path")
     parser.add_argument("--detector", choices=("haar", "yunet"), default="haar")
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=harness.RESULTS, help="folder for folder.json")

@@ -135,12 +135,12 @@ def speed(root: Path) -> str:
     share, most = folder["share_of_decode_and_detect"], max(folder["peak_mb"].values())
     lines += [
         (
-            f"- one picture from a cold start: {read['cpu_seconds']['p50']:.2f} CPU seconds, "
+            f"- one picture from a cold start, by `{cold['model']}`: {read['cpu_seconds']['p50']:.2f} CPU seconds, "
             f"{read['peak_mb']['p50']:.0f} MB"
         ),
         (
-            f"- a folder of {folder['pictures']:,} pictures: {share:.0%} of the speed of decoding and finding faces "
-            f"alone, in {most:.0f} MB"
+            f"- a folder of {folder['pictures']:,} pictures, by `{folder['model']}`: {share:.0%} of the speed of "
+            f"decoding and finding faces alone, in {most:.0f} MB"
         ),
         *_video(root),
     ]
@@ -158,7 +158,7 @@ def _video(root: Path) -> list[str]:
         for row in found["rows"]
         if (row["height"], row["faces"], row["detector"], row["detect_every"]) == (720, 1, "yunet", "auto")
     )
-    line = f"- a video of 720p with one face: {row['fps']:,.0f} frames a second"
+    line = f"- a video of 720p with one face, by `{found['model']}`: {row['fps']:,.0f} frames a second"
     beside = next((b["rows"] for b in found.get("fer", []) if (b["height"], b["faces"]) == (720, 1)), None)
     if beside:
         fewer = next(one["fewer_cpu_seconds"] for one in beside if one["contender"] == "mien")
@@ -197,7 +197,8 @@ def cold_table(root: Path) -> str:
         for row in found["rows"]
     ]
     heads = ("process", "CPU seconds", "goal", "peak memory, MB", "goal")
-    return f"{_table(heads, rows)}\n\n{found['runs']} processes of each kind. {_footer(found)}"
+    said = f"{found['runs']} processes of each kind, reading by `{found['model']}`. {_footer(found)}"
+    return f"{_table(heads, rows)}\n\n{said}"
 
 
 def folder_table(root: Path) -> str:
@@ -214,7 +215,8 @@ def folder_table(root: Path) -> str:
     return (
         f"{_table(('', 'ms a picture', 'pictures/s'), rows)}\n\n"
         f"`mien` reaches {found['share_of_decode_and_detect']:.1%} of the speed of decoding and detecting alone (goal "
-        f"{found['share_goal']:.0%}). Peak memory: {memory}. Detector {found['detector']}. {_footer(found)}"
+        f"{found['share_goal']:.0%}). Peak memory: {memory}. Detector {found['detector']}, model "
+        f"`{found['model']}`. {_footer(found)}"
     )
 
 
