@@ -13,7 +13,9 @@ PICTURE = np.zeros((40, 40, 3), dtype=np.uint8)
 
 def test_nothing_is_made_before_it_is_asked(monkeypatch):
     monkeypatch.setitem(sys.modules, "mien.runtime.detect", None)
-    LazyDetector("haar")
+    lazy = LazyDetector("haar")
+    with pytest.raises(ImportError):
+        lazy.detect(PICTURE)
 
 
 def test_it_is_the_runtimes_detector_and_made_once(monkeypatch):

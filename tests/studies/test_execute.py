@@ -362,3 +362,18 @@ def test_paper_004_starts_from_a_pretraining_and_measures_anew_when_it_changes(r
     assert signature(study.cells[0], recipe_of(study.cells[0]), seed=0, quick=True) == found.signature
     (recipes / "seven.yaml").write_text(seven.replace("batch: 16", "batch: 8"))
     assert signature(study.cells[0], recipe_of(study.cells[0]), seed=0, quick=True) != found.signature
+
+
+def test_a_pretraining_that_is_cut_short_cuts_its_cell(run, recipes):
+    data = "data: {dataset: fer2013, train: train, validation: validation"
+    (recipes / "seven.yaml").write_text(f"name: seven\nnetwork: tiny\n{data}}}\nepochs: 2\nbatch: 16\n")
+    (recipes / "frozen.yaml").write_text(
+        f"name: frozen\nnetwork: tiny\n{data}, labels: three}}\nepochs: 1\nbatch: 16\naugment: {{flip: false}}\n"
+        "weights: {source: pretraining}\ntransfer: {mode: bottleneck}\n"
+    )
+    pooled = Protocol("fer2013", "pooled", "three")
+    study = study_of(Cell("none", "none", pooled, recipe="frozen", condition="none", pretraining="seven"))
+    cut = rows_of(run(study, epochs=1))["none"]
+    assert (cut.status, cut.epochs, cut.asked) == ("measured", 2, 3)
+    whole = rows_of(run(study))["none"]
+    assert (whole.epochs, whole.asked) == (1, None)

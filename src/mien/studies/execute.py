@@ -95,24 +95,29 @@ class _Runner:
         if result.status == "not run" and before is not None and before.status == "measured":
             return before  # of fewer epochs, which is more than nothing
         if known is not None or result.status == "not run":
-            epochs, asked = asked or epochs, None  # nothing was cut short here
+            whole = replace(self.means, epochs=None)  # nothing was cut short here
+            epochs, asked = None if recipe is None else shortened(recipe, whole).epochs, None
         cost = None if before is None else before.cost
         if cost is None and not (self.means.quick and result.status == "not run"):
             cost = self._cost(cell, recipe)
-        if result.training is not None:
+        if result.training is not None and asked is None:
             epochs = result.training.epochs  # an occlusion study may have been run with others
         return replace(result, signature=mark, cost=cost, epochs=epochs, asked=asked)
 
     def _epochs(self, cell: Cell, recipe: Recipe | None) -> tuple[int | None, int | None]:
-        """For how many epochs the cell's network is trained, and how many are asked for where those are fewer."""
+        """For how many epochs a cell is trained, and how many are asked for where those are fewer.
+
+        A pretraining that is cut short cuts the cell too: both are then counted together.
+        """
         if cell.run_of is not None:
             trained = self.found.result(cell.run_of)
             return (None, None) if trained is None or trained.asked is None else (trained.epochs, trained.asked)
         if recipe is None:
             return None, None
-        epochs = shortened(recipe, self.means).epochs
-        whole = shortened(recipe, replace(self.means, epochs=None)).epochs
-        return epochs, whole if epochs < whole else None
+        recipes = [one for one in (pretraining_of(cell), recipe) if one is not None]
+        epochs = sum(shortened(one, self.means).epochs for one in recipes)
+        whole = sum(shortened(one, replace(self.means, epochs=None)).epochs for one in recipes)
+        return (epochs, whole) if epochs < whole else (shortened(recipe, self.means).epochs, None)
 
     def _measure(self, cell: Cell, recipe: Recipe | None, folder: Path) -> Result:
         ready = None if recipe is None else with_weights(recipe, cell, self.means)
@@ -121,7 +126,7 @@ class _Runner:
         hours = self.means.hours
         late = hours is not None and time.monotonic() - self.began >= 3600 * hours
         try:
-            if cell.protocol.dataset in LAYOUTS:
+            if (late or ready is None) and cell.protocol.dataset in LAYOUTS:
                 LAYOUTS[cell.protocol.dataset].named(self.means.root or data_folder())  # is it there at all?
             wanted = ready or self._predictor(cell)
             if isinstance(wanted, str):

@@ -84,7 +84,8 @@ def export_run(
     predictor = open_run(folder, name=name)
     recipe = replace(run.recipe, data=replace(run.recipe.data, limit=None))
     fitted, validation = load_splits(recipe, run.input, root)
-    if validation.identity != run.data[1] if run.data else len(validation) != run.validation_rows:
+    changed = validation.identity != run.data[1] if run.data else len(validation) != run.validation_rows
+    if changed:
         raise TrainingError(
             f"{folder}: its recipe finds other rows in {validation.name} now than chose its epoch, and some may have "
             "fitted it: put the pictures and labels back, or train anew"
