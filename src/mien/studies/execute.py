@@ -117,7 +117,7 @@ class _Runner:
         recipes = [one for one in (pretraining_of(cell), recipe) if one is not None]
         epochs = sum(shortened(one, self.means).epochs for one in recipes)
         whole = sum(shortened(one, replace(self.means, epochs=None)).epochs for one in recipes)
-        return (epochs, whole) if epochs < whole else (shortened(recipe, self.means).epochs, None)
+        return epochs, whole if epochs < whole else None
 
     def _measure(self, cell: Cell, recipe: Recipe | None, folder: Path) -> Result:
         ready = None if recipe is None else with_weights(recipe, cell, self.means)
