@@ -212,6 +212,12 @@ def test_a_recording_that_is_not_there_is_said(client, lived, path):
     assert "99" in refused(client.get(path), 404)
 
 
+@pytest.mark.parametrize("kind", ["note", "correction"])
+def test_what_was_erased_in_another_tab_is_not_found(client, lived, kind):
+    words = refused(client.post(f"/recordings/1/{kind}/99/delete"), 404)
+    assert f"there is no {kind} 99" in words
+
+
 def test_a_recording_without_a_second_has_a_page(client, served):
     served.agree()
     served.store.open_recording(served.store.consent(), model="tiny")

@@ -23,7 +23,7 @@ from mien.app.storage.database import HEAD, Database
 from mien.app.storage.tables import METADATA
 from mien.app.store import Store, default_path
 from mien.app.terms import DAY, Scope
-from mien.core.errors import ConsentError, NoRecordingError, PolicyError, StoreError
+from mien.core.errors import ConsentError, NoRecordingError, NotStoredError, PolicyError, StoreError
 from mien.core.expression import Expression
 
 
@@ -292,7 +292,7 @@ def test_a_note_that_is_none_or_too_long_is_refused(tmp_path: Path, clock: Clock
         with pytest.raises(ValueError, match="from the recording's start"):
             store.note(info.id, "x", at=-1.0)
         for call in (store.delete_note, store.delete_correction):
-            with pytest.raises(StoreError, match="there is no"):
+            with pytest.raises(NotStoredError, match="there is no"):
                 call(9)
 
 

@@ -18,12 +18,12 @@ from mien.app.context import Context
 from mien.app.routes import page, pages
 from mien.app.security import Application, Guard
 from mien.app.sitting import LARGEST_FRAME
-from mien.core.errors import ConsentError, MienError, NoRecordingError, PolicyError, RoomError, StoreError
+from mien.core.errors import ConsentError, MienError, NotStoredError, PolicyError, RoomError, StoreError
 
 if TYPE_CHECKING:
     from uvicorn import Server
 
-STATUS = {PolicyError: 403, ConsentError: 403, NoRecordingError: 404, StoreError: 503, RoomError: 409}
+STATUS = {PolicyError: 403, ConsentError: 403, NotStoredError: 404, StoreError: 503, RoomError: 409}
 """How errors of the app are answered, by the first kind that fits; all others of mien by 400."""
 
 PURGE_EVERY = 3600.0

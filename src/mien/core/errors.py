@@ -20,7 +20,8 @@
         ├── PolicyError        the law does not let this be done for that purpose in that place
         ├── ConsentError       nobody consented to it, or no longer, or to another text
         ├── StoreError         the app's database cannot be read or written
-        │   └── NoRecordingError   there is no recording of that number, or no longer
+        │   └── NotStoredError   what was named is not in the database, or no longer
+        │       └── NoRecordingError   there is no recording of that number, or no longer
         └── RoomError          a room refuses, is full, is closed or has vanished
 
 Each message says what is wrong, where, and how to mend it.
@@ -108,7 +109,11 @@ class StoreError(AppError):
     """The app's database cannot be read or written."""
 
 
-class NoRecordingError(StoreError):
+class NotStoredError(StoreError):
+    """What was named is not in the app's database, or no longer."""
+
+
+class NoRecordingError(NotStoredError):
     """There is no recording of that number, or no longer."""
 
 

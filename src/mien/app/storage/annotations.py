@@ -10,7 +10,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from mien.app.records import Correction, Feedback, Note, RecordingId
 from mien.app.storage import tables as t
 from mien.app.storage.part import Part, recording_row
-from mien.core.errors import StoreError
+from mien.core.errors import NotStoredError
 from mien.core.expression import Expression
 
 LONGEST_NOTE = 2_000
@@ -48,11 +48,11 @@ class AnnotationsPart(Part):
         """Erase a note.
 
         Raises:
-            StoreError: there is none of that number.
+            NotStoredError: there is none of that number.
         """
         with self._database.write(erases=True) as connection:
             if not connection.execute(delete(t.NOTES).where(t.NOTES.c.id == note)).rowcount:
-                raise StoreError(f"there is no note {note}")
+                raise NotStoredError(f"there is no note {note}: it was erased, or never was")
 
     def correct(
         self, recording: RecordingId, *, start: float, end: float, was: Expression, instead: Expression | None = None
@@ -88,11 +88,11 @@ class AnnotationsPart(Part):
         """Take a correction back.
 
         Raises:
-            StoreError: there is none of that number.
+            NotStoredError: there is none of that number.
         """
         with self._database.write(erases=True) as connection:
             if not connection.execute(delete(t.CORRECTIONS).where(t.CORRECTIONS.c.id == correction)).rowcount:
-                raise StoreError(f"there is no correction {correction}")
+                raise NotStoredError(f"there is no correction {correction}: it was taken back, or never was")
 
     def rate(self, rule: str, rating: Literal[-1, 1]) -> None:
         """Keep whether a suggestion helped (1) or not (-1); the last word counts.
