@@ -101,6 +101,12 @@ class Talk:
         """Send a command."""
         self.connection.send(json.dumps({"do": do, **more}))
 
+    def record(self) -> int:
+        """Begin a recording; its number."""
+        self.tell("record")
+        number: int = self.hear("recording")["recording"]
+        return number
+
     def view(self, jpeg: bytes) -> dict[str, Any]:
         """Send a frame, and hear what it showed."""
         number = self.frame(jpeg)

@@ -87,8 +87,7 @@ def test_a_whole_day_of_the_app_connects_to_nothing_but_itself_and_its_room(tmp_
                 talk = Talk(connection)
                 talk.hear("ready")
                 talk.tell("map", on=True)
-                talk.tell("record")
-                talk.hear("recording")
+                talk.record()
                 end = time.monotonic() + 2.5
                 while time.monotonic() < end:
                     talk.view(one_face)

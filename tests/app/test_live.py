@@ -98,8 +98,7 @@ def test_withdrawing_stops_and_erases(served, one_face):
     served.agree()
     with served.socket() as talk, served.client() as client:
         talk.hear("ready")
-        talk.tell("record")
-        talk.hear("recording")
+        talk.record()
         end = time.monotonic() + 1.3
         while time.monotonic() < end:
             talk.view(one_face)
@@ -140,15 +139,13 @@ def test_a_second_tab_is_told_of_the_first_and_cannot_record_too(served, one_fac
         assert one.hear("ready")["others"] == 0
         with served.socket() as other:
             assert other.hear("ready")["others"] == 1
-            one.tell("record")
-            one.hear("recording")
+            one.record()
             other.tell("record")
             assert "another tab" in other.hear("said")["words"]
             assert len(served.store.recordings()) == 1
             one.tell("stop")
             one.hear("recording")
-            other.tell("record")
-            assert other.hear("recording")["recording"] == 2
+            assert other.record() == 2
 
 
 @pytest.mark.slow
@@ -179,8 +176,7 @@ def test_a_tab_that_is_closed_ends_its_recording(served, one_face):
     served.agree()
     with served.socket() as talk:
         talk.hear("ready")
-        talk.tell("record")
-        talk.hear("recording")
+        talk.record()
         talk.view(one_face)
     end = time.monotonic() + 5
     while not served.store.recordings()[0].closed and time.monotonic() < end:
@@ -194,8 +190,7 @@ def test_a_recording_that_is_deleted_under_way_stays_deleted(served, one_face):
     served.agree()
     with served.socket() as talk, served.client() as client:
         talk.hear("ready")
-        talk.tell("record")
-        number = talk.hear("recording")["recording"]
+        number = talk.record()
         talk.view(one_face)
         assert client.post(f"/recordings/{number}/delete").status_code == 303
         talk.frame(one_face)
@@ -206,8 +201,7 @@ def test_a_recording_that_is_deleted_under_way_stays_deleted(served, one_face):
         while time.monotonic() < end:
             assert talk.view(one_face)["is"] == "view"
         assert served.store.recordings() == ()
-        talk.tell("record")
-        assert talk.hear("recording")["recording"] == number + 1
+        assert talk.record() == number + 1
 
 
 @pytest.mark.slow
@@ -216,8 +210,7 @@ def test_a_recording_that_is_purged_under_way_has_ended_and_another_can_begin(se
     served.agree()
     with served.socket() as talk:
         talk.hear("ready")
-        talk.tell("record")
-        number = talk.hear("recording")["recording"]
+        number = talk.record()
         talk.view(one_face)
         served.store.purge(served.context.clock() + 8 * 86_400)
         if not looking:
@@ -230,8 +223,7 @@ def test_a_recording_that_is_purged_under_way_has_ended_and_another_can_begin(se
         assert (ended["recording"], ended["last"]) == (None, None)
         assert "purged" in ended["why"]
         assert served.context.recording is None
-        talk.tell("record")
-        assert talk.hear("recording")["recording"] == number + 1
+        assert talk.record() == number + 1
 
 
 @pytest.mark.parametrize("bad", [b"", b"GIF89a", b"\xff\xd8\xff" + b"\0" * 100, b"\xff\xd8\xff\xe0\x00\x10JFIF"])
@@ -356,8 +348,7 @@ def test_a_full_disk_is_said_and_the_recording_goes_on_when_there_is_room(served
     monkeypatch.setattr(served.store, "append", append)
     with served.socket() as talk:
         talk.hear("ready")
-        talk.tell("record")
-        number = talk.hear("recording")["recording"]
+        number = talk.record()
         full.set()
         said, end = [], time.monotonic() + 6
         while time.monotonic() < end and len(said) < 2:
@@ -379,8 +370,7 @@ def test_a_locked_database_stops_neither_the_view_nor_the_recording(served, one_
     served.agree()
     with served.socket() as talk:
         talk.hear("ready")
-        talk.tell("record")
-        number = talk.hear("recording")["recording"]
+        number = talk.record()
         talk.view(one_face)
         holder = Database(served.store.path)
         took = []
@@ -409,8 +399,7 @@ def test_a_wall_clock_that_jumps_back_disturbs_nothing(tmp_path, haar, one_face)
         served.agree()
         with served.socket() as talk:
             talk.hear("ready")
-            talk.tell("record")
-            number = talk.hear("recording")["recording"]
+            number = talk.record()
             talk.view(one_face)
             now[0] -= 3600
             end = time.monotonic() + 1.3
