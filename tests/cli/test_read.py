@@ -71,6 +71,13 @@ def test_json(mien, pictures):
     assert document["errors"] == []
 
 
+@pytest.mark.parametrize("name", ["", "https://example.org/a.jpg"])
+def test_what_names_no_file_is_refused_in_words(mien, name):
+    result = mien(name)
+    assert result.exit_code == 1
+    assert "picture" in result.stderr
+
+
 def test_every_output_at_once(mien, pictures, tmp_path):
     result = mien(
         pictures, "--csv", tmp_path / "f.csv", "--annotate", tmp_path / "drawn", "--report", tmp_path / "r.html"

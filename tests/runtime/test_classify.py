@@ -98,7 +98,7 @@ def test_threads_and_spinning_are_explicit(toy):
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (2, 1)
     for pool in ("intra_op", "inter_op"):
         assert options.get_session_config_entry(f"session.{pool}.allow_spinning") == "0"
-    with pytest.raises(ModelError, match="threads must be 1 or more"):
+    with pytest.raises(ModelError, match="threads must be a whole number, 1 or more"):
         open_model(toy, threads=0)
 
 

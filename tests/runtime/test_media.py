@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from pathlib import Path
 
@@ -201,6 +202,17 @@ def test_a_missing_path_and_a_folder_are_refused(tmp_path):
         read_picture(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("", "an empty name"), ("https://example.org/a.jpg", r"https://example\.org/a\.jpg: is an address")],
+)
+def test_an_empty_name_and_an_address_are_no_files(name, message):
+    with pytest.raises(UnreadablePictureError, match=message):
+        read_picture(name)
+    with pytest.raises(UnreadablePictureError, match=message):
+        list(iter_pictures([name]))
+
+
 def test_folders_are_searched_in_order_and_files_passed_on(tmp_path):
     for name in ("b.JPG", "a.png", "sub/c.webp", "notes.txt", "sub/.hidden"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -236,6 +248,21 @@ def test_arrays(portrait):
 def test_other_arrays_are_refused(array):
     with pytest.raises(PictureError, match="a picture must be"):
         as_picture(array)
+
+
+@pytest.mark.parametrize(
+    ("array", "remedy"),
+    [
+        (np.ones((8, 8, 3)), "(255 * array).round().astype('uint8')"),
+        (np.ones((8, 8), np.bool_), "255 * array.astype('uint8')"),
+        (np.full((8, 8), 65535, np.uint16), "(array // 257).astype('uint8')"),
+        (np.full((8, 8, 4), 255, np.uint8), "array[..., :3]"),
+    ],
+)
+def test_the_remedy_makes_a_picture_of_it(array, remedy):
+    with pytest.raises(PictureError, match=re.escape(remedy)):
+        as_picture(array)
+    assert np.all(as_picture(eval(remedy)) == 255)
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".png", ".webp", ".tiff", ".bmp"])

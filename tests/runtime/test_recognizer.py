@@ -136,6 +136,22 @@ def test_without_a_handler_an_error_is_raised_after_what_came_before(recognizer,
         next(frames)
 
 
+def test_one_picture_is_not_taken_for_many(recognizer, portrait, tmp_path):
+    for one in (write(tmp_path / "good.png", portrait), str(tmp_path), portrait, portrait[..., 0]):
+        with pytest.raises(PictureError, match="use read for one"):
+            recognizer.read_many(one)
+    assert [len(frame) for frame in recognizer.read_many(np.stack([portrait, portrait]))] == [1, 1]
+
+
+def test_an_array_that_is_no_picture_is_named_by_its_place(recognizer, portrait):
+    told: list[tuple[str, str]] = []
+    pictures = [portrait, portrait / 255]
+    list(recognizer.read_many(pictures, on_error=lambda source, error: told.append((source, str(error)))))
+    ((source, words),) = told
+    assert source == "picture 1"
+    assert words.startswith("picture 1: a picture must be a uint8 array")
+
+
 def test_a_mistake_in_a_detector_is_not_hidden(toy):
     class Broken:
         name = "broken"
@@ -227,6 +243,18 @@ def test_min_score_belongs_to_a_named_detector(toy, portrait):
     assert len(Recognizer(toy, detector="haar", min_score=0.999).read(portrait)) == 0
     with pytest.raises(ModelError, match="set it on the detector itself"):
         Recognizer(toy, detector=HaarDetector(), min_score=0.5)
+
+
+@pytest.mark.parametrize("score", [5, -1, float("nan"), "a"])
+def test_a_least_score_is_a_share(toy, score):
+    with pytest.raises(ModelError, match="min_score must be a number from 0 to 1"):
+        Recognizer(toy, detector="haar", min_score=score)
+
+
+@pytest.mark.parametrize("threads", [0, "2", 1.5])
+def test_threads_are_counted(toy, threads):
+    with pytest.raises(ModelError, match="threads must be a whole number"):
+        Recognizer(toy, threads=threads)
 
 
 def test_frames_are_frozen(recognizer, portrait):

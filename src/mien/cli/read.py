@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def read(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Pictures, or folders that are searched.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Pictures, or folders that are searched.")],
     model: Annotated[
         list[str] | None, typer.Option(help="Name or path of a model; give it again to compare several.")
     ] = None,
@@ -87,7 +87,7 @@ def read(
         raise typer.Exit(1)
 
 
-def _pictures(paths: list[Path], fail: Callable[[str, PictureError], None]) -> Iterator[Path]:
+def _pictures(paths: list[str], fail: Callable[[str, PictureError], None]) -> Iterator[Path]:
     """The pictures of all paths; a folder without one fails in its turn."""
     from mien.runtime.media import iter_pictures
 
@@ -95,7 +95,7 @@ def _pictures(paths: list[Path], fail: Callable[[str, PictureError], None]) -> I
         try:
             yield from iter_pictures([path])
         except PictureError as error:
-            fail(str(path), error)
+            fail(path, error)
 
 
 def _drawings(recognizer: Recognizer, *, max_pixels: int, explain: bool) -> Drawings:

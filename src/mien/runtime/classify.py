@@ -40,8 +40,8 @@ class OnnxClassifier:
     """
 
     def __init__(self, manifest: Manifest, folder: Path, *, provider: str = "cpu", threads: int = 1) -> None:  # noqa: D107
-        if threads < 1:
-            raise ModelError(f"threads must be 1 or more, got {threads}")
+        if not isinstance(threads, int) or threads < 1:
+            raise ModelError(f"threads must be a whole number, 1 or more, got {threads!r}")
         path = manifest.verify(folder)
         chosen = _provider(provider)
         self.manifest = manifest

@@ -176,9 +176,15 @@ def make_detector(name: str = "auto", *, min_score: float | None = None, min_siz
         min_size: smallest face side, pixels of the picture; likewise.
 
     Raises:
-        ModelError: YuNet is asked for and has not been pulled, or its file is damaged, or the name is unknown.
+        ModelError: YuNet is asked for and has not been pulled, or its file is damaged, or the name is unknown; or
+            ``min_score`` is not from 0 to 1, ``min_size`` not 1 or more.
     """
     from mien.runtime.library import detector_path, is_pulled
+
+    if min_score is not None and not (isinstance(min_score, float | int) and 0 <= min_score <= 1):
+        raise ModelError(f"min_score must be a number from 0 to 1, got {min_score!r}")
+    if min_size is not None and not (isinstance(min_size, float | int) and 1 <= min_size < math.inf):
+        raise ModelError(f"min_size must be 1 pixel or more, got {min_size!r}")
 
     given = {"min_score": min_score, "min_size": min_size}
     options = cast(dict[str, Any], {key: value for key, value in given.items() if value is not None})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,7 +26,17 @@ EXTENSIONS = frozenset(
 MAX_PIXELS = 100_000_000
 """Largest picture that is decoded unless the user allows more: 300 MB of memory."""
 
+_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+
 _FORMATS = "JPEG, PNG, WebP, TIFF, BMP, GIF, JPEG 2000 or PNM"
+
+
+_REMEDIES = {
+    "float": "; if its values are 0 to 1: (255 * array).round().astype('uint8')",
+    "bool": "; make it 255 * array.astype('uint8')",
+    "uint1": "; if its values are 0 to 65535: (array // 257).astype('uint8')",
+}
+"""How an array of another type becomes a picture, by the first letters of the type."""
 
 
 def iter_pictures(paths: Iterable[str | Path]) -> Iterator[Path]:
@@ -34,9 +45,9 @@ def iter_pictures(paths: Iterable[str | Path]) -> Iterator[Path]:
     A path that does not exist is passed on, so that it fails when it is read, as every other broken picture does.
 
     Raises:
-        PictureError: a folder holds no picture.
+        PictureError: a folder holds no picture, or a name is empty or an address.
     """
-    for path in map(Path, paths):
+    for path in map(_named, paths):
         if not path.is_dir():
             yield path
             continue
@@ -60,7 +71,7 @@ def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
         UnreadablePictureError: missing, empty, cut short, damaged, or not a picture.
         PictureTooLargeError: more than ``max_pixels``.
     """
-    path = Path(path)
+    path = _named(path)
     try:
         _check_file(path)
         _check_header(path, str(path), max_pixels)
@@ -94,9 +105,14 @@ def as_picture(array: NDArray[Any]) -> Image:
     """
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
         found = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-        raise PictureError(f"a picture must be a uint8 array with values 0 to 255, got {found}")
+        raise PictureError(
+            f"a picture must be a uint8 array with values 0 to 255, got {found}{_REMEDIES.get(str(found)[:5], '')}"
+        )
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] != 3) or 0 in array.shape:
-        raise PictureError(f"a picture must be RGB (height, width, 3) or grey (height, width), got shape {array.shape}")
+        alpha = "; leave the alpha out: array[..., :3]" if array.ndim == 3 and array.shape[2:] == (4,) else ""
+        raise PictureError(
+            f"a picture must be RGB (height, width, 3) or grey (height, width), got shape {array.shape}{alpha}"
+        )
     if array.ndim == 2:
         return cast(Image, cv2.cvtColor(array, cv2.COLOR_GRAY2RGB))
     return np.ascontiguousarray(array)
@@ -106,10 +122,21 @@ def _endings() -> list[str]:
     return sorted(EXTENSIONS)
 
 
+def _named(path: str | Path) -> Path:
+    """The file of that name; an empty name would be the folder at hand, and an address loses a slash as a path."""
+    if isinstance(path, str) and not path:
+        raise UnreadablePictureError("'': an empty name: name a picture file")
+    if isinstance(path, str) and _ADDRESS.match(path):
+        raise UnreadablePictureError(f"{path}: is an address, and mien reads files alone: download the picture first")
+    return Path(path)
+
+
 def _check_file(path: Path) -> None:
     """Refuse what is no file with something in it."""
     if path.is_dir():
-        raise UnreadablePictureError(f"{path}: is a folder: name a picture in it (iter_pictures finds them)")
+        raise UnreadablePictureError(
+            f"{path}: is a folder: name a picture in it (mien.runtime.media.iter_pictures finds them)"
+        )
     if path.stat().st_size == 0:
         raise UnreadablePictureError(f"{path}: the file is empty (0 bytes)")
 

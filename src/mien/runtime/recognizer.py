@@ -124,12 +124,19 @@ class Recognizer:
         Args:
             pictures: files or arrays; any iterable, even an endless one.
             batch: pictures whose faces go through the networks together.
-            on_error: called with the source and the error of each picture that cannot be read, in its turn, after
-                which reading goes on. Without it the error is raised.
+            on_error: called with the source (``"picture 3"`` for an array, from 0) and the error of each picture that
+                cannot be read, in its turn, after which reading goes on. Without it the error is raised.
 
         Raises:
-            PictureError: a picture cannot be read and there is no ``on_error``.
+            PictureError: a picture cannot be read and there is no ``on_error``; or ``pictures`` is one picture.
         """
+        one = isinstance(pictures, np.ndarray) and (pictures.ndim < 3 or (pictures.ndim == 3 and pictures.shape[2] < 5))
+        if one or isinstance(pictures, str | Path):
+            what = f"an array of shape {pictures.shape}" if isinstance(pictures, np.ndarray) else f"'{pictures}'"
+            raise PictureError(f"read_many takes several pictures, got {what}: give a list, or use read for one")
+        return self._read_many(pictures, batch, on_error)
+
+    def _read_many(self, pictures: Iterable[Picture], batch: int, on_error: OnError | None) -> Iterator[Frame]:
         with ThreadPoolExecutor(self._threads, thread_name_prefix="mien") as pool:
             ahead = self._ahead(pool, pictures, 2 * batch)
             try:
@@ -192,18 +199,21 @@ class Recognizer:
     def _ahead(self, pool: ThreadPoolExecutor, pictures: Iterable[Picture], limit: int) -> Iterator[_Found | _Failed]:
         """What is found in each picture, in order, with at most ``limit`` of them under way or waiting."""
         waiting: deque[Future[_Found | _Failed]] = deque()
-        rest = iter(pictures)
+        rest = enumerate(pictures)
         while True:
-            waiting.extend(pool.submit(self._try, picture) for picture in islice(rest, limit - len(waiting)))
+            waiting.extend(pool.submit(self._try, *picture) for picture in islice(rest, limit - len(waiting)))
             if not waiting:
                 return
             yield waiting.popleft().result()
 
-    def _try(self, picture: Picture) -> _Found | _Failed:
+    def _try(self, index: int, picture: Picture) -> _Found | _Failed:
         try:
             return self._find(picture)
         except PictureError as error:
-            return _Failed(_source(picture) or "array", error)
+            source = _source(picture)
+            if source is not None:
+                return _Failed(source, error)
+            return _Failed(f"picture {index}", PictureError(f"picture {index}: {error}"))
 
     def _find(self, picture: Picture) -> _Found:
         source = _source(picture)
