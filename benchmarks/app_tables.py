@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import tables
+from mien.evaluation.report import table
 
 DOCUMENT = Path("docs/app.md")
 _MISSING = "Nothing has been measured yet; `python benchmarks/app_speed.py` does it."
@@ -61,7 +62,7 @@ def goals(root: Path) -> str:
     named = (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; load {machine['load']} when it was written"
     )
-    return f"{_table(('', 'goal', 'measured'), rows)}\n\nMeasured on {named}."
+    return f"{table(('', 'goal', 'measured'), rows)}\n\nMeasured on {named}."
 
 
 def loads(root: Path) -> str:
@@ -81,7 +82,7 @@ def loads(root: Path) -> str:
         )
         for one in found["loads"]
     ]
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _kilobytes(pages: dict[str, Any]) -> str:
@@ -94,11 +95,6 @@ def _read(root: Path) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    aligned = ["---"] + ["---:"] * (len(heads) - 1)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, aligned, *rows))
 
 
 GENERATORS: dict[str, Callable[[Path], str]] = {"app_goals": goals, "app_loads": loads}

@@ -1,4 +1,4 @@
-"""Accuracy against one-thread latency: mien's models and every peer whose network can be run here.
+"""Accuracy against one-thread latency: mien's models and the peers of the papers whose network can be run here.
 
     python benchmarks/frontier.py [--rounds 100]
     python benchmarks/frontier.py --draw          # anew from what was measured, with the ledger as it is now
@@ -6,8 +6,8 @@
 Bundled models are timed as they ship, peers with fresh weights: how fast a network is does not depend on what it has
 learnt. Times are those of the network alone in ONNX Runtime on one thread, in CPU milliseconds, which other programs on
 the machine lengthen less than those of a clock. Accuracy is FER2013's PrivateTest, single crop: the mean over a
-recipe's runs in results/private_test.jsonl, or else, drawn hollow, what the network's paper states. Writes
-``frontier.json`` and docs/images/frontier.svg and .png; ``make tables`` makes docs/frontier.md.
+recipe's runs in results/private_test.jsonl, or a study's cell, or else, drawn hollow, what the network's paper states.
+Writes ``frontier.json`` and docs/images/frontier.svg and .png; ``make tables`` makes docs/frontier.md.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from mien.core.manifest import Manifest
 from mien.evaluation import ledger
 from mien.evaluation.figure import BLUE, GREY, ORANGE
 from mien.runtime.library import BUNDLED
+from mien.studies.record import Reproduction
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ROOT = Path(__file__).resolve().parents[1]
 LEDGER = ROOT / "results" / "private_test.jsonl"
@@ -21,12 +25,17 @@ BATCHES = (1, 8)
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A network of others, with the accuracy that its paper states for FER2013, and our recipe for it."""
+    """A network of others, with the accuracy that its paper states for FER2013, and what gives ours.
+
+    ``recipe`` names it in the ledger, ``cell`` in a study's results (``"000/wu-chen"``), where it counts once it was
+    trained for as long as its recipe asks.
+    """
 
     network: str
     stated: float
     source: str
     recipe: str = ""
+    cell: str = ""
 
 
 PEERS = (
@@ -34,10 +43,13 @@ PEERS = (
     Peer("mini-xception", 0.66, "Arriaga et al. 2017, as paper 002 cites it", "002-mini-xception"),
     Peer("deepface-emotion", 0.57, "paper 000, Model B", "000-model-b"),
     Peer("mobilenet-v2", 0.53, "paper 000, its reference 10"),
-    Peer("wu-chen", 0.65, "paper 000, its reference 10"),
+    Peer("wu-chen", 0.65, "paper 000, its reference 10", cell="000/wu-chen"),
+    Peer("densenet121", 0.49, "paper 000, its reference 10"),
     Peer("resnet50", 0.6372, "paper 001, ImageNet weights"),
-    Peer("custom-cnn", 0.6492, "paper 001"),
-    Peer("model-a", 0.70, "paper 000, about"),
+    Peer("custom-cnn", 0.6492, "paper 001", cell="001/custom-cnn"),
+    Peer("vgg16", 0.67, "paper 000, its reference 10"),
+    Peer("vgg19", 0.66, "paper 000, its reference 10"),
+    Peer("model-a", 0.70, "paper 000, about", cell="000/model-a"),
 )
 
 
@@ -55,7 +67,19 @@ def known_accuracy(name: str, book: Path = LEDGER) -> tuple[float, str, bool] | 
     }
     if runs:
         return sum(runs.values()) / len(runs), f"mean of {len(runs)} run{'' if len(runs) == 1 else 's'}", True
-    return None if peer is None else (peer.stated, peer.source, False)
+    if peer is None:
+        return None
+    return _of_study(peer, book.parent) or (peer.stated, peer.source, False)
+
+
+def _of_study(peer: Peer, results: Path) -> tuple[float, str, bool] | None:
+    """Its accuracy in a study's results, in the form of :func:`known_accuracy`."""
+    study, _, cell = peer.cell.partition("/")
+    path = results / f"{study}.json"
+    result = Reproduction.read(path).result(cell) if study and path.is_file() else None
+    if result is None or result.score is None or result.asked is not None:
+        return None
+    return result.score.accuracy, f"study {study}", True
 
 
 def render(rows: list[dict[str, Any]], form: str) -> bytes:
@@ -69,18 +93,13 @@ def render(rows: list[dict[str, Any]], form: str) -> bytes:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     shown = [(row, known) for row in rows if (known := known_accuracy(row["name"])) is not None]
-    points = [(row["milliseconds"]["1"]["p50"], known[0]) for row, known in shown]
+    words = {}
     for row, (accuracy, _, measured) in shown:
         at, colour = row["milliseconds"]["1"]["p50"], ORANGE if row["ours"] else BLUE
         size = 30 + 25 * np.log10(row["parameters"] / 1e4)
         face = colour if measured else "none"
         axes.scatter(at, 100 * accuracy, s=size, facecolors=face, edgecolors=colour, linewidths=1.5, zorder=3)
-        words = f"{row['name']} ({_size(row['parameters'])})"
-        below = any(0 < np.log10(x / at) < 0.5 and abs(y - accuracy) < 0.012 for x, y in points)
-        offset, across, down = ((0, -9), "center", "top") if below else ((8, 0), "left", "center")
-        axes.annotate(
-            words, (at, 100 * accuracy), xytext=offset, textcoords="offset points", ha=across, va=down, fontsize=8
-        )
+        words[at, 100 * accuracy] = f"{row['name']} ({_size(row['parameters'])})"
         if measured and (stated := next((p for p in PEERS if p.network == row["name"]), None)):
             axes.scatter(at, 100 * stated.stated, s=size, facecolors="none", edgecolors=colour, linewidths=1.0)
             axes.plot(
@@ -94,6 +113,7 @@ def render(rows: list[dict[str, Any]], form: str) -> bytes:
     axes.set_ylabel("accuracy on FER2013's PrivateTest, single crop, %")
     axes.grid(visible=True, which="both", color="#e5e5e5", linewidth=0.6)
     axes.set_axisbelow(True)
+    _name(axes, words)
     shapes = (
         ("mien, measured", ORANGE, ORANGE),
         ("peer, measured here", BLUE, BLUE),
@@ -111,6 +131,35 @@ def render(rows: list[dict[str, Any]], form: str) -> bytes:
     with rc_context({"svg.hashsalt": "mien"}):  # the same figure gives the same bytes
         figure.savefig(buffer, format=form, dpi=130, metadata={"Date": None} if form == "svg" else None)
     return buffer.getvalue()
+
+
+def _name(axes: Axes, words: dict[tuple[float, float], str]) -> None:
+    """Write each point's words beside it, on the first side where they meet neither a point nor other words."""
+    from matplotlib.transforms import Bbox
+
+    axes.figure.canvas.draw()
+    marks = [Bbox.from_bounds(x - 7, y - 7, 14, 14) for x, y in axes.transData.transform(list(words))]
+    taken: list[Bbox] = []
+    for point, text in words.items():
+        for offset, across, down in _SIDES:
+            note = axes.annotate(text, point, xytext=offset, textcoords="offset points", ha=across, va=down, fontsize=8)
+            box = note.get_window_extent()
+            if not any(box.overlaps(other) for other in (*marks, *taken)):
+                break
+            note.remove()
+        else:
+            note = axes.annotate(text, point, xytext=_SIDES[0][0], textcoords="offset points", va="center", fontsize=8)
+            box = note.get_window_extent()
+        taken.append(box)
+
+
+_SIDES = (
+    ((8, 0), "left", "center"),
+    ((-8, 0), "right", "center"),
+    ((0, -9), "center", "top"),
+    ((0, 9), "center", "bottom"),
+)
+"""Where words may stand beside their point: offset in points and alignment, the best first."""
 
 
 def table(found: dict[str, Any], book: Path = LEDGER) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

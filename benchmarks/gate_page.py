@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mien.evaluation.report import table
+
 _TOP = """# Face or not
 
 A detector's finds are not all faces: Haar's above all. Two things can tell a crop without a face, both set so that they
@@ -28,21 +30,21 @@ def page(measured: dict[str, Any]) -> str:
     """Faces kept, others refused, the ROC, and the cost."""
     both = measured["contenders"]
     names = [one["name"] for one in both]
-    parts = [_TOP, "## Faces that are kept, %", _table([("faces", "n", *names), *_rows(both, "kept")])]
-    parts += ["## Others that are refused, %", _table([("crops", "n", *names), *_rows(both, "refused")])]
+    parts = [_TOP, "## Faces that are kept, %", table(("faces", "n", *names), _rows(both, "kept"))]
+    parts += ["## Others that are refused, %", table(("crops", "n", *names), _rows(both, "refused"))]
     parts += [
         "## Area under the ROC curve, against PublicTest's faces",
-        _table([("crops", "n", *names), *_rows(both, "refused", "auc", 1.0, 3)]),
+        table(("crops", "n", *names), _rows(both, "refused", "auc", 1.0, 3)),
         "## Others refused where so many faces are kept, %",
         "Over all crops but the videos' finds.",
-        _table([("faces kept", *names), *_roc(both)]),
+        table(("faces kept", *names), _roc(both)),
     ]
     stream, cold = measured["stream"], measured["cold"]
     counts = [(name, *map(str, found.values())) for name, found in stream["found"].items()]
     parts += [
         "## In a stream",
         _STREAM.format(video=stream["video"], frames=stream["frames"]),
-        _table([("by", "missed", "false finds", "rejected"), *counts]),
+        table(("by", "missed", "false finds", "rejected"), counts),
         "## What it costs",
         _COST.format(once=cold["open"] + cold["first"], face=cold["face"]),
     ]
@@ -73,9 +75,3 @@ def _roc(both: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
         (f"{100 * share:g}", *(f"{100 * one['roc']['others_refused'][number]:.1f}" for one in both))
         for number, share in enumerate(kept)
     ]
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    heads, *rest = rows
-    aligned = ["---", *["---:"] * (len(heads) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, aligned, *rest))

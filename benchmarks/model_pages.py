@@ -2,8 +2,8 @@
 
 ``docs/models/NAME.md`` from a bundled model's manifest, ``results/models/NAME.json`` and the ledger;
 ``docs/reliability.md`` from all of the records; ``docs/what-helped.md`` from ``results/path.jsonl``;
-``docs/frontier.md`` from ``benchmarks/results/frontier.json`` and the ledger; ``docs/gate.md`` from what gate.py
-measured.
+``docs/frontier.md`` from ``benchmarks/results/frontier.json`` and the ledger; ``docs/goals.md`` from all of these;
+``docs/gate.md`` from what gate.py measured.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any
 
 import frontier_figure
 import gate_page
+import goals
 from mien.core.manifest import Manifest
 from mien.evaluation import ledger, steps
 from mien.evaluation.card import Law, make
 from mien.evaluation.cross_dataset import CrossDataset
 from mien.evaluation.record import Measured, Record
-from mien.evaluation.report import percent, share
+from mien.evaluation.report import percent, share, table
 
 WEIGHTS = Path("src/mien/weights")
 RECORDS = Path("results/models")
@@ -51,11 +52,12 @@ in brackets are 95 % bootstrap intervals over the rows: of single figures, not o
 _FRONTIER = """# Accuracy against latency
 
 What a network costs on one thread, and how often it is right. Filled: measured here, the mean over a recipe's runs on
-FER2013's PrivateTest, single crop. Hollow: what the network's paper states, **not measured here**; papers differ in
-splits, views and seeds, and a dotted line shows how far a statement was from what we could reproduce. Times are all
-measured here: the network alone, from uint8 crops, CPU time of one thread in ONNX Runtime; 95th percentile in brackets.
+FER2013's PrivateTest, single crop, of the [ledger](measuring.md#the-ledger) or of a [study](studies.md). Hollow: what
+the network's paper states, **not measured here**; papers differ in splits, views and seeds, and a dotted line shows how
+far a statement was from what we could reproduce. Times are all measured here: the network alone, from uint8 crops, CPU
+time of one thread in ONNX Runtime; 95th percentile in brackets.
 
-![Accuracy on PrivateTest against CPU milliseconds a face for mien's models and eight peers](images/frontier.svg)
+![Accuracy on PrivateTest against CPU milliseconds a face for mien's models and those of others](images/frontier.svg)
 """
 
 _HELPED = """# What helped, by how much, what did not
@@ -64,8 +66,9 @@ Each line is a step on the way to the models: what was changed, against what, an
 Generated from `results/path.jsonl`, which `mien compare NEW OLD DATASET --split public --change "…" --log
 results/path.jsonl` appends to with a paired interval on the same rows. Nothing here was measured on PrivateTest.
 
-*Indicative* is one run against another without a paired interval: two runs that differ by their seed alone differ by
-about a point, so take it as a direction.
+What was seen without a paired interval, one run against another and written down as the work went on, stands apart:
+two runs that differ by their seed alone differ by about a point, so it is a direction at most. With an interval that
+holds zero a step may still have done something: 3,589 faces do not show less than about a point.
 """
 
 
@@ -81,7 +84,13 @@ def pages(root: Path) -> dict[str, str]:
     if (root / PATH).is_file():
         found["docs/what-helped.md"] = what_helped(steps.read(root / PATH))
     if (root / FRONTIER).is_file():
-        found["docs/frontier.md"] = frontier(json.loads((root / FRONTIER).read_text(encoding="utf-8")), root / LEDGER)
+        speeds = json.loads((root / FRONTIER).read_text(encoding="utf-8"))
+        found["docs/frontier.md"] = frontier(speeds, root / LEDGER)
+        if records:
+            manifests = {path.stem: Manifest.read(path) for path in sorted((root / WEIGHTS).glob("*.json"))}
+            known = {name: record for name, record in records.items() if record is not None}
+            book, log = root / LEDGER, root / PATH
+            found["docs/goals.md"] = goals.page(manifests, known, ledger.read(book), steps.read(log), speeds)
     if (root / GATE).is_file():
         found["docs/gate.md"] = gate_page.page(json.loads((root / GATE).read_text(encoding="utf-8")))
     return found
@@ -97,7 +106,7 @@ def frontier(measured: dict[str, Any], book: Path) -> str:
         f"{_short(measured['commit'])}. "
         "`python benchmarks/frontier.py` measures, `--draw` draws anew."
     )
-    return "\n\n".join((_FRONTIER.strip(), _table((heads, *rows)), setting)) + "\n"
+    return "\n\n".join((_FRONTIER.strip(), table(heads, rows), setting)) + "\n"
 
 
 def reliability(records: dict[str, Record]) -> str:
@@ -128,10 +137,10 @@ def reliability(records: dict[str, Record]) -> str:
 def what_helped(log: Sequence[steps.Step]) -> str:
     """The steps by what came of them."""
     parts = [_HELPED]
-    titles = {"helped": "What helped", "no gain": "What made no difference", "hurt": "What cost accuracy"}
-    for outcome, title in titles.items():
-        parts += [f"## {title}", steps.markdown(list(log), outcome)]  # type: ignore[arg-type]
-    parts += ["## What others are compared with", steps.markdown(list(log), "reference")]
+    titles = {"helped": "What helped", "no gain": "What made no difference that shows", "hurt": "What cost accuracy"}
+    titles |= {"indicative": "What was seen without an interval", "reference": "What others are compared with"}
+    for group, title in titles.items():
+        parts += [f"## {title}", steps.markdown(list(log), group)]  # type: ignore[arg-type]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -156,7 +165,7 @@ def _overview(ours: Sequence[tuple[str, Measured]]) -> str:
             sets = (share(r.coverage), f"{r.mean_candidates.value:.2f}")
         shown = (share(r.accuracy), share(r.expected_calibration_error), loss, share(r.kept_accuracy))
         rows.append((f"`{name}`", *shown, *sets, share(r.mean_corruption)))
-    return _table(rows)
+    return table(rows[0], rows[1:])
 
 
 def _sets(ours: Sequence[tuple[str, Measured]]) -> str:
@@ -171,7 +180,7 @@ def _sets(ours: Sequence[tuple[str, Measured]]) -> str:
             for label in labels
         )
         rows.append((f"`{name}`", *cells))
-    return f"Share that holds the truth, rows, mean size.\n\n{_table(rows)}"
+    return f"Share that holds the truth, rows, mean size.\n\n{table(rows[0], rows[1:])}"
 
 
 def _corruptions(ours: Sequence[tuple[str, Measured]]) -> str:
@@ -180,7 +189,7 @@ def _corruptions(ours: Sequence[tuple[str, Measured]]) -> str:
     for number, condition in enumerate(first.conditions):
         cells = (share(one.robustness.conditions[number].accuracy) for _, one in ours)
         rows.append((condition.kind, condition.severity, *cells))
-    return _table(rows)
+    return table(rows[0], rows[1:])
 
 
 def _cross_dataset(elsewhere: Sequence[tuple[str, CrossDataset]]) -> str:
@@ -192,16 +201,10 @@ def _cross_dataset(elsewhere: Sequence[tuple[str, CrossDataset]]) -> str:
         counts = (f"{e.n:,}", str(one.persons), f"{one.faceless:,} of {one.pictures:,}")
         shares = (share(one.accuracy), percent(e.expected_calibration_error))
         rows.append((f"`{name}`", e.dataset, *counts, *shares, *(percent(recall.get(label)) for label in labels)))
-    return _table(rows)
+    return table(rows[0], rows[1:])
 
 
 def _short(commit: str | None) -> str:
     if commit is None:
         return "no commit"
     return commit[:7] + ("-dirty" if commit.endswith("-dirty") else "")
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    heads, *rest = rows
-    aligned = ["---", *["---:"] * (len(heads) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, aligned, *rest))

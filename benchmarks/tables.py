@@ -22,7 +22,7 @@ import study_pages
 import train_tables
 from mien.core.manifest import Manifest
 from mien.evaluation import ledger
-from mien.evaluation.report import markdown_table
+from mien.evaluation.report import markdown_table, table
 from mien.runtime.library import BUNDLED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,7 +111,7 @@ def accuracy(root: Path) -> str:
         for entry in ledger.read(path)
         if (entry.dataset, entry.split, entry.mirror) == ("ferplus", "private", False) and entry.identity in ships
     }
-    return "\n\n".join([_table(heads, sorted(rows, key=lambda row: row[3], reverse=True)).strip(), *sorted(crowd)])
+    return "\n\n".join([table(heads, sorted(rows, key=lambda row: row[3], reverse=True)).strip(), *sorted(crowd)])
 
 
 def full_ledger(root: Path) -> str:
@@ -178,7 +178,7 @@ def crops_table(root: Path) -> str:
         rows.append((f"`{row['model']}`", str(row["batch"]), *map(_spread, times), rate, ratio))
     heads = ("model", "batch", "crop to reading, ms", "network alone, ms", "torch eager, ms", "faces/s", "over torch")
     goal = f"The goal is {found['goal']:,} faces a second at batch 8 with `resezap`."
-    return f"{_table(heads, rows)}\n\n{goal} {_footer(found)}"
+    return f"{table(heads, rows)}\n\n{goal} {_footer(found)}"
 
 
 def cold_table(root: Path) -> str:
@@ -198,7 +198,7 @@ def cold_table(root: Path) -> str:
     ]
     heads = ("process", "CPU seconds", "goal", "peak memory, MB", "goal")
     said = f"{found['runs']} processes of each kind, reading by `{found['model']}`. {_footer(found)}"
-    return f"{_table(heads, rows)}\n\n{said}"
+    return f"{table(heads, rows)}\n\n{said}"
 
 
 def folder_table(root: Path) -> str:
@@ -213,7 +213,7 @@ def folder_table(root: Path) -> str:
     ]
     memory = ", ".join(f"{mb:.0f} MB over {int(count):,} pictures" for count, mb in found["peak_mb"].items())
     return (
-        f"{_table(('', 'ms a picture', 'pictures/s'), rows)}\n\n"
+        f"{table(('', 'ms a picture', 'pictures/s'), rows)}\n\n"
         f"`mien` reaches {found['share_of_decode_and_detect']:.1%} of the speed of decoding and detecting alone (goal "
         f"{found['share_goal']:.0%}). Peak memory: {memory}. Detector {found['detector']}, model "
         f"`{found['model']}`. {_footer(found)}"
@@ -230,10 +230,10 @@ def framing_table(root: Path) -> str:
         box = found[name]["box"]
         fractions = [f"{box[key]:.3f}" for key in ("width", "height", "shift_x", "shift_y")]
         rows.append((name, f"{found[name]['found']:,} of {found['rows']:,}", *fractions))
-    boxes = _table(("detector", "found", "box width", "box height", "crop's middle, x", "crop's middle, y"), rows)
+    boxes = table(("detector", "found", "box width", "box height", "crop's middle, x", "crop's middle, y"), rows)
     parts = ("right eye", "left eye", "nose tip", "right mouth corner", "left mouth corner")
     points = [(part, *(f"{v:.3f}" for v in at)) for part, at in zip(parts, found["yunet"]["template"], strict=True)]
-    return f"{boxes}\n\n{_table(('landmark', 'x', 'y'), points)}"
+    return f"{boxes}\n\n{table(('landmark', 'x', 'y'), points)}"
 
 
 def explaining_table(root: Path) -> str:
@@ -265,8 +265,8 @@ def explaining_table(root: Path) -> str:
     heads_2 = ("network", "batch", "one output, ms", "logits of two, ms", "logits and maps, ms", "two over one")
     return (
         f"In torch, the forward pass alone and with Grad-CAM (goal for `resezap`: a ratio of "
-        f"{goals['gradcam_over_forward']:g} at most):\n\n{_table(heads, cams)}\n\n"
-        f"In ONNX Runtime, the graph without and with its second output:\n\n{_table(heads_2, outputs)}\n\n"
+        f"{goals['gradcam_over_forward']:g} at most):\n\n{table(heads, cams)}\n\n"
+        f"In ONNX Runtime, the graph without and with its second output:\n\n{table(heads_2, outputs)}\n\n"
         f"The panel of {panel['expressions']} expressions under {panel['conditions']} conditions, "
         f"{panel['samples']:,} faces each, by Grad-CAM of `{panel['network']}`: {panel['cpu_seconds']:.0f} CPU seconds "
         f"for {panel['maps']:,} maps, the process's start included (goal {goals['panel_cpu_seconds']:.0f}). "
@@ -285,7 +285,7 @@ def faithfulness_table(root: Path) -> str:
                 gain = _bounded(score["gain"], score["gain_interval"], signed=True)
                 rows.append((f"`{found['model']}`", str(score["n"]), score["method"], *areas, gain))
     heads = ("model", "faces", "method", "deletion", "insertion", "gain over chance")
-    return _table(heads, rows) if rows else _missing("mien explain MODEL fer2013")
+    return table(heads, rows) if rows else _missing("mien explain MODEL fer2013")
 
 
 def sanity_table(root: Path) -> str:
@@ -303,7 +303,7 @@ def sanity_table(root: Path) -> str:
                 ]
                 rows.append((f"`{found['model']}`", str(check["n"]), check["method"], *values))
     heads = ("model", "faces", "method", "head: rank", "head: SSIM", "all layers: rank", "all layers: SSIM")
-    return _table(heads, rows) if rows else _missing("mien explain RUN fer2013")
+    return table(heads, rows) if rows else _missing("mien explain RUN fer2013")
 
 
 def evidence_table(root: Path) -> str:
@@ -317,7 +317,7 @@ def evidence_table(root: Path) -> str:
         (expression, *(f"{sum(map(sum, by_condition[name])):.2f}" for name in conditions))
         for expression, by_condition in maps.items()
     ]
-    return _table(("expression", *conditions), rows)
+    return table(("expression", *conditions), rows)
 
 
 def train_speed_table(root: Path) -> str:
@@ -325,7 +325,7 @@ def train_speed_table(root: Path) -> str:
     found = _read(root, "train_speed")
     if found is None:
         return _missing("python benchmarks/train_speed.py")
-    return f"{_table(train_tables.HEADS, train_tables.rows(found))}\n\n{train_tables.note(found)} {_footer(found)}"
+    return f"{table(train_tables.HEADS, train_tables.rows(found))}\n\n{train_tables.note(found)} {_footer(found)}"
 
 
 def occlusion(root: Path) -> str:
@@ -352,8 +352,8 @@ GENERATORS: dict[str, Callable[[Path], str]] = {
     "faithfulness": faithfulness_table,
     "sanity": sanity_table,
     "evidence": evidence_table,
-    "networks": lambda root: _table(*network_tables.networks(root)),
-    "face_networks": lambda root: _table(*network_tables.face_networks(root)),
+    "networks": lambda root: table(*network_tables.networks(root)),
+    "face_networks": lambda root: table(*network_tables.face_networks(root)),
     "occlusion": occlusion,
 }
 """What can stand in a document, by name."""
@@ -374,11 +374,6 @@ def _read(root: Path, name: str) -> dict[str, Any] | None:
 
 def _missing(command: str) -> str:
     return f"Nothing has been measured yet; `{command}` does it."
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    aligned = ["---"] + ["---:"] * (len(heads) - 1)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, aligned, *rows))
 
 
 def _mean(shares: Sequence[float]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import tables
+from mien.evaluation.report import table
 
 DOCUMENT = Path("docs/realtime.md")
 _NAMES = {"yunet": "YuNet", "haar": "Haar"}
@@ -60,9 +61,7 @@ def goals(root: Path) -> str:
     if memory:
         label = f"growth of memory over {memory['frames']:,} frames"
         rows.append((label, f"< {memory['growth_mb_goal']} MB", f"{memory['growth_mb']:.1f} MB"))
-    return (
-        f"{tables._table(('', 'goal', 'measured'), rows)}\n\n{tables._footer(found)} Load {found['machine']['load']}."
-    )
+    return f"{table(('', 'goal', 'measured'), rows)}\n\n{tables._footer(found)} Load {found['machine']['load']}."
 
 
 def speed(root: Path) -> str:
@@ -84,7 +83,7 @@ def speed(root: Path) -> str:
         for row in found["rows"]
     ]
     heads = ("video", "faces", "detector", "search", "frames/s", "CPU s", "over decoding", "latency, ms", "missed, %")
-    return tables._table((*heads, "false finds, %", "IoU"), rows)
+    return table((*heads, "false finds, %", "IoU"), rows)
 
 
 def stages(root: Path) -> str:
@@ -97,7 +96,7 @@ def stages(root: Path) -> str:
     names = list(columns[0]["milliseconds"])
     rows = [(name, *(f"{row['milliseconds'][name]:.2f}" for row in columns)) for name in names]
     rows.append(("all", *(f"{sum(row['milliseconds'].values()):.2f}" for row in columns)))
-    return tables._table(("CPU ms a frame", *heads), rows)
+    return table(("CPU ms a frame", *heads), rows)
 
 
 def encoding(root: Path) -> str:
@@ -106,7 +105,7 @@ def encoding(root: Path) -> str:
     if found is None:
         return _MISSING
     rows = [(f"{r['height']}p", f"{r['cpu_seconds_per_1000']:.2f}", f"{r['fps']:.0f}") for r in found["encoding"]]
-    return tables._table(("video", "CPU s on top", "frames/s, all of it"), rows)
+    return table(("video", "CPU s on top", "frames/s, all of it"), rows)
 
 
 def live(root: Path) -> str:
@@ -124,7 +123,7 @@ def live(root: Path) -> str:
         )
         for row in found["live"]
     ]
-    return tables._table(("video", "detector", "latency, ms", "of one core", "frames passed over"), rows)
+    return table(("video", "detector", "latency, ms", "of one core", "frames passed over"), rows)
 
 
 def fer(root: Path) -> str:
@@ -148,7 +147,7 @@ def fer(root: Path) -> str:
     ]
     heads = ("video", "", "frames/s", "CPU s", "less CPU than `fer`", "latency, ms", "missed, %", "false finds, %")
     versions = ", ".join(f"{name} {version}" for name, version in found["fer"][0]["versions"].items())
-    return f"{tables._table(heads, rows)}\n\nThe environment of `fer`: {versions}."
+    return f"{table(heads, rows)}\n\nThe environment of `fer`: {versions}."
 
 
 def memory(root: Path) -> str:
@@ -160,7 +159,7 @@ def memory(root: Path) -> str:
     at = [len(values) // 20, len(values) // 4, len(values) // 2, 3 * len(values) // 4, len(values) - 1]
     rows = [(f"{round((i + 1) * found['frames'] / len(values), -2):,.0f}", f"{values[i]:.1f}") for i in at]
     return (
-        f"{tables._table(('frames', 'resident MB'), rows)}\n\n"
+        f"{table(('frames', 'resident MB'), rows)}\n\n"
         f"Most, over what it was after {warm:,} frames: {found['growth_mb']:.1f} MB. {tables._footer(found)}"
     )
 

@@ -163,23 +163,30 @@ def read(path: Path) -> list[Step]:
     return steps
 
 
-def markdown(steps: list[Step], outcome: Outcome) -> str:
-    """The table of the steps of one outcome, the largest gain or loss first; a sentence where there are none."""
-    of = [step for step in steps if step.outcome == outcome]
+def markdown(steps: list[Step], group: Outcome | Literal["indicative"]) -> str:
+    """The table of the steps of one outcome, the largest gain or loss first; a sentence where there are none.
+
+    An indicative step stands in a table of its own, whatever it seemed to do.
+    """
+    of = [step for step in steps if ("indicative" if step.indicative else step.outcome) == group]
     if not of:
         return "None so far."
     of.sort(key=lambda step: -abs(step.gain) if step.gain is not None else math.inf)
-    against = () if outcome == "reference" else ("compared with",)
-    heads = ("model", "what was changed" if against else "what it is", *against, "points", "accuracy %", "rests on")
+    against = () if group == "reference" else ("compared with",)
+    seemed = ("it seemed",) if group == "indicative" else ()
+    heads = ("model", "what was changed" if against else "what it is", *against, *seemed, "points")
+    heads += ("accuracy %", "rests on")
     lines = [heads, tuple("---:" if head in ("points", "accuracy %") else "---" for head in heads)]
     for step in of:
         words = "; ".join(part for part in (step.change, step.cost, step.note) if part)
-        rests = f"{step.evidence}{' (indicative)' if step.indicative else ''}; {step.dataset} {step.split}, {step.date}"
+        rests = f"{step.evidence}; {step.dataset} {step.split}, {step.date}"
         accuracy = "–" if step.accuracy is None else f"{100 * step.accuracy:.2f}"
-        lines.append(
-            (f"`{step.model}`", words, *((step.against or "",) if against else ()), _points(step), accuracy, rests)
-        )
+        middle = (*((step.against or "",) if against else ()), *(_SEEMED[step.outcome] for _ in seemed))
+        lines.append((f"`{step.model}`", words, *middle, _points(step), accuracy, rests))
     return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+
+_SEEMED = {"helped": "to help", "no gain": "to do nothing", "hurt": "to hurt"}
 
 
 def _points(step: Step) -> str:
