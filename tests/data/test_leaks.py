@@ -75,3 +75,4 @@ def test_real_leaked_rows(real_fer2013):
     assert leaked_rows(real_fer2013, "private", against=("train",)).sum() == 288
     assert leaked_rows(real_fer2013, "public", against=("train",)).sum() == 280
     assert leaked_rows(real_fer2013, "private", against=("public",)).sum() == 44
+    assert leaked_rows(real_fer2013, "private", against=("train", "public")).sum() == 314

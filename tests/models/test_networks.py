@@ -139,6 +139,16 @@ def sides(name, kinds, **options):
     return seen
 
 
+@pytest.mark.parametrize("name", ["resezap", "resezap-conv"])
+def test_resezaps_maps_are_46_24_and_13_pixels_wide(name):
+    inner = sides(name, torch.nn.BatchNorm2d)
+    assert inner == [(32, 46, 46)] * 3 + [(64, 24, 24)] * 3 + [(96, 13, 13)] * 3
+
+
+def test_the_standard_residual_block_has_fewer_values_than_the_paper_counts():
+    assert sum(count_values(on_meta("resezap-residual"))) == 63_664  # 66,488 in the paper: not recovered
+
+
 POOLS = (torch.nn.MaxPool2d, torch.nn.AvgPool2d)
 
 
