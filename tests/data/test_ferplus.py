@@ -115,3 +115,6 @@ def test_real_rows(real_root, real_cache, real_fer2013):
     np.testing.assert_array_equal(dataset.images, real_fer2013.images[dataset.rows])
     np.testing.assert_allclose(dataset.votes.sum(axis=1), 1, rtol=1e-6)
     np.testing.assert_array_equal(dataset.votes.argmax(axis=1), dataset.indices)
+    theirs = [real_fer2013.labels[index] for index in real_fer2013.indices[dataset.rows]]
+    same = [dataset.labels[index] is label for index, label in zip(dataset.indices, theirs, strict=True)]
+    assert (len(same), round(np.mean(same), 4)) == (31_412, 0.6755)  # what the cards say

@@ -22,7 +22,9 @@ CALIBRATION = (
 )
 CORRUPTIONS = (
     "Single crops. Pixels are those of a face of 48 pixels. Nothing was chosen by these figures. A network whose "
-    "recipe degrades pictures has met darkness, blur and noise in training; JPEG and covered bands none has met."
+    "recipe degrades pictures (degrade) has met darkness, blur and noise in training, one that turns them (rotation) "
+    "up to that many degrees, one that greys out rectangles (erase) faces that are covered in part; JPEG and bands of "
+    "noise none has met."
 )
 CROSS_DATASET = (
     "No weights, temperature or threshold was fitted on it. The accuracy's interval draws whole persons, whose "
@@ -39,7 +41,8 @@ _LABELS = {
     ),
     "ferplus": (
         "FER+'s labels are what most of ten people saw in FER2013's pictures, and rows without a majority are left "
-        "out: its figures are of clearer faces than those of FER2013, and the two cannot be compared."
+        "out: its figures are of clearer faces than those of FER2013, and the two cannot be compared. On the rows "
+        "that are left, 31,412, it is FER2013's own label in 67.55 %."
     ),
 }
 _PICTURES = (

@@ -101,9 +101,10 @@ STUDY = Study(
                 ),
                 Cell(
                     "tiny",
-                    "mien's tiny",
+                    "mien's tiny, from the labels alone",
                     recipe="tiny",
-                    differs="Not in the paper: mien's own network within ResEZAP's number of values.",
+                    differs="Not in the paper: mien's own network within ResEZAP's number of values. The tiny that "
+                    "ships was taught by larger networks as well.",
                 ),
                 Cell("jeon", "Jeon et al.", paper=Published(0.6904, values=4_285_863, size="16.41 MB")),
                 Cell("talegaonkar", "Talegaonkar et al.", paper=Published(0.6012, values=2_375_879, size="9.15 MB")),
