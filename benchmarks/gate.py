@@ -39,7 +39,7 @@ from mien.evaluation.ledger import commit
 from mien.runtime.classify import OnnxClassifier
 from mien.runtime.detect import HaarDetector
 from mien.runtime.gate import FaceGate
-from mien.runtime.library import BUNDLED, GATE, open_model
+from mien.runtime.library import BUNDLED, DEFAULT_MODEL, GATE, open_model
 from mien.runtime.media import read_picture
 from mien.runtime.recognizer import Recognizer
 from mien.runtime.shots import ArrayShot
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=BUNDLED / "gate", help="folder for the gate that is trained")
     parser.add_argument("--gate", type=Path, default=BUNDLED / "gate", help="folder of the gate that is measured")
-    parser.add_argument("--model", default="tiny", help="whose energy it is compared with")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="whose energy it is compared with")
     parser.add_argument("--frames", type=int, default=30, help="of each video")
     parser.add_argument("--results", type=Path, default=harness.RESULTS, help="folder for gate.json")
     options = parser.parse_args()
@@ -80,7 +80,7 @@ def main() -> None:
         train(options.data, options.out, epochs=options.epochs, seed=options.seed)
     else:
         contenders = (Gate(options.gate), Energy(open_model(options.model)))
-        harness.write("gate", measure(contenders, options.data, options.frames), folder=options.results)
+        harness.write("gate", measure(contenders, options.model, options.data, options.frames), folder=options.results)
 
 
 def train(data: Path | None, out: Path, *, epochs: int, seed: int) -> None:
@@ -144,7 +144,7 @@ class Finds:
     others: list[Image] = field(default_factory=list)
 
 
-def measure(contenders: Sequence[Gate | Energy], data: Path | None, frames: int) -> dict[str, Any]:
+def measure(contenders: Sequence[Gate | Energy], model: str, data: Path | None, frames: int) -> dict[str, Any]:
     """Each contender on each kind of crop."""
     rows = gate_data.fer2013(data, "public")
     rng = np.random.default_rng(1)
@@ -179,9 +179,10 @@ def measure(contenders: Sequence[Gate | Energy], data: Path | None, frames: int)
     return {
         "threads": 1,
         "frames": frames,
+        "model": model,
         "contenders": [_row(one, faces, others) for one in contenders],
         "cold": _cold(),
-        "stream": {"video": "720p, 1 face, Haar, default cadence", "frames": STREAM, "found": _streams()},
+        "stream": {"video": "720p, 1 face, Haar, default cadence", "frames": STREAM, "found": _streams(model)},
     }
 
 
@@ -199,13 +200,13 @@ def _cold() -> dict[str, float]:
     return {"open": 1e3 * (opened - start), "first": 1e3 * (answered - opened), "face": 2 * (done - answered)}
 
 
-def _streams() -> dict[str, dict[str, int]]:
+def _streams(model: str) -> dict[str, dict[str, int]]:
     """A video watched with the gate, by energies, and with neither: faces missed, and finds that are none."""
     clip, found = Clip(720, 1, STREAM), {}
     pictures = list(map(clip.picture, range(STREAM)))
     for name in ("gate", "energy", "neither"):
         with patch("mien.runtime.gate.GATE", GATE if name == "gate" else Path("none")):  # a build without it
-            recognizer = Recognizer("tiny", detector=HaarDetector(), reject_non_faces=name != "neither")
+            recognizer = Recognizer(model, detector=HaarDetector(), reject_non_faces=name != "neither")
         watcher, counts = Watcher(recognizer), {"missed": 0, "false": 0, "rejected": 0}
         for index, picture in enumerate(pictures):
             frame = watcher.step(ArrayShot(picture, index=index, time=index / FPS))

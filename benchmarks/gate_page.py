@@ -50,10 +50,12 @@ def page(measured: dict[str, Any]) -> str:
     ]
     costs = "; ".join(f"{one['name']} {one['ms_a_face']:.3f} ms" for one in both)
     commit = (measured["commit"] or "no commit")[:7]
+    sums = "; ".join(f"{one['name']} {one['sha256'][:12]}" for one in both)
     parts.append(
         f"Videos: Haar in {measured['frames']} frames of each, before encoding; a find that overlaps a drawn face by "
         "half (IoU) is a face, one below a fifth is none, what lies between is left out. CPU time a face in batches of "
-        f"eight: {costs} (the energy's is that of the whole expression model, which runs anyway). "
+        f"eight: {costs} (the energy's is that of the whole expression model, which runs anyway). The energy is that "
+        f"of `{measured['model']}`; sha256 of the weights: {sums}. "
         f"One thread of {measured['machine']['cpu']}; {measured['time'][:10]} at {commit}."
     )
     return "\n\n".join(part.strip() for part in parts) + "\n"

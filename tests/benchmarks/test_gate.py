@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -10,6 +13,9 @@ import gate
 import gate_data
 import gate_page
 from mien.core.face import Box, Face
+from mien.core.gate import GateManifest
+from mien.core.manifest import Manifest
+from mien.runtime.library import BUNDLED, DEFAULT_MODEL, GATE
 
 
 def test_the_area_under_the_curve_is_scikit_learns():
@@ -65,16 +71,32 @@ def test_easy_finds_near_a_face_are_left_out():
 def _contender(name: str, share: float) -> dict:
     one = {"n": 10, "share": share, "auc": share}
     roc = {"faces_kept": [0.99, 0.9], "others_refused": [share / 2, share]}
-    return {"name": name, "ms_a_face": 0.05, "kept": {"jaffe": one}, "refused": {"patches": one}, "roc": roc}
+    return {
+        "name": name,
+        "sha256": 64 * "a",
+        "ms_a_face": 0.05,
+        "kept": {"jaffe": one},
+        "refused": {"patches": one},
+        "roc": roc,
+    }
 
 
 def test_the_page_sets_both_side_by_side():
     setting = {"commit": "abcdef1234", "time": "2026-11-21T00:00:00", "machine": {"cpu": "a machine"}, "frames": 30}
+    setting |= {"model": "small"}
     setting["cold"] = {"open": 2.0, "first": 0.5, "face": 0.03}
     setting["stream"] = {"video": "v", "frames": 9, "found": {"gate": {"missed": 0, "false": 1, "rejected": 2}}}
     page = gate_page.page(setting | {"contenders": [_contender("gate", 0.9), _contender("energy", 0.4)]})
+    assert "The energy is that of `small`" in page
     assert "| jaffe | 10 | 90.0 | 40.0 |" in page
     assert "| patches | 10 | 0.900 | 0.400 |" in page
     assert "| 99 | 45.0 | 20.0 |" in page
     assert "| gate | 0 | 1 | 2 |" in page
     assert "2.5 ms of CPU once" in page
+
+
+def test_what_is_written_down_is_of_the_gate_and_the_model_that_ship():
+    measured = json.loads((Path(gate.__file__).parent / "results" / "gate.json").read_text(encoding="utf-8"))
+    ships = [GateManifest.read(GATE).sha256, Manifest.read(BUNDLED / f"{DEFAULT_MODEL}.json").sha256]
+    assert [one["sha256"] for one in measured["contenders"]] == ships, "python benchmarks/gate.py measure"
+    assert measured["model"] == DEFAULT_MODEL
