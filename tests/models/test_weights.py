@@ -160,7 +160,7 @@ def damaged(folder):
         "missing.pth": "no weights at",
         "text.safetensors": "is no file of weights",
         "text.pth": "is no file of weights",
-        "nasty.pth": "is no file of weights",
+        "nasty.pth": "torch does not read it as tensors alone; save model.state_dict",
         "list.pth": "holds no state dict",
         "foreign.pth": r"does not hold weights of 'squeezenet': 50 of 50 tensors are missing",
         "wrong.pth": r"features.3.squeeze.weight is \(8, 64, 1, 1\) there, \(16, 64, 1, 1\) here",

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from mien.core.errors import TrainingError, UnknownModelError
+from mien.core.expression import Expression
 from mien.core.fitted import Fitted
 from mien.core.predictor import softmax
 from mien.data.load import load_dataset
@@ -23,7 +24,7 @@ from mien.evaluation.protocol import evaluate
 from mien.training.fit import _Keeper, fit, train
 from mien.training.publish import export_run, open_run
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
-from mien.training.rows import load_splits
+from mien.training.rows import load_rows, load_splits
 from mien.training.run import Run
 from mien.training.step import rate_factor
 from mien.training.transfer import input_of
@@ -278,6 +279,14 @@ def test_a_class_without_pictures_is_refused(recipe, tmp_path):
     wrong = replace(recipe, data=replace(recipe.data, labels="ferplus"))
     with pytest.raises(TrainingError, match="has no picture of contempt"):
         train(wrong, tmp_path / "run")
+
+
+def test_a_class_without_pictures_to_choose_by_is_refused(recipe, monkeypatch):
+    every = load_rows(recipe, input_of(recipe), None)
+    sad = (every.splits == recipe.data.validation) & (every.indices == list(every.labels).index(Expression.SAD))
+    monkeypatch.setattr("mien.training.rows.load_rows", lambda *_: every.take(~sad))
+    with pytest.raises(TrainingError, match="the split 'validation' has no picture of sad: add some"):
+        load_splits(recipe, input_of(recipe), None)
 
 
 def test_weights_of_another_network_are_refused(recipe, tmp_path):

@@ -159,6 +159,12 @@ def test_contradictions_are_found_before_anything_runs(recipe, tmp_path, trainer
 def test_a_network_or_split_that_there_is_not_is_found_before_anything_runs(recipe, tmp_path, trainer):
     with pytest.raises(ConfigError, match=r"--grid network=tinny: unknown network 'tinny'.*'tiny'"):
         sweep(recipe, {"network": ["tiny", "tinny"]}, tmp_path)
+    with pytest.raises(ConfigError, match=r"options\.activaton=block: network '\w+' has no option 'activaton'"):
+        sweep(recipe, {"options.activaton": ["block"]}, tmp_path)
+    with pytest.raises(ConfigError, match=r"network 'resezap' has no option 'activaton': did you mean 'activation'"):
+        sweep(replace(recipe, network="resezap"), {"options.activaton": ["block"]}, tmp_path)
+    with pytest.raises(ConfigError, match=r"options\.pool=plian"):
+        sweep(replace(recipe, network="resezap"), {"options.pool": ["padded", "plian"]}, tmp_path)
     with pytest.raises(DatasetError, match="has no split 'tset': did you mean 'test'"):
         sweep(recipe, GRID, tmp_path, split="tset")
     assert trainer.trained == []

@@ -27,7 +27,7 @@ from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressiv
 from mien.training.run import Run
 from mien.training.settings import Crop, Transfer, Weights
 from mien.training.svm import fit_linear
-from mien.training.transfer import assemble, freeze, head_name, input_of, layers_of
+from mien.training.transfer import assemble, freeze, head_name, input_of, layers_of, start
 
 STILL = Augmentation(flip=False)
 
@@ -144,7 +144,26 @@ def test_a_new_head_can_have_a_dense_layer_before_it(recipe, first, tmp_path):
     assert beside_labels(Run.read(tmp_path / "run")).endswith(", transfer mode head")
 
 
+def test_a_dense_layer_that_was_trained_on_features_is_tuned_on(recipe, first, tmp_path):
+    """Paper 003: bottleneck features first, then fine-tuning from the head that they trained."""
+    settings = replace(recipe, augment=STILL, epochs=1)
+    bottleneck = replace(settings, weights=Weights(str(first)), transfer=Transfer("bottleneck", hidden=16))
+    train(bottleneck, tmp_path / "one")
+    trained = load_file(tmp_path / "one" / "best.safetensors")
+    labels = Run.read(tmp_path / "one").labels
+    onward = replace(settings, weights=Weights(str(tmp_path / "one")), transfer=Transfer("last", layers=1, hidden=16))
+    body, loaded = start(onward, labels, input_of(onward))
+    assert loaded.fresh == loaded.unused == ()
+    for name, value in body.state_dict().items():
+        torch.testing.assert_close(value, trained[name], rtol=0, atol=0)
+    wider, loaded = start(replace(onward, transfer=Transfer("last", layers=1, hidden=8)), labels, input_of(onward))
+    assert wider.state_dict()["head.0.weight"].shape == (8, 96)
+    _, loaded = start(onward, labels[:6], input_of(onward))
+    assert loaded.fresh == ("head.3.weight", "head.3.bias")
+
+
 def test_bottleneck_features_are_computed_once_and_kept(recipe, first, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     computed = []
     original = transfer._compute
     monkeypatch.setattr(transfer, "_compute", lambda *a: computed.append(1) or original(*a))

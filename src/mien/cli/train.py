@@ -108,10 +108,11 @@ def networks(
         print(json.dumps([row.to_dict() for row in rows], indent=1))
         return
     console = Console()
-    table = Table("network")
+    table = Table()
+    table.add_column("network", no_wrap=True)
     table.add_column("paper", no_wrap=True, overflow="ellipsis", max_width=max(console.width - _NUMBERS, 16))
     for head in ("input", "trained", "running", "multiplications", "MB"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row.cells())
     console.print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -125,6 +126,13 @@ def build(name: str, classes: int = 7, **options: object) -> nn.Module:
         ConfigError: it has no such option, or refuses its value.
     """
     record = network(name)
+    takes = inspect.signature(record.build).parameters
+    if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes.values()):
+        for option in options:
+            if option not in takes:
+                known = list(takes)[1:]
+                hint = nearest(option, known) if known else "it has none"
+                raise ConfigError(f"network '{name}' has no option '{option}': {hint}")
     try:
         return record.build(classes, **options)
     except (TypeError, ValueError) as error:

@@ -173,6 +173,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
         reason = str(error).strip().partition("\n")[0]
+        if isinstance(error, pickle.UnpicklingError):  # torch's own words advise to run what the file holds
+            reason = "torch does not read it as tensors alone; save model.state_dict()"
         raise ModelError(f"{path} is no file of weights, safetensors or a torch state dict: {reason}") from None
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
@@ -190,8 +192,9 @@ def _imagenet(network: str) -> tuple[Mapping[str, Tensor], str]:
     except OSError as error:
         raise DownloadError(
             f"ImageNet weights of '{network}' could not be fetched ({error}). Without internet, fetch them elsewhere "
-            "and give the file: weights: {source: FILE, preprocessing: "
-            f"{SOURCES[network].preprocessing}}}"
+            "and give the file: in a recipe weights: {source: FILE, preprocessing: "
+            f"{SOURCES[network].preprocessing}}}, to mien reproduce --weights {network}=FILE:"
+            f"{SOURCES[network].preprocessing}"
         ) from None
 
 

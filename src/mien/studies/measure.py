@@ -91,12 +91,12 @@ def measure_predictor(cell: Cell, predictor: TorchPredictor, means: Means) -> Re
     """
     rows = load(cell.protocol, predictor.input, root=means.root, detector=means.detector, quick=means.quick)
     check_unseen(predictor, rows)
-    rows = rows.relabel(predictor.labels)
+    every, rows = len(rows), rows.relabel(predictor.labels)
     answers = [
         _Answers(predictor.logits(part.tested.images) / predictor.temperature, part.tested, part, part.number)
         for part in parts(rows, cell.protocol, seed=means.seed, quick=means.quick)
     ]
-    found = _score(answers, seed=means.seed)
+    found = replace(_score(answers, seed=means.seed), left_out=every - len(rows))
     return Result(cell=cell.name, status="measured", score=found, detector=_detector(cell, means), **stamp())
 
 

@@ -70,6 +70,9 @@ def _remarks(section: Section, found: Reproduction) -> Iterator[str]:
     for row in rows_of(section, found):
         if row.cell.differs:
             yield f"{row.cell.title}: {row.cell.differs}"
+        score = row.result.score if row.result else None
+        if score is not None and score.left_out:
+            yield f"{row.cell.title}: {score.left_out:,} rows are left out whose expression it cannot give."
     cut = [row.result for row in rows_of(section, found) if row.result and row.result.asked and row.cell.recipe]
     if cut:
         cells = " ".join(f"--only {result.cell}" for result in cut)

@@ -85,6 +85,7 @@ class Score:
         classes: scores of each expression.
         confusion: counts; rows are the truth, columns what was predicted.
         parts: accuracy of each fold and seed.
+        left_out: rows whose expression the network cannot give, counted nowhere else.
     """
 
     labels: tuple[str, ...]
@@ -100,6 +101,7 @@ class Score:
     classes: tuple[Rates, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     parts: tuple[float, ...] = ()
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ STUDY = Study(
     notes=(
         (
             "150 epochs of Adam at a constant rate, pixels centred by FER2013's Training mean and divided by its "
-            "deviation, flips, zoom and rotation, as the paper has them; its rate and batch size are not given. It "
+            "deviation, flips, zoom and rotation, as the paper has them; its rate and batch size are not given. With "
+            "ImageNet weights the pixels are centred as those weights were trained, by ImageNet's mean, where the "
+            "paper takes FER2013's for both. It "
             "does not say whether its test figure is of the last epoch or of the best; here PublicTest chooses the "
             "epoch."
         ),

@@ -107,7 +107,10 @@ STUDY = Study(
         ),
         (
             "Pictures are cropped to the face; the paper shows them whole. Features are averaged over the picture "
-            "before the dense layers; how the paper passes them on it does not say. Adam is AdamW without decay. The "
+            "before the dense layers; how the paper passes them on it does not say. The paper tunes on from the dense "
+            "layers that it trained on bottleneck features; here each depth begins with a fresh one on the pretrained "
+            "network, so that no depth goes on from a bottleneck row; a recipe whose weights.source is a bottleneck "
+            "run does. Adam is AdamW without decay. The "
             "paper's shear of 0.15 is in degrees in Keras, half a pixel at 224, and left out."
         ),
     ),

@@ -106,7 +106,8 @@ def _cost(rows: list[Row]) -> Iterator[Table]:
             if paper.values is not None or paper.size:
                 made.append((row.cell.title, _count(paper.values), "", "", "", paper.size or "–", "", "", "", "", ""))
             continue
-        key = (cost.network, cost.trained, cost.side, cost.multiplications)
+        options = {name: value for name, value in row.cell.change.items() if name.startswith("options")}
+        key = (cost.network, cost.trained, cost.side, cost.multiplications, repr(sorted(options.items())))
         if key in seen:
             continue
         seen.add(key)

@@ -54,9 +54,14 @@ def load_splits(recipe: Recipe, spec: InputSpec, root: Path | None) -> tuple[Dat
     fitted, validation = dataset.split(data.train), dataset.split(data.validation)
     if data.folds is None or data.folds.apart == "subject":
         check_apart(dataset)
-    missing = [label for label, count in fitted.counts.items() if not count]
-    if missing:
-        raise TrainingError(f"{dataset.name}: the split '{data.train}' has no picture of {', '.join(missing)}")
+    for name, rows in ((data.train, fitted), (data.validation, validation)):
+        missing = [label for label, count in rows.counts.items() if not count]
+        # folds of whole persons may lack a rare class where they choose, and nobody can mend that
+        if missing and (rows is fitted or data.folds is None):
+            raise TrainingError(
+                f"{dataset.name}: the split '{name}' has no picture of {', '.join(missing)}: add some, or leave the "
+                "class out of all splits"
+            )
     if data.limit is not None and data.limit < len(fitted):
         every = torch.linspace(0, len(fitted) - 1, data.limit).round().long().numpy()
         fitted = fitted.take(every)

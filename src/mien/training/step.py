@@ -138,10 +138,13 @@ class FitModule(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """Refuse a batch that the workers cannot share evenly."""
-        batch, workers = min(self.recipe.batch, len(self._columns["indices"])), self.trainer.world_size
+        rows, workers = len(self._columns["indices"]), self.trainer.world_size
+        batch = min(self.recipe.batch, rows)
         if batch % workers:
+            why = f", as there are only {rows} rows" if rows < self.recipe.batch else ""
             raise TrainingError(
-                f"a batch of {batch} cannot be shared evenly by {workers} workers: set batch to a multiple of {workers}"
+                f"a batch of {batch}{why} cannot be shared evenly by {workers} workers: set batch to a multiple of "
+                f"{workers}{f' below {rows}' if why else ''}"
             )
 
     def on_train_epoch_start(self) -> None:

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from mien.core.errors import ConfigError, MienError, TrainingError, UnknownModelError, nearest
 from mien.evaluation.protocol import evaluate
-from mien.models.registry import network
+from mien.models.registry import build
 from mien.training.fit import train
 from mien.training.publish import open_run
 from mien.training.recipe import Recipe
@@ -69,7 +70,8 @@ def plan(recipe: Recipe, grid: Grid, folder: Path) -> list[Cell]:
     """The cells of a grid, the last key changing quickest. All are checked before any is run.
 
     Raises:
-        ConfigError: a cell's recipe contradicts itself or names no network; the message names its values.
+        ConfigError: a cell's recipe contradicts itself, or names no network or options that it does not take; the
+            message names its values.
         TrainingError: the folder holds runs of another recipe.
     """
     before = Sweep.read(folder)
@@ -83,7 +85,8 @@ def plan(recipe: Recipe, grid: Grid, folder: Path) -> list[Cell]:
         settings = dict(zip(grid, values, strict=True))
         try:
             changed = recipe.override(settings)
-            network(changed.network)
+            with torch.device("meta"):
+                build(changed.network, **changed.options)
         except (ConfigError, UnknownModelError) as error:
             raise ConfigError(f"--grid {words(settings)}: {error}") from None
         cells.append(Cell(settings, changed, folder / _folder_name(settings)))

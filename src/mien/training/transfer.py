@@ -63,20 +63,25 @@ def start(recipe: Recipe, labels: Labels, spec: InputSpec) -> tuple[nn.Module, L
     if recipe.progressive is not None:
         _check_input(shape, replace(spec, size=recipe.progressive.size), recipe.network)
     body = build(recipe.network, len(labels), **recipe.options)
+    headed = False
     weights, loaded = recipe.weights, None
     if weights.source != "none":
         earlier = _earlier(recipe) if _is_run(weights.source) else None
         if earlier is not None and (weights.preprocessing, weights.sha256) != (None, None):
             raise ConfigError("weights.preprocessing and weights.sha256 are for files: a run knows its own")
+        same_labels = earlier is None or earlier.labels == labels
+        hidden = recipe.transfer.hidden
+        if earlier is not None and hidden is not None and earlier.recipe.transfer.hidden == hidden:
+            body, headed = _headed(body, recipe.transfer, len(labels), spec), True
         loaded = load_weights(
             body,
             recipe.network,
             weights.source if earlier is None else str(Path(weights.source) / WEIGHTS),
             preprocessing=weights.preprocessing if earlier is None else "own",
             sha256=weights.sha256,
-            keep_head=recipe.transfer.hidden is None and (earlier is None or earlier.labels == labels),
+            keep_head=same_labels and (headed or recipe.transfer.hidden is None),
         )
-    return _headed(body, recipe.transfer, len(labels), spec), loaded
+    return body if headed else _headed(body, recipe.transfer, len(labels), spec), loaded
 
 
 def head_name(body: nn.Module, transfer: Transfer) -> str:
