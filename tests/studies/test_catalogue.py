@@ -81,6 +81,7 @@ ACCURACIES = {
     "003/vgg16-freeze-last-3-random": 0.86,
     "003/vgg16-freeze-last-4-random": 0.88,
     "003/vgg16-freeze-last-5-random": 0.93,
+    "003/vgg16-last-3-rmsprop-random": 0.90,
     "004/googlenet-none": 0.7420,
     "004/googlenet-eyes": 0.7201,
     "004/googlenet-nose": 0.7021,
@@ -154,6 +155,16 @@ def test_paper_003_comes_twice_each():
     assert kinds["random"] == kinds["persons"] > 0
     by_title = {cell.name.removesuffix("-random") for cell in STUDIES["003"].cells if cell.name.endswith("-random")}
     assert by_title == {cell.name.removesuffix("-persons") for cell in STUDIES["003"].cells if "persons" in cell.name}
+
+
+def test_paper_003_has_every_depth_by_both_optimisers():
+    names = set(CELLS)
+    for network in ("vgg16", "inception-v3"):
+        for depth in ("all", "last-1", "last-3", "last-5"):
+            for optimiser in ("", "-rmsprop"):
+                assert f"003/{network}-{depth}{optimiser}-random" in names
+    recipe = recipe_of(CELLS["003/inception-v3-last-5-rmsprop-persons"])
+    assert (recipe.optimiser.name, recipe.transfer.layers, recipe.input.size) == ("rmsprop", 5, 299)
 
 
 def test_names_are_found_and_suggested():

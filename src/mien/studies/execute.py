@@ -31,7 +31,8 @@ def reproduce(study: Study, folder: Path, results: Path, means: Means, *, only: 
     """Run the cells of a study that are not done.
 
     Every finished cell is in ``results`` at once, so a study that was stopped goes on with the same call. A cell that
-    cannot be run says why; where its data or weights are missing and it was asked for by name, that is an error.
+    cannot be run says why; where its data is missing, or weights that it was given cannot be fetched, and it was asked
+    for by name, that is an error. Without weights given it is not run, by name or not.
 
     Args:
         study: what to run.
@@ -175,8 +176,9 @@ class _Runner:
             recipe = replace(first, data=recipe.data)  # the run that the cell starts from may not be there yet
         if recipe is None:
             return None
-        labels = recipe.data.labels
-        key = repr((recipe.network, sorted(recipe.options.items()), recipe.input, labels, recipe.transfer))
+        labels, transfer = recipe.data.labels, recipe.transfer
+        top = transfer if transfer.mode == "svm" else transfer.hidden  # which layers are trained costs nothing
+        key = repr((recipe.network, sorted(recipe.options.items()), recipe.input, labels, top))
         if key not in self.costs:
             self.means.say(f"{cell.name}: counting and timing '{recipe.network}'")
             self.costs[key] = measure_cost(recipe, rounds=QUICK_ROUNDS if self.means.quick else ROUNDS)
