@@ -85,6 +85,14 @@ def test_networks_are_listed(mien):
     assert "resezap" in mien("networks")[1]
 
 
+def test_the_networks_are_whole_on_a_narrow_terminal(mien, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = mien("networks")[1]
+    assert "…" not in shown
+    for word in ("mobilenet-v3-large", "resezap-residual", "13,367,367"):
+        assert word in shown
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [("--strategy", "dpp", "did you mean 'ddp'?"), ("--devices", "many", "expected a number or auto")],

@@ -98,6 +98,7 @@ def networks(
 ) -> None:
     """List the networks that recipes can name."""
     need_torch("listing networks")
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -108,13 +109,16 @@ def networks(
         print(json.dumps([row.to_dict() for row in rows], indent=1))
         return
     console = Console()
-    table = Table()
+    wide = console.width >= _NUMBERS + 16  # papers have no room on a narrow terminal; --json has them
+    table = Table() if wide else Table(box=SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("network", no_wrap=True)
-    table.add_column("paper", no_wrap=True, overflow="ellipsis", max_width=max(console.width - _NUMBERS, 16))
+    if wide:
+        table.add_column("paper", no_wrap=True, overflow="ellipsis", max_width=console.width - _NUMBERS)
     for head in ("input", "trained", "running", "multiplications", "MB"):
         table.add_column(head, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*row.cells())
+        name, paper, *numbers = row.cells()
+        table.add_row(name, *([paper] if wide else []), *numbers)
     console.print(table)
     if any(row.multiplications is None for row in rows):
         print("backbones are counted, and can be trained, with: pip install 'mien[backbones]'")
