@@ -20,6 +20,7 @@ PREDICTORS = {
     "linear": LinearPredictor(),
     "other": LinearPredictor(name="other", seed=1),
     "copy.onnx": LinearPredictor(seed=2),
+    "/home/me/runs/copy-0": LinearPredictor(seed=3),
     "three": LinearPredictor(name="three", labels=THREE),
 }
 
@@ -131,6 +132,14 @@ def test_compare_appends_to_the_results_log(run, tmp_path):
     ):
         assert isinstance(run("compare", *arguments).exception, ConfigError)
     assert steps.read(book) == [step]
+
+
+def test_the_results_log_holds_no_path(run, tmp_path):
+    book = tmp_path / "path.jsonl"
+    arguments = ("linear", "/home/me/runs/copy-0", "faces", "--split", "public", "--change", "a", "--log", book)
+    assert run("compare", *arguments).exit_code == 0
+    (step,) = steps.read(book)
+    assert (step.model, step.against) == ("linear", "copy-0")
 
 
 @pytest.mark.parametrize("models", [["linear"], ["linear", "linear"]])

@@ -196,14 +196,15 @@ def compare(
 
 
 def _log_step(log: Path, pair: Pair, change: str, dataset: str, split: str, accuracies: dict[str, float]) -> None:
-    """Append a paired comparison to a results log."""
+    """Append a paired comparison to a results log, where models that are called by their paths have no folders."""
+    from dataclasses import replace
     from datetime import UTC, datetime
 
     from mien.evaluation import steps
 
     try:
         step = steps.of_pair(
-            pair,
+            replace(pair, first=Path(pair.first).name, second=Path(pair.second).name),
             date=datetime.now(UTC).date().isoformat(),
             change=change,
             dataset=dataset,

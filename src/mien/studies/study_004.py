@@ -23,7 +23,7 @@ _ARMS = {
     "resezap": (
         "ResEZAP from scratch on the 70 %",
         "occlusion-resezap",
-        ("A row of its own: all of it is trained on faces, none of it on other pictures."),
+        "A row of its own: all of it is trained on faces, none of it on other pictures.",
     ),
     "pretrained": (
         "tiny frozen, pretrained on FER2013's seven expressions",
