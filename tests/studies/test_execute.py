@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from mien.core.errors import ConfigError, DatasetError
+from mien.core.expression import Expression
 from mien.core.fitted import Fitted, Folds
+from mien.core.preprocess import InputSpec
 from mien.data.load import load_dataset
 from mien.evaluation.protocol import evaluate
 from mien.evaluation.unseen import parted
@@ -52,6 +54,15 @@ def test_a_cell_is_fitted_tested_counted_and_kept(run, tmp_path, drawn_root, unc
     assert len(result.training.curve) == 2
     assert result.cost == uncounted
     assert Reproduction.read(tmp_path / "out" / "results.json") == found
+
+
+def test_rows_that_a_network_cannot_answer_are_counted(run, drawn_root):
+    six = official("six", protocol=Protocol(labels="six"))
+    found = rows_of(run(study_of(six, Cell("elsewhere", "On JAFFE", Protocol("jaffe", "whole"), run_of="six"))))
+    rows = load_dataset("jaffe", InputSpec(), root=drawn_root)
+    neutral = rows.counts[Expression.NEUTRAL]
+    assert neutral > 0
+    assert (found["elsewhere"].score.n, found["elsewhere"].score.left_out) == (len(rows) - neutral, neutral)
 
 
 @pytest.mark.parametrize("kind", ["persons", "random"])

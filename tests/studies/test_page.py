@@ -71,6 +71,10 @@ def test_the_papers_figure_stands_beside_ours():
     assert "| A, random | 93.00 (P 94) | 90.00 (85.0 to 94.0) | 100 | 70.00 | 60.00 | 65.00 | 0.988 | 5 | 4 |" in text
     assert "| Others | 43.21 | – |" in text
     assert "- A, random: Why." in text
+    assert "left out" not in text
+    short = Result("a-random", "measured", score=score(0.9, left_out=54), training=TRAINING, cost=COST, epochs=4)
+    text = page.markdown(STUDY, FOUND.with_result(short, ["a-random", "a-persons", "b-random"]))
+    assert "- A, random: 54 rows are left out whose expression it cannot give." in text
 
 
 def test_what_was_not_run_shows_no_figure_and_the_command():
