@@ -251,6 +251,10 @@ def test_a_least_score_is_a_share(toy, score):
         Recognizer(toy, detector="haar", min_score=score)
 
 
+def test_a_least_score_may_be_numpys(toy):
+    Recognizer(toy, detector="haar", min_score=np.float32(0.5))
+
+
 @pytest.mark.parametrize("threads", [0, "2", 1.5])
 def test_threads_are_counted(toy, threads):
     with pytest.raises(ModelError, match="threads must be a whole number"):

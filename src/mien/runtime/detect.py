@@ -181,7 +181,7 @@ def make_detector(name: str = "auto", *, min_score: float | None = None, min_siz
     """
     from mien.runtime.library import detector_path, is_pulled
 
-    if min_score is not None and not (isinstance(min_score, float | int) and 0 <= min_score <= 1):
+    if min_score is not None and not (isinstance(min_score, float | int | np.floating) and 0 <= min_score <= 1):
         raise ModelError(f"min_score must be a number from 0 to 1, got {min_score!r}")
     if min_size is not None and not (isinstance(min_size, float | int) and 1 <= min_size < math.inf):
         raise ModelError(f"min_size must be 1 pixel or more, got {min_size!r}")
