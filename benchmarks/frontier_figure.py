@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.core.manifest import Manifest
+from mien.core.places import BUNDLED
 from mien.evaluation import ledger
 from mien.evaluation.figure import BLUE, GREY, ORANGE
-from mien.runtime.library import BUNDLED
 from mien.studies.record import Reproduction
 
 if TYPE_CHECKING:

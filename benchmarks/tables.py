@@ -21,9 +21,9 @@ import network_tables
 import study_pages
 import train_tables
 from mien.core.manifest import Manifest
+from mien.core.places import BUNDLED
 from mien.evaluation import ledger
 from mien.evaluation.report import markdown_table, table
-from mien.runtime.library import BUNDLED
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (

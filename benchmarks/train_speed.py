@@ -3,8 +3,8 @@
     python benchmarks/train_speed.py [NETWORK ...] [--precision bf16|fp32]
 
 Beside each network's own steps stand those of the same network fed as most programs do: a DataLoader that opens,
-changes and normalises one picture at a time. Both compute in bf16, as our recipes train, unless told otherwise. Pixels
-are random: how long a step takes does not depend on them.
+changes and normalises one picture at a time. Both compute as our recipes do on this machine, unless told otherwise.
+Pixels are random: how long a step takes does not depend on them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mien.core.preprocess import InputSpec
 from mien.data.base import Dataset, text_column
 from mien.models.network import Normalised
 from mien.models.registry import build, count_values, network
-from mien.training.fit import LIGHTNING_PRECISION, keep_memory
+from mien.training.fit import LIGHTNING_PRECISION, keep_memory, precision_here
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Recipe
 from mien.training.step import FitModule
 
@@ -61,7 +61,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", default=list(NETWORKS), metavar="NETWORK")
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--precision", choices=LIGHTNING_PRECISION, default="bf16", help="bf16, as our recipes train")
+    parser.add_argument(
+        "--precision",
+        choices=LIGHTNING_PRECISION,
+        default=precision_here("bf16"),
+        help="what to compute in, if not in what our recipes, which ask for bf16, are computed in here",
+    )
     parser.add_argument("--threads", type=int, default=1, help="torch's threads on the CPU")
     parser.add_argument("--seconds", type=float, default=6.0, help="for each contender")
     parser.add_argument("--out", type=Path, default=harness.RESULTS, help="folder for train_speed.json")

@@ -16,9 +16,10 @@ import frontier_figure
 import model_pages
 import reliability
 from mien.core.manifest import Manifest
+from mien.core.places import BUNDLED
 from mien.evaluation import steps
 from mien.evaluation.record import Record
-from mien.runtime.library import BUNDLED, open_model
+from mien.runtime.library import open_model
 from mien.studies.record import Reproduction
 
 ROOT = Path(model_pages.__file__).parents[1]

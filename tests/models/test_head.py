@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from explain.networks import random_crops, registered
 from mien.core.errors import ChecksumError, ModelError
 from mien.core.manifest import Manifest, sha256
+from mien.core.places import BUNDLED
 from mien.models.export import to_onnx
 from mien.models.head import FEATURES, add_features, logits_of, with_features
-from mien.runtime.library import BUNDLED
 from runtime.toys import write_model
 
 CROPS = np.random.default_rng(9).integers(0, 256, (6, 8, 8), dtype=np.uint8)

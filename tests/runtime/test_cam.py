@@ -17,9 +17,10 @@ from mien.core.errors import LabelError, ModelError
 from mien.core.expression import FER2013
 from mien.core.face import Box, Face, Frame
 from mien.core.heatmap import enlarge, paint, share_of_maximum
+from mien.core.places import BUNDLED
 from mien.core.preprocess import TEMPLATE, InputSpec, crop_face
 from mien.runtime.cam import ActivationMapper, activation_maps, overlay
-from mien.runtime.library import BUNDLED, open_model
+from mien.runtime.library import open_model
 from mien.runtime.recognizer import Recognizer
 
 

@@ -18,6 +18,7 @@ from mien.data.base import Dataset, text_column
 from mien.data.load import load_dataset
 from mien.models.network import Normalised, as_planes
 from mien.models.registry import build
+from mien.runtime.library import open_model
 from mien.training import distil, rows
 from mien.training.distil import distillation_loss, open_teachers
 from mien.training.fit import _Keeper, fit, train
@@ -93,6 +94,17 @@ def test_answers_are_the_mean_of_the_teachers(recipe, teachers):
     assert len(set(panel.identities)) == 2
 
 
+def test_exported_models_teach_as_they_read(recipe, tmp_path):
+    spec = load_dataset(recipe.data.dataset, InputSpec()).images
+    shown = open_model("tiny")
+    panel = open_teachers(Distil(("tiny",), temperature=2.0), FER2013, shown.input)
+    found = panel.answers(as_planes(torch.tensor(spec[:9])))
+    np.testing.assert_allclose(found, softmax(shown.logits(spec[:9]), 2.0), atol=1e-4)
+    run = train(replace(recipe, epochs=1, distil=Distil(("tiny",), answers="cached")), tmp_path / "taught")
+    assert run.teachers == panel.identities
+    assert beside_labels(run) == "; learnt from another model (tiny)"
+
+
 def path(text):
     from pathlib import Path
 
@@ -158,7 +170,7 @@ def test_teachers_change_what_is_learnt_and_are_named(recipe, teachers, tmp_path
     alone = train(recipe, tmp_path / "alone")
     assert run.history[0].train_loss != alone.history[0].train_loss
     assert len(run.teachers) == 2
-    assert beside_labels(run) == "; learnt from 2 other runs (0, 1)"
+    assert beside_labels(run) == "; learnt from 2 other models (0, 1)"
     replace(run, status="running", teachers=("0" * 64, "1" * 64)).write(tmp_path / "taught")
     with pytest.raises(TrainingError, match="weights or teachers it began with have changed"):
         train(replace(recipe, distil=Distil(teachers)), tmp_path / "taught")
@@ -199,7 +211,7 @@ def test_a_pupil_of_its_teachers_alone_copies_them(recipe, teachers, tmp_path):
 
 def test_unfit_teachers_are_refused(recipe, teachers, tmp_path):
     taught = replace(recipe, distil=Distil(teachers[:1]))
-    with pytest.raises(TrainingError, match="no run in"):
+    with pytest.raises(TrainingError, match="there is no run in such a folder and no exported model"):
         train(replace(recipe, distil=Distil(("nowhere",))), tmp_path / "run")
     with pytest.raises(TrainingError, match=r"gives angry, disgust, .* the run"):
         train(replace(taught, data=replace(recipe.data, labels="three")), tmp_path / "run")
@@ -214,7 +226,7 @@ def test_unfit_teachers_are_refused(recipe, teachers, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"teachers": []}, "teachers must name one run or more"),
+        ({"teachers": []}, "teachers must name one run or exported model at least"),
         ({"teachers": ["a", "a"]}, "each once"),
         ({"teachers": ["a"], "temperature": 0}, "temperature must be above 0"),
         ({"teachers": ["a"], "weight": 0}, "weight above 0 to 1"),

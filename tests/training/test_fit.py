@@ -253,6 +253,24 @@ def test_patience_counts_epochs_without_a_higher_accuracy(recipe, tmp_path):
     assert keeper.record.best.epoch == 1
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "computed"),
+    [
+        ({"avx2": True, "avx512_bf16": False, "amx_bf16": False}, "fp32"),
+        ({"avx2": True, "avx512_bf16": True, "amx_bf16": False}, "bf16"),
+    ],
+)
+def test_a_processor_that_imitates_bf16_computes_in_fp32(recipe, tmp_path, monkeypatch, capsys, capabilities, computed):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    settings = replace(recipe, precision="bf16", epochs=1)
+    run = train(settings, tmp_path / "run")
+    assert run.precision == computed
+    assert ("computed in fp32" in capsys.readouterr().err) == (computed == "fp32")
+    whole = train(replace(recipe, epochs=1), tmp_path / "whole")
+    assert (run.history[0].train_loss == whole.history[0].train_loss) == (computed == "fp32")
+
+
 def test_class_weights_lift_a_rare_class(recipe, tmp_path):
     run = train(replace(recipe, class_weights="inverse", epochs=1), tmp_path / "run")
     assert np.isfinite(run.history[0].train_loss)

@@ -10,8 +10,10 @@ from safetensors.torch import load_file, save_file
 from sklearn.decomposition import PCA
 from sklearn.svm import LinearSVC
 
-from mien.core.errors import ConfigError, TrainingError
+from mien.core.errors import ConfigError, MienError, TrainingError
 from mien.core.expression import FER2013
+from mien.core.manifest import Manifest
+from mien.core.places import BUNDLED
 from mien.core.predictor import softmax
 from mien.core.schema import from_mapping
 from mien.data.load import load_dataset
@@ -20,6 +22,7 @@ from mien.models.export import to_onnx
 from mien.models.network import TorchPredictor
 from mien.models.registry import build
 from mien.models.tapped import Tapped
+from mien.runtime.library import open_model
 from mien.training import transfer
 from mien.training.fit import train
 from mien.training.publish import beside_labels, export_run, open_run
@@ -66,6 +69,36 @@ def changed(folder, start):
     """Names of the values that differ between a run's kept weights and those that it started from."""
     before, after = load_file(start / "best.safetensors"), load_file(folder / "best.safetensors")
     return {name for name in before if name in after and not torch.equal(before[name], after[name])}
+
+
+def test_a_run_goes_on_from_an_exported_model(recipe, tmp_path):
+    """Another label set gets a fresh head; the rest answers as the exported model does before the first step."""
+    exported = replace(recipe, network="tiny", weights=Weights("tiny"), epochs=1, optimiser=Optimiser(rate=1e-9))
+    run = train(exported, tmp_path / "same")
+    faces = load_dataset(recipe.data.dataset, run.input).split("test").images
+    np.testing.assert_allclose(
+        softmax(open_run(tmp_path / "same").logits(faces)), softmax(open_model("tiny").logits(faces)), atol=0.02
+    )
+    manifest = Manifest.read(BUNDLED / "tiny.json")
+    assert run.weights.sha256 == manifest.sha256
+    assert f"started from tiny (sha256 {manifest.sha256[:12]}), trained on fer2013: fitted on 28,709 rows" in (
+        beside_labels(run)
+    )
+    three = train(replace(exported, data=replace(recipe.data, labels="three")), tmp_path / "three")
+    assert [name.rpartition(".")[2] for name in three.weights.fresh if "num_batches" not in name] == ["weight", "bias"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights": Weights("tiny")}, "tiny is an exported model of 'tiny', the recipe asks for 'resezap'"),
+        ({"network": "tiny", "weights": Weights("tiny", "own")}, "the exported model tiny knows its own"),
+        ({"network": "tiny", "weights": Weights("tiny", sha256="0" * 64)}, "it is another one by now"),
+    ],
+)
+def test_an_exported_model_that_does_not_fit_is_refused(recipe, tmp_path, change, message):
+    with pytest.raises(MienError, match=message):
+        train(replace(recipe, **change), tmp_path / "run")
 
 
 BLOCKS = [f"blocks.{b}.layers.{c}." for b in range(3) for c in range(3)]

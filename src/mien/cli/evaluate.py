@@ -234,8 +234,8 @@ def _record(model: str, result: Evaluation) -> None:
     """Put a result into the model's manifest, in place of an earlier one of the same data and protocol."""
     from dataclasses import replace
 
+    from mien.core.lookup import find_manifest
     from mien.core.manifest import Manifest
-    from mien.runtime.library import find_manifest
 
     def subject(metric: Metric) -> tuple[str, str, str]:
         return metric.dataset, metric.split, metric.protocol

@@ -107,25 +107,22 @@ def _open_torch(model: str) -> TorchPredictor:
     """A model in torch: a run, an exported model built anew, or a network of the registry with fresh weights."""
     from mien.core.errors import UnknownModelError
     from mien.core.expression import FER2013
-    from mien.core.manifest import Manifest
     from mien.models.network import TorchPredictor
-    from mien.models.rebuild import rebuild
+    from mien.models.rebuild import open_exported
     from mien.models.registry import build, networks
-    from mien.runtime.library import find_manifest
     from mien.training.publish import open_run
 
     path = Path(model)
     if (path / "run.json").is_file():
         return open_run(path)
     try:
-        manifest = find_manifest(model)
+        return open_exported(model)
     except UnknownModelError:
         if model not in networks():
             raise
         print(f"'{model}' is a network without training here: its weights are fresh")
         record = networks()[model]
         return TorchPredictor(build(model), record.input, FER2013, name=f"{model}, untrained")
-    return rebuild(Manifest.read(manifest), manifest.parent)
 
 
 def _face(path: Path, spec: InputSpec, *, crop: bool, detector: str) -> Image:

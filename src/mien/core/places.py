@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+BUNDLED = Path(__file__).resolve().parents[1] / "weights"
+"""Where the models are that come with mien."""
+
 
 def user_folder(kind: Literal["cache", "data"]) -> Path:
     """The folder ``mien`` among the user's caches or data, where this platform keeps such things."""

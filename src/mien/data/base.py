@@ -127,6 +127,11 @@ def class_weights(indices: NDArray[np.int64], classes: int) -> NDArray[np.float3
     return weights
 
 
+def spread(n: int, most: int) -> NDArray[np.int64]:
+    """Positions of at most ``most`` rows of ``n``, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
+
+
 def text_column(values: Sequence[str]) -> NDArray[np.str_]:
     """A text column for :attr:`Dataset.splits` or :attr:`Dataset.metadata`."""
     return np.array(values, dtype=np.str_)

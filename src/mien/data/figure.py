@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import MissingExtraError
-from mien.data.base import Dataset
+from mien.data.base import Dataset, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,9 +62,7 @@ def draw(dataset: Dataset) -> Figure:
 def samples(dataset: Dataset, column: int) -> NDArray[np.int64]:
     """Positions of up to :data:`SAMPLES` rows of one class, evenly spread over them in the owner's order."""
     rows = np.flatnonzero(dataset.indices == column)
-    if len(rows) <= SAMPLES:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, SAMPLES).round().astype(np.int64)]
+    return rows[spread(len(rows), SAMPLES)]
 
 
 def _draw_counts(axes: Axes, dataset: Dataset) -> None:

@@ -2,8 +2,9 @@
 
 The export folds batch norms into the convolutions before them, so a rebuilt network has other values than the one that
 was trained, but the same outputs: that is checked before it is given out. Layers have their names and shapes, except
-that a convolution's own output is what its batch norm gave, and the batch norm passes it on. A model in eight bits is
-rebuilt in float32 from its rounded weights, and answers nearly as it does.
+that a convolution's own output is what its batch norm gave, and the batch norm passes it on; training it further wants
+the norms to have statistics again (:func:`restore_norms`). A model in eight bits is rebuilt in float32 from its rounded
+weights, and answers nearly as it does.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from mien.core.errors import ModelError
+from mien.core.lookup import find_manifest, manifests
 from mien.core.manifest import Manifest
 from mien.core.predictor import softmax
+from mien.core.preprocess import Image
 from mien.models.export import TOLERANCE
 from mien.models.head import run_graph
-from mien.models.network import TorchPredictor
+from mien.models.network import Normalised, TorchPredictor
 from mien.models.quantise import dequantised
 from mien.models.registry import build
 
@@ -28,6 +31,24 @@ EIGHT_BITS = 0.2
 """Largest difference of any probability where a model in eight bits is rebuilt in float32."""
 
 _PREFIX = "body."
+_CHUNK = 256
+
+
+def is_exported(model: str) -> bool:
+    """Whether that is an exported model: the name of a bundled or pulled one, an ONNX file or a manifest."""
+    return model in manifests() or (Path(model).suffix in (".onnx", ".json") and Path(model).is_file())
+
+
+def open_exported(model: str) -> TorchPredictor:
+    """The exported model of that name or path, in torch.
+
+    Raises:
+        UnknownModelError: there is none, or its network is not in the registry.
+        ModelError: the file is missing, or its weights do not fit the network as the registry builds it.
+        ChecksumError: the file is another than the manifest names.
+    """
+    path = find_manifest(model)
+    return rebuild(Manifest.read(path), path.parent)
 
 
 def rebuild(manifest: Manifest, folder: Path) -> TorchPredictor:
@@ -59,6 +80,49 @@ def rebuild(manifest: Manifest, folder: Path) -> TorchPredictor:
     if differs > (TOLERANCE if manifest.precision == "fp32" else EIGHT_BITS):
         raise wrong
     return predictor
+
+
+@torch.no_grad()
+def restore_norms(graph: Normalised, crops: Image) -> None:
+    """Give the batch norms of a rebuilt network running statistics again, with the same outputs.
+
+    An export folds a norm's statistics into the convolution before it. A rebuilt norm passes its input on, but in
+    training it would divide by the deviation of each batch and so forget the scale that it once had learnt. Here each
+    gets the mean and variance of its inputs over ``crops`` as running statistics, and the weight and bias that undo
+    them.
+
+    Args:
+        graph: the rebuilt network, which is changed.
+        crops: uint8 ``(n, *input.shape)``, such as a thousand that it is to be trained on.
+    """
+    norms = [module for module in graph.modules() if isinstance(module, nn.BatchNorm2d)]
+    sums: dict[nn.Module, list[Tensor]] = {}
+
+    def collect(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        x = inputs[0].double()
+        parts = [x.sum((0, 2, 3)), (x**2).sum((0, 2, 3)), x.new_tensor(x.numel() / x.shape[1])]
+        sums[module] = [a + b for a, b in zip(sums[module], parts, strict=True)] if module in sums else parts
+
+    hooks = [norm.register_forward_pre_hook(collect) for norm in norms]
+    was_training = graph.training
+    graph.eval()
+    for begin in range(0, len(crops), _CHUNK):
+        graph(torch.tensor(crops[begin : begin + _CHUNK]))
+    graph.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    for norm in norms:
+        running = norm.running_mean, norm.running_var
+        if running[0] is None or running[1] is None:
+            continue  # it keeps no statistics
+        total, squares, count = sums[norm]
+        mean = (total / count).to(running[0])
+        variance = (squares / count - (total / count) ** 2).clamp(min=0).to(running[1])
+        scale = norm.weight / (running[1] + norm.eps).sqrt()
+        norm.bias.add_((mean - running[0]) * scale)
+        norm.weight.copy_(scale * (variance + norm.eps).sqrt())
+        running[0].copy_(mean)
+        running[1].copy_(variance)
 
 
 def _load(body: nn.Module, given: dict[str, Tensor]) -> None:

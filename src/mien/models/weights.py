@@ -14,9 +14,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mien.core.errors import ChecksumError, ConfigError, DownloadError, ModelError
-from mien.core.manifest import sha256
+from mien.core.lookup import find_manifest
+from mien.core.manifest import Manifest, sha256
 from mien.core.places import cache_folder
 from mien.models.backbones import SOURCES, imagenet_state, modern_name
+from mien.models.rebuild import is_exported, rebuild
 
 Preprocessing = Literal["own", "torch", "tf", "caffe"]
 
@@ -44,6 +46,7 @@ class Loaded:
         unused: tensors of the file that the network has no place for.
         mean: what the weights want subtracted, or None for the network's own.
         std: what they want divided by, or None.
+        trained_on: what an exported model says that it learnt from; empty for a run or a file.
     """
 
     source: str
@@ -53,6 +56,7 @@ class Loaded:
     unused: tuple[str, ...]
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    trained_on: str = ""
 
     def describe(self) -> str:
         """One line for a person."""
@@ -80,6 +84,10 @@ def normalisation(network: str, source: str, preprocessing: Preprocessing | None
     Raises:
         ConfigError: a file's preparation is not said, or ImageNet weights are said to have another than theirs.
     """
+    if is_exported(source):
+        if preprocessing is not None:
+            raise ConfigError(f"weights.preprocessing is for files: the exported model {source} knows its own")
+        return "own"
     if source == "imagenet":
         if network not in SOURCES:
             imagenet_state(network)  # it knows the message
@@ -89,7 +97,10 @@ def normalisation(network: str, source: str, preprocessing: Preprocessing | None
         return own
     if preprocessing is None:
         if "://" not in source and not Path(source).suffix and not Path(source).exists():
-            raise ConfigError(f"there is neither a run nor a file at {source}: train that run first, or name a file")
+            raise ConfigError(
+                f"there is neither a run nor a file at {source}, and no exported model of that name: train that run "
+                "first, or name a file"
+            )
         raise ConfigError(
             f"weights.preprocessing is missing: say how the pictures of {source} were prepared, 'own' (as the "
             "network's own input), 'torch' (torchvision), 'tf' (-1 to 1) or 'caffe' (BGR minus means)"
@@ -111,9 +122,10 @@ def load_weights(
     Args:
         body: a network of the registry.
         network: its name there.
-        source: ``imagenet``, the path of a file (safetensors, or a torch state dict), or an https URL of one.
+        source: ``imagenet``, an exported model's name or path, the path of a file (safetensors, or a torch state
+            dict), or an https URL of one.
         preprocessing: how the weights' pictures were prepared; a key of :data:`PREPROCESSING`, or ``own``.
-        sha256: of the file; needed for a URL.
+        sha256: of the file, an exported model's ONNX file; needed for a URL.
         keep_head: load the head too, where the file has one of the right shape.
 
     Raises:
@@ -123,7 +135,11 @@ def load_weights(
         DownloadError: it could not be fetched.
     """
     prepared = normalisation(network, source, preprocessing)
-    state, digest = _state(network, source, sha256)
+    trained_on = ""
+    if is_exported(source):
+        state, digest, trained_on = _exported(network, source, sha256)
+    else:
+        state, digest = _state(network, source, sha256)
     if prepared == "caffe":
         state = _rgb_first(body, state)
     mean, std = PREPROCESSING.get(prepared, (None, None))
@@ -143,7 +159,25 @@ def load_weights(
         unused=tuple(name for name in given if name not in kept),
         mean=mean,
         std=std,
+        trained_on=trained_on,
     )
+
+
+def _exported(network: str, source: str, expected: str | None) -> tuple[Mapping[str, Tensor], str, str]:
+    """The tensors of an exported model, the sha256 of its file, and what it learnt from."""
+    path = find_manifest(source)
+    manifest = Manifest.read(path)
+    if manifest.network != network:
+        raise ModelError(
+            f"{source} is an exported model of '{manifest.network}', the recipe asks for '{network}': weights fit "
+            "their own architecture alone"
+        )
+    if expected is not None and manifest.sha256 != expected.lower():
+        raise ChecksumError(
+            f"the exported model {source} has sha256 {manifest.sha256}, the recipe says {expected}: it is another one "
+            "by now; name the file of the one that is meant"
+        )
+    return rebuild(manifest, path.parent).graph.body.state_dict(), manifest.sha256, manifest.trained_on
 
 
 def _state(network: str, source: str, expected: str | None) -> tuple[Mapping[str, Tensor], str]:

@@ -7,20 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mien.core.ensemble import SUFFIX
 from mien.core.errors import ChecksumError, MienError, ModelError, UnknownModelError, nearest
 from mien.core.gate import GateManifest
+from mien.core.lookup import find_manifest, manifests
 from mien.core.manifest import Manifest, sha256
-from mien.core.places import models_folder
+from mien.core.places import BUNDLED, models_folder
 
 if TYPE_CHECKING:
     from mien.runtime.classify import OnnxClassifier
 
 DEFAULT_MODEL = "small"
 """The bundled network that reads where none is named."""
-
-BUNDLED = Path(__file__).resolve().parents[1] / "weights"
-"""Where the models are that come with mien."""
 
 GATE = BUNDLED / "gate" / "gate.json"
 """Manifest of the face-or-not gate that comes with mien, in a folder of its own: it gives no expressions."""
@@ -106,7 +103,7 @@ def entries() -> Iterator[Entry]:
     Raises:
         ConfigError: a manifest among them is damaged.
     """
-    for name, manifest_path in _manifests().items():
+    for name, manifest_path in manifests().items():
         manifest = Manifest.read(manifest_path)
         yield Entry(
             name=name,
@@ -157,7 +154,7 @@ def verify() -> Iterator[tuple[str, MienError | None]]:
     """Hash every model at hand again: its name, and what is wrong with it or None."""
     checks: dict[str, Callable[[], object]] = {
         name: lambda path=path: Manifest.read(path).verify(path.parent)  # type: ignore[misc]
-        for name, path in _manifests().items()
+        for name, path in manifests().items()
     }
     if GATE.is_file():
         checks[GATE.stem] = lambda: GateManifest.read(GATE).verify(GATE.parent)
@@ -230,44 +227,3 @@ def open_model(model: str | Path, *, provider: str = "cpu", threads: int = 1) ->
 
     path = find_manifest(model)
     return OnnxClassifier(Manifest.read(path), path.parent, provider=provider, threads=threads)
-
-
-def find_manifest(model: str | Path) -> Path:
-    """Path of the manifest of a named model or of one on disk; see :func:`open_model`.
-
-    Raises:
-        UnknownModelError: neither a known name nor a path that exists; the message holds the nearest name.
-        ModelError: an ONNX file without a manifest, a folder with none or several, or an ensemble.
-    """
-    known = _manifests()
-    if str(model) in known:
-        return known[str(model)]
-    path = Path(model)
-    if path.is_dir():
-        return _only_manifest(path)
-    if path.name.endswith(SUFFIX) and path.is_file():
-        raise ModelError(f"{path}: is an ensemble, which mien evaluate and mien compare take; name one model here")
-    if path.is_file():
-        return path.with_suffix(".json")
-    if path.suffix in (".onnx", ".json") or len(path.parts) > 1:
-        raise UnknownModelError(f"{path}: no such model file or folder")
-    names = nearest(str(model), known) if known else "no model is bundled or pulled; give the path of an ONNX file"
-    raise UnknownModelError(f"unknown model '{model}': {names}")
-
-
-def _manifests() -> dict[str, Path]:
-    """Manifests of the bundled and the pulled models by name; a bundled one goes first."""
-    found = [p for folder in (models_folder(), BUNDLED) if folder.is_dir() for p in sorted(folder.glob("*.json"))]
-    return dict(sorted({path.stem: path for path in found}.items()))
-
-
-def _only_manifest(folder: Path) -> Path:
-    """The one JSON file of a folder that has an ONNX file of its name beside it."""
-    found = sorted(p for p in folder.glob("*.json") if p.with_suffix(".onnx").is_file())
-    if len(found) != 1:
-        names = ", ".join(p.stem for p in found) or "none"
-        raise ModelError(
-            f"{folder} must hold one model (NAME.onnx with NAME.json) or a run (run.json), found {names}: name the "
-            "file itself"
-        )
-    return found[0]

@@ -9,16 +9,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mien.core.errors import ConfigError, DatasetError, DownloadError, nearest
-from mien.core.places import data_folder
+from mien.core.places import BUNDLED, data_folder
 from mien.data.load import LAYOUTS
 from mien.explain.study import Arm
 from mien.explain.study import Protocol as PooledProtocol
 from mien.models.network import TorchPredictor
+from mien.models.rebuild import open_exported
 from mien.studies.cell import Cell, Study
 from mien.studies.cost import ROUNDS, measure_cost
 from mien.studies.known import known_result
 from mien.studies.means import Means, pretraining_of, recipe_of, shortened, signature, wants_weights, with_weights
-from mien.studies.measure import measure_predictor, measure_recipe, open_bundled, stamp
+from mien.studies.measure import measure_predictor, measure_recipe, stamp
 from mien.studies.occluded import cell_result, train_arm
 from mien.studies.record import NO_DATA, NO_WEIGHTS, NOT_YET, Cost, Reproduction, Result
 from mien.training.publish import open_run
@@ -155,7 +156,7 @@ class _Runner:
     def _predictor(self, cell: Cell) -> TorchPredictor | str:
         """What a cell tests, or why there is none."""
         if cell.bundled is not None:
-            return open_bundled(cell.bundled)
+            return open_exported(str(BUNDLED / f"{cell.bundled}.json"))
         trained = next(other for other in self.study.cells if other.name == cell.run_of)
         result = self.found.result(trained.name)
         if result is None or result.status != "measured":

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 from mien.core.errors import ConfigError, nearest
 from mien.core.manifest import Manifest
+from mien.core.places import BUNDLED
 from mien.core.schema import to_mapping
 from mien.data.faces import Finder
 from mien.models.backbones import SOURCES
@@ -18,9 +19,6 @@ from mien.models.weights import PREPROCESSING
 from mien.studies.cell import Cell
 from mien.training.recipe import Recipe
 from mien.training.settings import Weights
-
-BUNDLED = Path(__file__).resolve().parents[1] / "weights"
-"""Where the models are that come with mien."""
 
 _FORMAT = 2
 """Of signatures: another one where a default changes, and with it what recipes that leave it out amount to."""
@@ -169,6 +167,8 @@ def signature(cell: Cell, recipe: Recipe | None, *, seed: int, quick: bool) -> s
     shipped = cell.bundled or (recipe.network if recipe is not None and cell.start == "bundled" else "")
     if shipped:  # other weights give other figures
         parts.append(Manifest.read(BUNDLED / f"{shipped}.json").sha256)
+    if cell.start == "bundled":
+        parts.append("norms restored")  # before, runs began without the scales of the norms
     first = pretraining_of(cell)
     if first is not None:
         parts.append(_what_counts(first))

@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import save_file
 
-from mien.core.manifest import Manifest
 from mien.core.predictor import Floats
 from mien.data.base import Dataset
 from mien.data.load import LAYOUTS
 from mien.evaluation.ledger import commit
 from mien.evaluation.unseen import check_unseen
 from mien.models.network import TorchPredictor
-from mien.models.rebuild import rebuild
 from mien.studies.cell import Cell, Protocol
-from mien.studies.means import BUNDLED, Means, shortened
+from mien.studies.means import Means, shortened
 from mien.studies.record import Point, Result, Score, Training
 from mien.studies.rows import Part, load, parts
 from mien.studies.score import score, turning_epoch
@@ -57,7 +54,7 @@ def measure_recipe(cell: Cell, recipe: Recipe, folder: Path, means: Means) -> Re
         KeyboardInterrupt: on Ctrl-C; the same call goes on from the last whole epoch.
     """
     if cell.start == "bundled":
-        recipe = replace(recipe, weights=_bundled_weights(recipe.network, folder))
+        recipe = replace(recipe, weights=Weights(recipe.network))
     recipe = shortened(recipe, means)
     recipe = replace(recipe, data=replace(recipe.data, dataset=cell.protocol.dataset, labels=cell.protocol.labels))
     rows = load(cell.protocol, input_of(recipe), root=means.root, detector=means.detector, quick=means.quick)
@@ -98,15 +95,6 @@ def measure_predictor(cell: Cell, predictor: TorchPredictor, means: Means) -> Re
     ]
     found = replace(_score(answers, seed=means.seed), left_out=every - len(rows))
     return Result(cell=cell.name, status="measured", score=found, detector=_detector(cell, means), **stamp())
-
-
-def open_bundled(name: str) -> TorchPredictor:
-    """A model that ships with mien, in torch.
-
-    Raises:
-        ModelError: there is none of that name.
-    """
-    return rebuild(Manifest.read(BUNDLED / f"{name}.json"), BUNDLED)
 
 
 def finished(recipe: Recipe, folder: Path) -> Run | None:
@@ -189,12 +177,3 @@ def _training(runs: list[Run]) -> Training:
         curve=curve if len(curve) > 1 else (),
         turn=turning_epoch([epoch.validation_loss for epoch in first.history]),
     )
-
-
-def _bundled_weights(network: str, folder: Path) -> Weights:
-    """The bundled model of a network as a file that runs can start from."""
-    predictor = open_bundled(network)
-    path = folder / f"{network}.safetensors"
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in predictor.graph.body.state_dict().items()}, path)
-    return Weights(str(path), "own")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mien.data.base import spread
 from mien.data.fer2013 import Counts
 from mien.data.load import load_dataset
 from mien.evaluation.regions import BANDS
@@ -14,7 +15,6 @@ from mien.studies.cell import Cell
 from mien.studies.means import Means, shortened
 from mien.studies.measure import stamp
 from mien.studies.record import Rates, Result, Score, Training
-from mien.studies.rows import spread
 from mien.training.recipe import Recipe
 from mien.training.transfer import input_of
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mien.core.expression import LABEL_SETS
 from mien.core.fitted import Folds
 from mien.core.preprocess import InputSpec
-from mien.data.base import Dataset
+from mien.data.base import Dataset, spread
 from mien.data.faces import Finder
 from mien.data.fer2013 import Counts
 from mien.data.folds import in_folds
@@ -105,8 +105,3 @@ def _fewer(part: Part) -> Part:
         groups=part.groups[tested],
         leaked=None if part.leaked is None else part.leaked[tested],
     )
-
-
-def spread(n: int, most: int) -> NDArray[np.int64]:
-    """Positions of at most ``most`` rows of ``n``, evenly spread."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))

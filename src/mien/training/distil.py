@@ -14,16 +14,17 @@ from mien.core.errors import TrainingError
 from mien.core.expression import Labels
 from mien.core.preprocess import Image, InputSpec
 from mien.models.network import TorchPredictor, as_planes
+from mien.models.rebuild import is_exported, open_exported
 from mien.training.keep import kept
 from mien.training.publish import open_run
-from mien.training.run import Run
+from mien.training.run import RECORD, Run
 from mien.training.settings import Distil
 
 _CHUNK = 256
 
 
 class Teachers:
-    """Finished runs that answer together; no part of the student's module, so that no checkpoint holds them."""
+    """Finished models that answer together; no part of the student's module, so that no checkpoint holds them."""
 
     def __init__(self, predictors: tuple[TorchPredictor, ...], temperature: float) -> None:
         """Average ``predictors``, their logits divided by ``temperature``."""
@@ -69,22 +70,36 @@ class Teachers:
 
 
 def open_teachers(settings: Distil, labels: Labels, spec: InputSpec) -> Teachers:
-    """The runs that a recipe learns from.
+    """The runs and exported models that a recipe learns from.
 
     Raises:
         TrainingError: one is missing, unfinished, gives other expressions, or takes other crops.
+        ModelError: an exported one cannot be rebuilt in torch.
     """
     predictors = []
     for name in settings.teachers:
-        predictor = open_run(Path(name))
-        if Run.read(Path(name)).status != "finished":
-            raise TrainingError(f"the teacher {name} is still in training: finish it, so that its answers stay")
+        predictor = _open_teacher(name)
         if predictor.labels != labels:
             raise TrainingError(f"the teacher {name} gives {', '.join(predictor.labels)}, the run {', '.join(labels)}")
         if replace(predictor.input, mean=spec.mean, std=spec.std) != spec:
             raise TrainingError(f"the teacher {name} takes crops of {predictor.input}, the run of {spec}")
         predictors.append(predictor)
     return Teachers(tuple(predictors), settings.temperature)
+
+
+def _open_teacher(name: str) -> TorchPredictor:
+    folder = Path(name)
+    if not (folder / RECORD).is_file():
+        if is_exported(name):
+            return open_exported(name)
+        raise TrainingError(
+            f"the teacher {name}: there is no run in such a folder and no exported model of that name or path; "
+            "'mien train RECIPE' makes runs, 'mien models list' shows the models at hand"
+        )
+    predictor = open_run(folder)
+    if Run.read(folder).status != "finished":
+        raise TrainingError(f"the teacher {name} is still in training: finish it, so that its answers stay")
+    return predictor
 
 
 def distillation_loss(logits: Tensor, answers: Tensor, temperature: float) -> Tensor:

@@ -20,12 +20,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mien.core.errors import TrainingError
-from mien.data.base import Dataset
+from mien.data.base import Dataset, spread
 from mien.evaluation.ledger import commit
 from mien.models.network import Normalised
+from mien.models.rebuild import is_exported, restore_norms
 from mien.models.registry import count_values, network
+from mien.models.weights import Loaded
 from mien.training.distil import open_teachers
-from mien.training.recipe import Recipe
+from mien.training.recipe import Precision, Recipe
 from mien.training.rows import load_splits
 from mien.training.run import (
     CHECKPOINT,
@@ -43,7 +45,10 @@ from mien.training.svm import fit_svm
 from mien.training.transfer import features, freeze, head_name, input_of, start
 from mien.training.workers import Workers, is_first
 
-LIGHTNING_PRECISION: dict[str, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+NORM_ROWS = 2048
+"""Crops that give the norms of an exported model their statistics, where a run goes on from it."""
+
+LIGHTNING_PRECISION: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 """What Lightning calls a recipe's precision."""
 
 
@@ -107,8 +112,8 @@ def fit(
     spec = input_of(recipe)
     torch.manual_seed(recipe.seed)
     body, loaded = start(recipe, fitted.labels, spec)
-    if before is None and loaded is not None and is_first():
-        print(f"{recipe.name}: {loaded.describe()}", file=sys.stderr)
+    if before is None and is_first():
+        _tell_beginning(recipe, loaded)
     teachers = None if recipe.distil is None else open_teachers(recipe.distil, fitted.labels, spec)
     identities = () if teachers is None else teachers.identities
     if before is not None and (before.weights, before.teachers) != (loaded, identities):
@@ -130,6 +135,7 @@ def fit(
         weights=loaded,
         teachers=identities,
         data=data,
+        precision=precision_here(recipe.precision),
     )
     if is_first():
         folder.mkdir(parents=True, exist_ok=True)
@@ -137,6 +143,8 @@ def fit(
         for reason, count in fitted.left_out.items():
             print(f"{fitted.name}: {count:,} pictures left out: {reason}", file=sys.stderr)
     graph, keeper = Normalised(body, spec), _Keeper(record, folder)
+    if is_exported(recipe.weights.source):
+        restore_norms(graph, fitted.images[spread(len(fitted), NORM_ROWS)])
     once, head = None, head_name(body, recipe.transfer)
     if recipe.transfer.computes_once:
         once = features(recipe, graph, fitted.images, spec), features(recipe, graph, validation.images, spec)
@@ -208,6 +216,16 @@ class _Keeper(Callback):
         self.record.write(self._folder)
 
 
+def _tell_beginning(recipe: Recipe, loaded: Loaded | None) -> None:
+    if loaded is not None:
+        print(f"{recipe.name}: {loaded.describe()}", file=sys.stderr)
+    if precision_here(recipe.precision) != recipe.precision:
+        print(
+            f"{recipe.name}: computed in fp32, as this processor imitates bf16 and takes ten times as long for it",
+            file=sys.stderr,
+        )
+
+
 def _check_folder(recipe: Recipe, folder: Path) -> Run | None:
     if not (folder / RECORD).exists():
         return None
@@ -240,7 +258,7 @@ def _run_lightning(module: FitModule, keeper: _Keeper, checkpoint: Path, workers
         warnings.filterwarnings("ignore", module="lightning.*")  # advice on loaders and loggers that are not used
         trainer = lightning.Trainer(
             max_epochs=module.recipe.epochs,
-            precision=LIGHTNING_PRECISION[module.recipe.precision],
+            precision=LIGHTNING_PRECISION[keeper.record.precision or module.recipe.precision],
             gradient_clip_val=module.recipe.optimiser.clip,
             accelerator="auto",
             devices=workers.devices,
@@ -262,6 +280,14 @@ def _run_lightning(module: FitModule, keeper: _Keeper, checkpoint: Path, workers
         except SystemExit:  # what Lightning makes of Ctrl-C, after ignoring any further one
             signal.signal(signal.SIGINT, handler)
             raise KeyboardInterrupt from None
+
+
+def precision_here(wanted: Precision) -> Precision:
+    """What a recipe is computed in on this machine: fp32 in place of bf16 on a processor that only imitates bf16."""
+    if wanted == "fp32" or torch.cuda.is_available() or torch.backends.mps.is_available():
+        return wanted
+    known = torch.cpu.get_capabilities()
+    return "bf16" if any(has for name, has in known.items() if "bf16" in name) else "fp32"
 
 
 def keep_memory() -> None:

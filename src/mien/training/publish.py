@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from safetensors.torch import load_file
 
 from mien.core.errors import TrainingError
@@ -13,6 +12,7 @@ from mien.core.expression import Labels
 from mien.core.fitted import Fitted
 from mien.core.manifest import Manifest
 from mien.core.preprocess import InputSpec
+from mien.data.base import spread
 from mien.data.load import name_of
 from mien.models.export import Provenance, export
 from mien.models.network import TorchPredictor
@@ -105,8 +105,8 @@ def export_run(
         shown=VIEWS.get(recipe.views),
         fitted=Fitted(fitted.name, data.folds, (data.train, data.validation)),
     )
-    rows = np.linspace(0, len(fitted) - 1, min(ROWS, len(fitted))).round().astype(np.int64)
-    return export(predictor, validation, out, provenance, ranges=fitted.images[rows] if int8 else None)
+    ranges = fitted.images[spread(len(fitted), ROWS)] if int8 else None
+    return export(predictor, validation, out, provenance, ranges=ranges)
 
 
 def beside_labels(run: Run) -> str:
@@ -116,12 +116,13 @@ def beside_labels(run: Run) -> str:
         parts.append(recipe.data.folds.describe())
     if run.weights is not None:
         weights = f"{run.weights.source} (sha256 {run.weights.sha256[:12]})"
-        parts.append(f"started from {weights}, transfer mode {recipe.transfer.mode}")
+        learnt = f", trained on {run.weights.trained_on}" if run.weights.trained_on else ""
+        parts.append(f"started from {weights}{learnt}, transfer mode {recipe.transfer.mode}")
     if recipe.augment.degrade:
         parts.append(f"{recipe.augment.degrade:.0%} of the pictures it saw made darker, blurred or noisy")
     if recipe.votes is not None:
         parts.append(f"extra labels: crowd votes of FER+ are {recipe.votes:.0%} of the targets")
     if recipe.distil is not None:
-        runs = "another run" if len(run.teachers) == 1 else f"{len(run.teachers)} other runs"
+        runs = "another model" if len(run.teachers) == 1 else f"{len(run.teachers)} other models"
         parts.append(f"learnt from {runs} ({', '.join(Path(t).name for t in recipe.distil.teachers)})")
     return "".join(f"; {part}" for part in parts)

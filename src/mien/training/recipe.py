@@ -13,6 +13,8 @@ from mien.core.fitted import Folds
 from mien.core.schema import from_mapping, to_mapping
 from mien.training.settings import Crop, Distil, Transfer, Weights
 
+Precision = Literal["fp32", "bf16"]
+
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
@@ -144,7 +146,7 @@ class Recipe:
         distil: see :class:`Distil`; None for no teachers.
         averaging: decay of the exponential average of the weights, taken every fourth step; None for none.
         patience: stop after this many epochs without a higher validation accuracy; None to run all epochs.
-        precision: ``fp32``, or ``bf16`` for mixed precision.
+        precision: ``fp32``, or ``bf16`` for mixed precision where the machine computes in it.
         views: what a prediction averages: ``one`` crop, the crop and its ``mirror`` image, or ``ten`` crops (four
             corners and the middle at 7/8 of the side, and their mirror images); part of the model that comes out.
         seed: of weights, order and augmentation.
@@ -170,7 +172,7 @@ class Recipe:
     distil: Distil | None = None
     averaging: float | None = None
     patience: int | None = None
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"
     views: Literal["one", "mirror", "ten"] = "one"
     seed: int = 0
     summary: str = ""

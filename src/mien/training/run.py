@@ -15,7 +15,7 @@ from mien.core.expression import Expression
 from mien.core.preprocess import InputSpec
 from mien.core.schema import from_mapping, write_json
 from mien.models.weights import Loaded
-from mien.training.recipe import Recipe
+from mien.training.recipe import Precision, Recipe
 
 RECORD, WEIGHTS, CHECKPOINT, CURVES = "run.json", "best.safetensors", "last.ckpt", "curves.png"
 
@@ -63,6 +63,7 @@ class Run:
         weights: what was loaded before training, if anything.
         teachers: sha256 of the weights of each run that it learns from.
         data: identity of the rows fitted and of those chosen on; empty in records from before it was kept.
+        precision: what it is computed in, here and when it is resumed; None in records from before it was kept.
         history: one entry an epoch.
     """
 
@@ -81,6 +82,7 @@ class Run:
     weights: Loaded | None = None
     teachers: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    precision: Precision | None = None
     history: tuple[Epoch, ...] = ()
 
     @property

@@ -31,11 +31,12 @@ class Weights:
 
     Attributes:
         source: ``none`` (fresh), ``imagenet`` (torchvision's, fetched and checked by it), the folder of an earlier
-            run, a file (safetensors, or a torch state dict) or an https URL of one. ``pretraining`` is the run that
-            an occlusion study trains first (:data:`mien.explain.study.PRETRAINING`).
+            run, an exported model (the name of a bundled or pulled one, or its ONNX file), a file (safetensors, or a
+            torch state dict) or an https URL of one. ``pretraining`` is the run that an occlusion study trains first
+            (:data:`mien.explain.study.PRETRAINING`).
         preprocessing: how a file's pictures were prepared: ``own`` (as the network's own input), ``torch``, ``tf`` or
             ``caffe`` (:data:`mien.models.weights.PREPROCESSING`); ImageNet weights and runs know theirs.
-        sha256: of the file; needed for a URL.
+        sha256: of the file, an exported model's ONNX file; needed for a URL.
     """
 
     source: str = "none"
@@ -101,13 +102,14 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class Distil:
-    """Learning from other runs' answers beside the labels (Hinton, Vinyals & Dean 2015, arXiv 1503.02531).
+    """Learning from other models' answers beside the labels (Hinton, Vinyals & Dean 2015, arXiv 1503.02531).
 
     The loss is ``(1 - weight) * label loss + weight * T^2 * KL(teachers || student)``, both softened by T; several
     teachers are averaged as probabilities.
 
     Attributes:
-        teachers: folders of finished runs that give the same expressions from the same crops.
+        teachers: folders of finished runs, or exported models (the name of a bundled or pulled one, or its ONNX
+            file), that give the same expressions from the same crops.
         temperature: T, softens teachers and student.
         weight: share of the teachers in the loss.
         answers: ``batch`` asks the teachers for every augmented batch; ``cached`` asks once, on each face and its
@@ -122,6 +124,6 @@ class Distil:
     def __post_init__(self) -> None:
         """Check the ranges."""
         if not self.teachers or len(set(self.teachers)) < len(self.teachers):
-            raise ValueError("teachers must name one run or more, each once")
+            raise ValueError("teachers must name one run or exported model at least, each once")
         if self.temperature <= 0 or not 0 < self.weight <= 1:
             raise ValueError(f"temperature must be above 0, weight above 0 to 1: {self.temperature}, {self.weight}")

@@ -11,8 +11,11 @@ from torch import Tensor, nn
 
 from mien.core.errors import ConfigError, TrainingError
 from mien.core.expression import Labels
+from mien.core.lookup import find_manifest
+from mien.core.manifest import Manifest
 from mien.core.preprocess import Image, InputSpec
 from mien.models.network import Normalised
+from mien.models.rebuild import is_exported
 from mien.models.registry import build, network
 from mien.models.tapped import Tapped
 from mien.models.weights import PREPROCESSING, Loaded, head_of, load_weights, normalisation
@@ -35,6 +38,8 @@ def input_of(recipe: Recipe) -> InputSpec:
     spec = record.input
     if _is_run(source):
         spec = _earlier(recipe).input
+    elif is_exported(source):
+        spec = Manifest.read(find_manifest(source)).input
     elif source != "none":
         prepared = normalisation(recipe.network, source, recipe.weights.preprocessing)
         if prepared in PREPROCESSING:
@@ -69,7 +74,7 @@ def start(recipe: Recipe, labels: Labels, spec: InputSpec) -> tuple[nn.Module, L
         earlier = _earlier(recipe) if _is_run(weights.source) else None
         if earlier is not None and (weights.preprocessing, weights.sha256) != (None, None):
             raise ConfigError("weights.preprocessing and weights.sha256 are for files: a run knows its own")
-        same_labels = earlier is None or earlier.labels == labels
+        same_labels = _labels_of(weights.source, earlier) in (None, labels)
         hidden = recipe.transfer.hidden
         if earlier is not None and hidden is not None and earlier.recipe.transfer.hidden == hidden:
             body, headed = _headed(body, recipe.transfer, len(labels), spec), True
@@ -200,6 +205,13 @@ def _check_input(body: nn.Module, spec: InputSpec, name: str) -> None:
 
 def _is_run(source: str) -> bool:
     return (Path(source) / RECORD).is_file()
+
+
+def _labels_of(source: str, earlier: Run | None) -> Labels | None:
+    """The expressions that weights were trained to give, where they say it."""
+    if earlier is not None:
+        return earlier.labels
+    return Manifest.read(find_manifest(source)).labels if is_exported(source) else None
 
 
 def _earlier(recipe: Recipe) -> Run:
