@@ -7,6 +7,8 @@ import pytest
 
 from mien.cli import main
 from mien.core.manifest import Manifest
+from mien.training import cost as costs
+from mien.training.cost import Cost
 
 
 @pytest.fixture
@@ -91,6 +93,55 @@ def test_the_networks_are_whole_on_a_narrow_terminal(mien, monkeypatch):
     assert "…" not in shown
     for word in ("mobilenet-v3-large", "resezap-residual", "13,367,367"):
         assert word in shown
+
+
+def test_a_named_network_is_measured(mien):
+    code, out, err = mien("networks", "resezap", "--json")
+    assert (code, err) == (0, "resezap: counting and timing 'resezap'\n")
+    [row] = json.loads(out)
+    assert (row["name"], row["network"], row["side"]) == ("resezap", "resezap", 48)
+    assert (row["trained"], row["running"], row["multiplications"]) == (53_136, 1_344, 16_909_540)
+    assert 0 < row["milliseconds"] <= row["milliseconds_p95"]
+
+
+def test_measured_networks_and_recipes_fit_a_narrow_terminal(mien, recipe, monkeypatch):
+    asked = []
+
+    def measure(chosen):
+        asked.append((chosen.name, chosen.network, chosen.epochs))
+        return Cost(
+            chosen.network, 138_357_544, 105_344, 15_346_630_656, 553_430_176, 224, 1234.567, 2345.678, 5, "m", 1
+        )
+
+    monkeypatch.setattr(costs, "measure_cost", measure)
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = mien("networks", "tiny", recipe)
+    assert code == 0
+    assert asked == [("tiny", "tiny", 50), ("mine", "tiny", 2)]
+    lines = out.splitlines()
+    assert max(map(len, lines[:-1])) <= 80
+    assert "…" not in out
+    words = ["224", "138,357,544", "105,344", "15,346,630,656", "553,430", "1234.57", "2345.68"]
+    assert [line.split() for line in lines if "224" in line] == [["tiny", *words], ["mine", *words]]
+    assert lines[-1] == "ms: processor time for one face, one thread, fresh weights, on m, under a load of 1 processes"
+
+
+def test_nothing_is_measured_before_every_name_is_known(mien, recipe, monkeypatch):
+    monkeypatch.setattr(costs, "measure_cost", pytest.fail)
+    for name, message in (
+        ("reszap", "unknown network 'reszap': did you mean 'resezap'?"),
+        (recipe.with_name("gone.yaml"), "no recipe at"),
+    ):
+        code, _, err = mien("networks", "tiny", name)
+        assert code == 1
+        assert message in err
+
+
+def test_a_backbone_without_torchvision_names_the_extra(mien, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    code, _, err = mien("networks", "vgg16")
+    assert code == 1
+    assert "pip install 'mien[backbones]'" in err
 
 
 @pytest.mark.parametrize(

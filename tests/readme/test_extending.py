@@ -52,6 +52,8 @@ def test_the_package_on_the_page_is_known_everywhere(desk, face_folder, monkeypa
     [commands] = [block for block in blocks(DOCUMENT) if block.language == "bash"]
     printed = commands.run(desk)
     assert re.search(r"two-convs\W+mine\W+48 x 48\W+1,687\W+0\W+", printed)
+    # 16 kernels of 9 on 12 x 12 places, 10 of 144 on 3 x 3
+    assert re.search(r"two-convs +48 +1,687 +0 +33,696 ", printed)
     assert "stage-faces" in printed
     assert "our own pictures, with consent" in printed
     assert (desk / "runs" / "mine" / "best.safetensors").is_file()

@@ -6,7 +6,7 @@ import torch
 from mien.studies import execute
 from mien.studies import means as means_module
 from mien.studies.means import Means
-from mien.studies.record import Cost
+from mien.training.cost import Cost
 from studies.making import RECIPE, WholePicture, make_fer2013, make_jaffe
 
 

@@ -7,8 +7,9 @@ import pytest
 from mien.studies import page
 from mien.studies.catalogue import STUDIES
 from mien.studies.cell import Cell, Protocol, Published, Section, Study
-from mien.studies.record import Cost, Point, Rates, Reproduction, Result, Score, Training
+from mien.studies.record import Point, Rates, Reproduction, Result, Score, Training
 from mien.studies.tables import tables
+from mien.training.cost import Cost
 
 ROOT = Path(__file__).parents[2]
 JAFFE = {name: Protocol("jaffe", name, "six", folds=5) for name in ("random", "persons")}

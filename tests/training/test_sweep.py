@@ -15,11 +15,12 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from mien.cli import sweep as command
-from mien.core.errors import ConfigError, DatasetError, TrainingError
+from mien.core.errors import ConfigError, DatasetError, ModelError, TrainingError
 from mien.core.expression import FER2013
 from mien.core.fitted import Folds
 from mien.core.preprocess import InputSpec
 from mien.training import sweep as module
+from mien.training.cost import Cost
 from mien.training.fit import train
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Recipe
 from mien.training.run import Epoch, Run
@@ -78,6 +79,23 @@ class Trainer:
 @pytest.fixture
 def trainer(monkeypatch):
     return Trainer(monkeypatch)
+
+
+COST = Cost("made", 1_000, 10, 9_789_696, 204_160, 48, 0.237, 0.3, 5, "paper", 1.5)
+
+
+@pytest.fixture(autouse=True)
+def counted(monkeypatch):
+    """The names of the networks that are counted and timed, at no cost."""
+    asked = []
+
+    def measure(recipe, *, labels, spec):
+        asked.append(recipe.network)
+        assert (labels, spec) == (FER2013, InputSpec())  # as the run has them
+        return replace(COST, network=recipe.network)
+
+    monkeypatch.setattr(module, "measure_cost", measure)
+    return asked
 
 
 GRID = {"optimiser.rate": [0.01, 0.03], "seed": [0, 1]}
@@ -175,7 +193,13 @@ def test_every_cell_runs_once(recipe, tmp_path, trainer):
     said = []
     result = sweep(recipe, GRID, tmp_path, say=said.append)
     assert len(trainer.trained) == 4
-    assert said[1] == "2 of 4: optimiser.rate=0.01, seed=1"
+    assert said == [
+        "1 of 4: optimiser.rate=0.01, seed=0",
+        "counting and timing 'tiny'",
+        "2 of 4: optimiser.rate=0.01, seed=1",
+        "3 of 4: optimiser.rate=0.03, seed=0",
+        "4 of 4: optimiser.rate=0.03, seed=1",
+    ]
     assert [cell.status for cell in result.cells] == ["finished"] * 4
     assert result.cells[3].validation_accuracy == pytest.approx(0.5 + 0.1 + 0.03 + 0.02)
     assert (result.cells[3].epoch, result.cells[3].epochs, result.cells[3].seconds) == (2, 2, 6.0)
@@ -246,12 +270,79 @@ def test_a_loss_that_is_not_finite_is_none(recipe, tmp_path, trainer, monkeypatc
 def test_the_table_averages_repeats(recipe, tmp_path, trainer):
     lines = table(sweep(recipe, GRID, tmp_path)).splitlines()
     assert lines[2] == (
-        "| optimiser.rate | seed | validation accuracy | validation loss | kept epoch | trained | seconds |"
+        "| optimiser.rate | seed | validation accuracy | validation loss | kept epoch | trained | multiplications "
+        "| ONNX kB | ms | seconds |"
     )
-    assert lines[4] == "| 0.01 | 0 | 53.00% | 1.4700 | 2 of 2 | 1,000 | 6 |"
+    assert lines[4] == "| 0.01 | 0 | 53.00% | 1.4700 | 2 of 2 | 1,000 | 9,789,696 | 204 | 0.24 | 6 |"
+    assert any(line.startswith("ms: ") and "on paper, under a load of 1.5 processes" in line for line in lines)
     assert "Over seed:" in lines
     # 53 and 63 %: mean 58, standard deviation 10 / sqrt(2)
     assert "| 0.01 | 2 | 58.00 % ± 7.07 |" in lines
+
+
+def test_each_network_is_counted_and_timed_once(recipe, tmp_path, trainer, counted):
+    result = sweep(recipe, {"network": ["tiny", "resezap"], "seed": [0, 1]}, tmp_path)
+    assert [cell.cost.network for cell in result.cells] == ["tiny", "tiny", "resezap", "resezap"]
+    assert counted == ["tiny", "resezap"]
+    larger = {"network": ["tiny", "resezap"], "seed": [0, 1, 2]}
+    assert sweep(recipe, larger, tmp_path).cells[5].cost == result.cells[3].cost
+    assert counted == ["tiny", "resezap"]
+    assert sweep(recipe, larger, tmp_path) == Sweep.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("grid", "times"),
+    [
+        ({"options.activation": ["block", "layer"]}, 2),
+        ({"views": ["one", "mirror"]}, 2),
+        ({"transfer.hidden": [None, 8]}, 2),
+        ({"epochs": [1, 2], "augment.flip": [True, False]}, 1),
+    ],
+)
+def test_what_changes_a_network_is_counted_anew(recipe, tmp_path, trainer, counted, grid, times):
+    options = {"top": "dense"} if "transfer.hidden" in grid else {}
+    sweep(replace(recipe, network="resezap", options=options), grid, tmp_path)
+    assert counted == ["resezap"] * times
+
+
+def test_a_sweep_from_before_costs_were_kept_gets_them(recipe, tmp_path, trainer, counted):
+    whole = sweep(recipe, {"seed": [0, 1]}, tmp_path)
+    content = json.loads((tmp_path / "sweep.json").read_text())
+    for cell in content["cells"]:
+        assert cell.pop("cost")["multiplications"] == 9_789_696
+    (tmp_path / "sweep.json").write_text(json.dumps(content))
+    old = Sweep.read(tmp_path)
+    assert [cell.cost for cell in old.cells] == [None, None]
+    assert "| 0 | 53.00% | 1.4700 | 2 of 2 | 1,000 |  |  |  | 6 |" in table(old)
+    assert "ms: " not in table(old)
+    assert sweep(recipe, {"seed": [0, 1]}, tmp_path) == whole
+    assert counted == ["tiny", "tiny"]
+    assert trainer.trained == ["seed=0", "seed=1"]
+
+
+def test_a_network_that_cannot_be_timed_is_trained_all_the_same(recipe, tmp_path, trainer, monkeypatch):
+    def refuse(recipe, **_):
+        raise ModelError("no export")
+
+    monkeypatch.setattr(module, "measure_cost", refuse)
+    result = sweep(recipe, {"seed": [0, 1]}, tmp_path)
+    assert [(cell.status, cell.error, cell.cost) for cell in result.cells] == [("finished", None, None)] * 2
+    assert "| 1,000 |  |  |  | 6 |" in table(result)
+
+
+def test_an_interruption_while_timing_keeps_what_was_measured(recipe, tmp_path, trainer, monkeypatch):
+    def interrupt(recipe, **_):
+        raise KeyboardInterrupt
+
+    found = SimpleNamespace(accuracy=0.6, accuracy_interval=(0.5, 0.7), n=56)
+    monkeypatch.setattr(module, "measure_cost", interrupt)
+    monkeypatch.setattr(module, "open_run", lambda folder: SimpleNamespace(input=InputSpec()))
+    monkeypatch.setattr(module, "evaluate", lambda predictor, rows, *, split: found)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(recipe, {"seed": [0, 1]}, tmp_path, split="test")
+    first, second = Sweep.read(tmp_path).cells
+    assert (first.status, first.accuracy, first.cost) == ("finished", 0.6, None)
+    assert second.status == "waiting"
 
 
 def test_a_further_split_is_measured_and_kept(recipe, tmp_path, trainer, monkeypatch):

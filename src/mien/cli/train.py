@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from mien.cli.detector import DetectorName, LazyDetector
 from mien.core.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from mien.training.recipe import Recipe
 
 Data = Annotated[
     Path | None, typer.Option("--data", help="Folder that holds the datasets, if not MIEN_DATA.", metavar="ROOT")
@@ -94,10 +97,25 @@ def export(
 
 
 def networks(
+    which: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Count and time these: names of networks, or recipes (YAML) with their options, input and labels.",
+            metavar="[NAME|RECIPE]...",
+        ),
+    ] = None,
+    *,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """List the networks that recipes can name."""
+    """List the networks that recipes can name, or count and time some of them on this machine."""
     need_torch("listing networks")
+    if which:
+        _measure([_recipe_named(text) for text in which], as_json=as_json)
+    else:
+        _list(as_json=as_json)
+
+
+def _list(*, as_json: bool) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -122,6 +140,52 @@ def networks(
     console.print(table)
     if any(row.multiplications is None for row in rows):
         print("backbones are counted, and can be trained, with: pip install 'mien[backbones]'")
+
+
+def _measure(recipes: list[Recipe], *, as_json: bool) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from mien.core.schema import to_mapping
+    from mien.training.cost import conditions, measure_cost
+
+    costs = []
+    for recipe in recipes:
+        print(f"{recipe.name}: counting and timing '{recipe.network}'", file=sys.stderr, flush=True)
+        costs.append(measure_cost(recipe))
+    if as_json:
+        rows = [{"name": recipe.name, **to_mapping(cost)} for recipe, cost in zip(recipes, costs, strict=True)]
+        print(json.dumps(rows, indent=1))
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=0)
+    table.add_column("network", overflow="fold")
+    for head in ("side", "trained", "running", "multi-\nplications", "ONNX kB", "ms", "95th"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for recipe, cost in zip(recipes, costs, strict=True):
+        table.add_row(
+            recipe.name,
+            str(cost.side),
+            f"{cost.trained:,}",
+            f"{cost.running:,}",
+            f"{cost.multiplications:,}",
+            f"{cost.bytes / 1000:,.0f}",
+            f"{cost.milliseconds:.2f}",
+            f"{cost.milliseconds_p95:.2f}",
+        )
+    Console().print(table)
+    print(f"ms: processor time for one face, one thread, fresh weights, on {conditions(costs)}")
+
+
+def _recipe_named(text: str) -> Recipe:
+    """The recipe of a file, or one that says no more than the name of a network."""
+    from mien.models.registry import network
+    from mien.training.recipe import Recipe
+
+    path = Path(text)
+    if path.suffix in (".yaml", ".yml") or path.name != text:
+        return Recipe.read(path)
+    return Recipe(name=network(text).name, network=text)
 
 
 def _devices(text: str) -> int | Literal["auto"]:

@@ -16,12 +16,12 @@ from mien.explain.study import Protocol as PooledProtocol
 from mien.models.network import TorchPredictor
 from mien.models.rebuild import open_exported
 from mien.studies.cell import Cell, Study
-from mien.studies.cost import ROUNDS, measure_cost
 from mien.studies.known import known_result
 from mien.studies.means import Means, pretraining_of, recipe_of, shortened, signature, wants_weights, with_weights
 from mien.studies.measure import measure_predictor, measure_recipe, stamp
 from mien.studies.occluded import cell_result, train_arm
-from mien.studies.record import NO_DATA, NO_WEIGHTS, NOT_YET, Cost, Reproduction, Result
+from mien.studies.record import NO_DATA, NO_WEIGHTS, NOT_YET, Reproduction, Result
+from mien.training.cost import ROUNDS, Cost, measure_cost
 from mien.training.publish import open_run
 from mien.training.recipe import Recipe
 

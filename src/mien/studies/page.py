@@ -9,6 +9,7 @@ from mien.explain.page import Table, page
 from mien.studies.cell import Section, Study
 from mien.studies.record import NOT_YET, Reproduction, Result
 from mien.studies.tables import FIGURES, figure_row, rows_of, shared_protocol, tables
+from mien.training.cost import conditions
 
 QUICK = (
     "These are quick results: a few epochs on a few rows, to see that everything runs. They say nothing about a "
@@ -117,12 +118,9 @@ def _measured(found: Reproduction) -> list[str]:
     ]
     costs = [result.cost for result in found.results if result.cost is not None]
     if costs:
-        machines = ", ".join(sorted({cost.machine for cost in costs}))
-        low, high = min(cost.load for cost in costs), max(cost.load for cost in costs)
-        load = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         lines.append(
             "Times are the processor's for one face from crop to logits in ONNX Runtime, one thread, median (95th "
-            f"percentile) of {costs[0].rounds} calls on {machines}, under a load of {load} processes."
+            f"percentile) of {costs[0].rounds} calls on {conditions(costs)}."
         )
     trained = [result.training for result in found.results if result.training is not None]
     if trained:

@@ -10,42 +10,12 @@ from typing import Literal
 
 from mien.core.errors import ConfigError
 from mien.core.schema import from_mapping, write_json
+from mien.training.cost import Cost
 
 Interval = tuple[float, float]
 
 NO_WEIGHTS, NO_DATA, NOT_YET = "weights unavailable", "data unavailable", "not run yet"
 """Why a cell was not run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a network takes, whatever it has learnt.
-
-    Attributes:
-        network: its name in the registry.
-        trained: trained values.
-        running: running means and variances.
-        multiplications: of the convolutions, for one face.
-        bytes: of the exported ONNX file, fp32.
-        side: of the crop, pixels.
-        milliseconds: median processor time for one face, from uint8 crop to logits, ONNX Runtime on one thread.
-        milliseconds_p95: 95th percentile of it.
-        rounds: timed calls.
-        machine: what it was timed on.
-        load: mean number of busy processes in the minute before.
-    """
-
-    network: str
-    trained: int
-    running: int
-    multiplications: int
-    bytes: int
-    side: int
-    milliseconds: float
-    milliseconds_p95: float
-    rounds: int
-    machine: str
-    load: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ from typing import Any
 import torch
 import yaml
 
-from mien.core.errors import ConfigError, MienError, TrainingError, UnknownModelError, nearest
+from mien.core.errors import ConfigError, MienError, ModelError, TrainingError, UnknownModelError, nearest
 from mien.evaluation.protocol import evaluate
 from mien.models.registry import build
+from mien.training.cost import Cost, measure_cost
 from mien.training.fit import train
 from mien.training.publish import open_run
 from mien.training.recipe import Recipe
@@ -109,7 +110,7 @@ def sweep(
     """Run every cell of a grid that has not been run, and go on with the one that was interrupted.
 
     The table is written after each cell. A cell that cannot be trained is recorded with the reason, and the others go
-    on.
+    on. Each different network is counted and timed once; where that fails, the cells say nothing of its cost.
 
     Args:
         recipe: what the cells change.
@@ -118,7 +119,7 @@ def sweep(
         split: measure the kept weights on this split too; choosing by it would be choosing on it.
         root: where datasets lie.
         threads: torch's threads on the CPU; None leaves torch's own choice.
-        say: is told of each cell before it is begun.
+        say: is told of each cell before it is begun, and of each network before it is timed.
 
     Raises:
         ConfigError: a cell's recipe contradicts itself or names no network.
@@ -133,6 +134,9 @@ def sweep(
     earlier = Sweep.read(folder)
     known = {outcome.run: outcome for outcome in earlier.cells} if earlier is not None else {}
     outcomes = {cell.folder.name: _outcome(cell, known.get(cell.folder.name), split) for cell in cells}
+    costs: dict[str, Cost | None] = {
+        _takes(cell): cost for cell in cells if (cost := outcomes[cell.folder.name].cost) is not None
+    }
     result = Sweep(recipe, tuple(outcomes.values()))
     for number, cell in enumerate(cells, start=1):
         name = cell.folder.name
@@ -145,8 +149,10 @@ def sweep(
                 outcomes[name] = _outcome(cell, None, split)
             if split not in (None, outcomes[name].split):
                 outcomes[name] = _measured(cell, outcomes[name], split, root)
+            if outcomes[name].cost is None:
+                outcomes[name] = dataclasses.replace(outcomes[name], cost=_cost(cell, costs, say))
         except KeyboardInterrupt:
-            outcomes[name] = _outcome(cell, None, split)
+            outcomes[name] = _outcome(cell, outcomes[name], split)
             raise
         except MienError as error:
             outcomes[name] = dataclasses.replace(_outcome(cell, None, split), status="failed", error=str(error))
@@ -175,6 +181,7 @@ def _outcome(cell: Cell, known: Outcome | None, split: str | None) -> Outcome:
         validation_accuracy=None if best is None else best.validation_accuracy,
         trained=run.trained,
         seconds=sum(epoch.seconds for epoch in run.history),
+        cost=None if known is None else known.cost,
     )
 
 
@@ -189,6 +196,27 @@ def _measured(cell: Cell, outcome: Outcome, split: str, root: Path | None) -> Ou
         accuracy_interval=found.accuracy_interval,
         rows=found.n,
     )
+
+
+def _cost(cell: Cell, costs: dict[str, Cost | None], say: Callable[[str], None]) -> Cost | None:
+    """What a trained cell's network takes, measured where ``costs`` lacks it; None where that cannot be measured."""
+    key = _takes(cell)
+    if key not in costs:
+        run = Run.read(cell.folder)
+        say(f"counting and timing '{cell.recipe.network}'")
+        try:
+            costs[key] = measure_cost(cell.recipe, labels=run.labels, spec=run.input)
+        except ModelError:
+            costs[key] = None
+    return costs[key]
+
+
+def _takes(cell: Cell) -> str:
+    """The same for all trained cells whose networks take the same."""
+    recipe, run = cell.recipe, Run.read(cell.folder)
+    top = recipe.transfer if recipe.transfer.mode == "svm" else recipe.transfer.hidden
+    crop = run.input.shape, run.input.planes
+    return repr((recipe.network, sorted(recipe.options.items()), recipe.views, top, crop, len(run.labels)))
 
 
 def _folder_name(settings: Mapping[str, Any]) -> str:

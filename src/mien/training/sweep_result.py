@@ -11,11 +11,14 @@ from typing import Any, Literal
 
 from mien.core.errors import ConfigError, TrainingError
 from mien.core.schema import from_mapping, to_mapping
+from mien.training.cost import Cost, conditions
 from mien.training.recipe import Recipe
 
 RESULTS, TABLE = "sweep.json", "sweep.md"
 REPEATS = ("seed", "data.folds.test", "data.folds.seed")
 """Keys whose values repeat an experiment: the cells that differ in them alone are averaged."""
+
+_COSTS = ("multiplications", "ONNX kB", "ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Outcome:
         accuracy: on that split.
         accuracy_interval: 95 % bootstrap interval of it.
         rows: of that split.
+        cost: what its network takes; None before it is trained, or where that cannot be measured.
     """
 
     settings: dict[str, Any]
@@ -53,6 +57,7 @@ class Outcome:
     accuracy: float | None = None
     accuracy_interval: tuple[float, float] | None = None
     rows: int | None = None
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ def table(result: Sweep) -> str:
     """A sweep as Markdown: a row for each cell, and the means over repeats where there are any."""
     keys = list(result.cells[0].settings)
     split = next((cell.split for cell in result.cells if cell.split is not None), None)
-    header = [*keys, "validation accuracy", "validation loss", "kept epoch", "trained", "seconds"]
+    header = [*keys, "validation accuracy", "validation loss", "kept epoch", "trained", *_COSTS, "seconds"]
     if split is not None:
         header[len(keys) + 1 : len(keys) + 1] = [f"{split} accuracy (95 %)"]
     lines = [f"# {result.recipe.name}: {', '.join(keys)}", "", *_row(header), *_rule(header, keys)]
@@ -105,9 +110,16 @@ def table(result: Sweep) -> str:
             "" if cell.validation_loss is None else f"{cell.validation_loss:.4f}",
             "" if cell.epoch is None else f"{cell.epoch} of {cell.epochs}",
             "" if cell.trained is None else f"{cell.trained:,}",
+            *_cost(cell.cost),
             f"{cell.seconds:.0f}",
         ]
         lines += _row(row)
+    costs = [cell.cost for cell in result.cells if cell.cost is not None]
+    if costs:
+        lines.append(
+            "\nms: median processor time for one face from crop to logits in ONNX Runtime, one thread, fresh weights, "
+            f"on {conditions(costs)}."
+        )
     lines += _averages(result, keys, split)
     for cell in result.cells:
         if cell.error is not None:
@@ -156,6 +168,12 @@ def _with_interval(cell: Outcome) -> str:
         return ""
     low, high = cell.accuracy_interval
     return f"{100 * cell.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f})"
+
+
+def _cost(cost: Cost | None) -> tuple[str, ...]:
+    if cost is None:
+        return ("",) * len(_COSTS)
+    return f"{cost.multiplications:,}", f"{cost.bytes / 1000:,.0f}", f"{cost.milliseconds:.2f}"
 
 
 def _row(cells: Sequence[str]) -> list[str]:
