@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,12 +137,15 @@ def with_face(*, probability: str = "1", model: str = "'toy'", track: str = "1")
         ("PAR1 and nothing of it", "is damaged, or was not written to its end"),
     ],
 )
-def test_what_is_no_recording_is_refused_with_the_reason(content, message, tmp_path):
+def test_what_is_no_recording_is_refused_with_the_reason(content, message, tmp_path, monkeypatch):
     path = tmp_path / "r"
     path.write_text(content)
+    opened, open_ = [], Path.open
+    monkeypatch.setattr(Path, "open", lambda *args, **options: opened.append(open_(*args, **options)) or opened[-1])
     with pytest.raises(MienError, match=message) as caught:
         read_recording(path)
     assert str(path) in str(caught.value)
+    assert [file.closed for file in opened] == [True]
 
 
 def test_other_files_are_refused(tmp_path):

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,13 +80,14 @@ def read_recording(path: str | Path) -> Recording:
         source = journal_of(path)
         notes.append(f"the program ended before {path.name} was finished; its rows were read from {source.name}")
     try:
-        with source.open("rb") as file:
-            head = file.read(4096)
-        if head.startswith(b"PAR1"):
-            return _collect(path.name, map(_typed, _parquet_rows(source)), notes)
-        if head.startswith(b"{"):
-            return _collect(path.name, map(_typed, _json_rows(source, notes)), notes)
-        return _collect(path.name, _csv_rows(source, notes), notes)
+        with source.open("rb") as file:  # closed where a row is refused too, in the middle of its reader
+            head = file.read(4)
+            file.seek(0)
+            if head == b"PAR1":
+                return _collect(path.name, map(_typed, _parquet_rows(file)), notes)
+            if head.startswith(b"{"):
+                return _collect(path.name, map(_typed, _json_rows(file, notes)), notes)
+            return _collect(path.name, _csv_rows(file, notes), notes)
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or error
         raise MienError(f"{path}: {reason}; {_EXPECTED}") from None
@@ -106,17 +107,16 @@ Row = Mapping[str, Any]
 """The cells of :data:`_NEEDED`, typed; None where empty."""
 
 
-def _whole_lines(path: Path, notes: list[str]) -> Iterator[str]:
-    with path.open("rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                notes.append("its last line is cut and was left out")
-                return
-            yield line.decode("utf-8")
+def _whole_lines(file: BinaryIO, notes: list[str]) -> Iterator[str]:
+    for line in file:
+        if not line.endswith(b"\n"):
+            notes.append("its last line is cut and was left out")
+            return
+        yield line.decode("utf-8")
 
 
-def _csv_rows(path: Path, notes: list[str]) -> Iterator[Row]:
-    reader = csv.reader(_whole_lines(path, notes))
+def _csv_rows(file: BinaryIO, notes: list[str]) -> Iterator[Row]:
+    reader = csv.reader(_whole_lines(file, notes))
     header = next(reader, None)
     if header is None:
         raise _RefusedError(f"is empty; {_EXPECTED}")
@@ -133,8 +133,8 @@ def _csv_rows(path: Path, notes: list[str]) -> Iterator[Row]:
             raise _RefusedError(f"line {reader.line_num} is damaged: {error}") from None
 
 
-def _json_rows(path: Path, notes: list[str]) -> Iterator[Row]:
-    for number, line in enumerate(_whole_lines(path, notes), start=1):
+def _json_rows(file: BinaryIO, notes: list[str]) -> Iterator[Row]:
+    for number, line in enumerate(_whole_lines(file, notes), start=1):
         try:
             document = json.loads(line)
         except (ValueError, RecursionError):
@@ -164,18 +164,18 @@ def _frame_rows(document: Any) -> Iterator[Row]:
         yield common | {"row": "event", "track": event["track"], "event": event["kind"], **cells}
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def _parquet_rows(file: BinaryIO) -> Iterator[Row]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise MissingExtraError("pyarrow", "report", "reading Parquet") from None
     try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
+        with pq.ParquetFile(file) as table:
+            names = table.schema_arrow.names
             if not set(_NEEDED) <= set(names):
                 raise _RefusedError(f"{_EXPECTED}, but its columns are: {', '.join(names)[:120]}")
-            for batch in file.iter_batches(batch_size=4096, columns=list(_NEEDED)):
+            for batch in table.iter_batches(batch_size=4096, columns=list(_NEEDED)):
                 yield from cast(list[Row], batch.to_pylist())
     except pa.ArrowException as error:
         raise _RefusedError(f"is damaged, or was not written to its end: {error}") from None
