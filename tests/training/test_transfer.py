@@ -88,6 +88,14 @@ def test_a_run_goes_on_from_an_exported_model(recipe, tmp_path):
     assert [name.rpartition(".")[2] for name in three.weights.fresh if "num_batches" not in name] == ["weight", "bias"]
 
 
+def test_a_run_that_is_called_like_an_exported_model_is_meant(recipe, first, tmp_path, monkeypatch):
+    monkeypatch.setattr("mien.training.fit.restore_norms", pytest.fail)
+    (tmp_path / "tiny").symlink_to(first)
+    monkeypatch.chdir(tmp_path)
+    run = train(replace(recipe, weights=Weights("tiny"), epochs=1), tmp_path / "run")
+    assert run.weights.source == "tiny/best.safetensors"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -143,7 +143,7 @@ def fit(
         for reason, count in fitted.left_out.items():
             print(f"{fitted.name}: {count:,} pictures left out: {reason}", file=sys.stderr)
     graph, keeper = Normalised(body, spec), _Keeper(record, folder)
-    if is_exported(recipe.weights.source):
+    if loaded is not None and is_exported(loaded.source):
         restore_norms(graph, fitted.images[spread(len(fitted), NORM_ROWS)])
     once, head = None, head_name(body, recipe.transfer)
     if recipe.transfer.computes_once:
@@ -221,7 +221,7 @@ def _tell_beginning(recipe: Recipe, loaded: Loaded | None) -> None:
         print(f"{recipe.name}: {loaded.describe()}", file=sys.stderr)
     if precision_here(recipe.precision) != recipe.precision:
         print(
-            f"{recipe.name}: computed in fp32, as this processor imitates bf16 and takes ten times as long for it",
+            f"{recipe.name}: computed in fp32, as this processor only imitates bf16, which is slower",
             file=sys.stderr,
         )
 
