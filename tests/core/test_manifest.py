@@ -57,6 +57,10 @@ def test_what_fitted_it_survives_writing(folder):
     known = replace(manifest, fitted=Fitted("jaffe", Folds(5, 2, "picture", 7), ("train", "validation")))
     known.write(path)
     assert Manifest.read(path) == known
+    taught = replace(known, fitted_before=(Fitted("fer2013", None, ("train", "public")), *known.seen))
+    taught.write(path)
+    assert Manifest.read(path) == taught
+    assert taught.seen == (*known.seen, Fitted("fer2013", None, ("train", "public")))
 
 
 def test_another_file_is_refused(folder):

@@ -10,13 +10,18 @@ from safetensors.torch import load_file, save_file
 from sklearn.decomposition import PCA
 from sklearn.svm import LinearSVC
 
-from mien.core.errors import ConfigError, MienError, TrainingError
+from mien.core.errors import ConfigError, DatasetError, MienError, TrainingError
 from mien.core.expression import FER2013
+from mien.core.fitted import Folds
 from mien.core.manifest import Manifest
 from mien.core.places import BUNDLED
 from mien.core.predictor import softmax
 from mien.core.schema import from_mapping
+from mien.data.base import text_column
+from mien.data.folds import in_folds
+from mien.data.layout import WHOLE
 from mien.data.load import load_dataset
+from mien.evaluation.unseen import check_unseen
 from mien.explain.gradcam import GradCAM
 from mien.models.export import to_onnx
 from mien.models.network import TorchPredictor
@@ -24,7 +29,7 @@ from mien.models.registry import build
 from mien.models.tapped import Tapped
 from mien.runtime.library import open_model
 from mien.training import transfer
-from mien.training.fit import train
+from mien.training.fit import fit, train
 from mien.training.publish import beside_labels, export_run, open_run
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
 from mien.training.run import Run
@@ -86,6 +91,31 @@ def test_a_run_goes_on_from_an_exported_model(recipe, tmp_path):
     )
     three = train(replace(exported, data=replace(recipe.data, labels="three")), tmp_path / "three")
     assert [name.rpartition(".")[2] for name in three.weights.fresh if "num_batches" not in name] == ["weight", "bias"]
+
+
+def test_what_a_start_had_seen_goes_with_the_run(recipe, tmp_path, capsys):
+    """A run on drawn faces from the bundled tiny cannot be measured on what fitted tiny, nor can its export."""
+    settings = replace(recipe, network="tiny", weights=Weights("tiny"), epochs=1)
+    run = train(settings, tmp_path / "run")
+    shipped = Manifest.read(BUNDLED / "tiny.json").seen
+    assert run.fitted_before == shipped
+    assert shipped[0].dataset == "fer2013"
+    assert open_run(tmp_path / "run").seen == (run.fitted, *shipped)
+    manifest = export_run(tmp_path / "run", tmp_path / "model", name="further")
+    assert manifest.seen == (run.fitted, *shipped)
+    again = train(replace(settings, weights=Weights(str(tmp_path / "run"))), tmp_path / "again")
+    assert again.fitted_before == (run.fitted, *shipped)
+    assert again.seen == again.fitted_before  # the same rows, said once
+    assert "parts these pictures otherwise" not in capsys.readouterr().err
+    drawn = load_dataset(recipe.data.dataset, run.input)
+    check_unseen(open_run(tmp_path / "run"), drawn)
+    with pytest.raises(DatasetError, match="was fitted on a part of fer2013"):
+        check_unseen(open_run(tmp_path / "run"), in_folds(replace(drawn, name="fer2013"), Folds(3, apart="picture")))
+    anew = replace(drawn, name="ferplus")
+    parts = in_folds(replace(anew, splits=text_column([WHOLE] * len(anew))), Folds(3, apart="picture"))
+    fit(settings, tmp_path / "anew", parts.split("train"), parts.split("validation"))
+    told = f"what it learns from was fitted on {shipped[0].describe()}, and this run parts these pictures otherwise"
+    assert told in capsys.readouterr().err
 
 
 def test_a_run_that_is_called_like_an_exported_model_is_meant(recipe, first, tmp_path, monkeypatch):

@@ -194,6 +194,7 @@ class Manifest(OnnxManifest):
         precision: what its weights are stored as and most of it is computed in.
         fitted: the rows of ``trained_on``, for the checks of what it is measured on; None where an older mien exported
             it.
+        fitted_before: the rows that fitted what it started from and its teachers; None for none.
         schema: version of this format.
     """
 
@@ -226,6 +227,7 @@ class Manifest(OnnxManifest):
     neutral_profile: tuple[float, ...] | None = None
     precision: Literal["fp32", "int8"] = "fp32"
     fitted: Fitted | None = None
+    fitted_before: tuple[Fitted, ...] | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -250,8 +252,9 @@ class Manifest(OnnxManifest):
 
     @property
     def seen(self) -> tuple[Fitted, ...]:
-        """The rows that fitted it; an older manifest says the dataset alone."""
-        return (self.fitted or Fitted(self.trained_on.partition(": fitted on ")[0]),)
+        """The rows that fitted it and what it learnt from; an older manifest says the dataset alone."""
+        own = self.fitted or Fitted(self.trained_on.partition(": fitted on ")[0])
+        return tuple(dict.fromkeys((own, *(self.fitted_before or ()))))
 
 
 def sha256(path: Path) -> str:

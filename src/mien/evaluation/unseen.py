@@ -47,6 +47,11 @@ def is_seen(predictor: Predictor, rows: Dataset) -> bool:
     )
 
 
+def parted_otherwise(fitted: Fitted, rows: Dataset) -> bool:
+    """Whether a dataset shows the pictures of ``fitted`` in other splits, so that any of its rows may be among them."""
+    return pictures_of(fitted.dataset) == pictures_of(rows.name) and fitted.folds != rows.folds
+
+
 def _tells(dataset: Dataset, fitted: Fitted) -> bool:
     """Whether the dataset's splits keep the rows that fitted a model apart from the others."""
     splits = set(dataset.splits.tolist())

@@ -49,6 +49,7 @@ class Provenance:
         commit: of mien.
         shown: what an answer comes from, where it is more than one look at the crop.
         fitted: the rows of ``trained_on``, as the manifest keeps them.
+        fitted_before: the rows that fitted what it started from and its teachers.
     """
 
     network: str
@@ -62,6 +63,7 @@ class Provenance:
     commit: str | None = None
     shown: str | None = None
     fitted: Fitted | None = None
+    fitted_before: tuple[Fitted, ...] = ()
 
 
 def export(
@@ -131,6 +133,7 @@ def export(
         head=head,
         neutral_profile=fitted.neutral_profile,
         fitted=provenance.fitted,
+        fitted_before=provenance.fitted_before or None,
     )
     manifest.write(folder / f"{predictor.name}.json")
     return manifest

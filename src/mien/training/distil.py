@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from mien.core.errors import TrainingError
 from mien.core.expression import Labels
+from mien.core.fitted import Fitted
 from mien.core.preprocess import Image, InputSpec
 from mien.models.network import TorchPredictor, as_planes
 from mien.models.rebuild import is_exported, open_exported
@@ -35,6 +36,11 @@ class Teachers:
     def identities(self) -> tuple[str, ...]:
         """Sha256 of each teacher's weights."""
         return tuple(predictor.identity for predictor in self._predictors)
+
+    @property
+    def seen(self) -> tuple[Fitted, ...]:
+        """The rows that fitted them."""
+        return tuple(fitted for predictor in self._predictors for fitted in predictor.seen)
 
     @torch.no_grad()
     def answers(self, planes: Tensor) -> Tensor:

@@ -22,10 +22,10 @@ from torch import nn
 from mien.core.errors import TrainingError
 from mien.data.base import Dataset, spread
 from mien.evaluation.ledger import commit
+from mien.evaluation.unseen import parted_otherwise
 from mien.models.network import Normalised
 from mien.models.rebuild import is_exported, restore_norms
 from mien.models.registry import count_values, network
-from mien.models.weights import Loaded
 from mien.training.distil import open_teachers
 from mien.training.recipe import Precision, Recipe
 from mien.training.rows import load_splits
@@ -42,7 +42,7 @@ from mien.training.run import (
 )
 from mien.training.step import FitModule
 from mien.training.svm import fit_svm
-from mien.training.transfer import features, freeze, head_name, input_of, start
+from mien.training.transfer import features, freeze, head_name, input_of, seen_before, start
 from mien.training.workers import Workers, is_first
 
 NORM_ROWS = 2048
@@ -112,8 +112,6 @@ def fit(
     spec = input_of(recipe)
     torch.manual_seed(recipe.seed)
     body, loaded = start(recipe, fitted.labels, spec)
-    if before is None and is_first():
-        _tell_beginning(recipe, loaded)
     teachers = None if recipe.distil is None else open_teachers(recipe.distil, fitted.labels, spec)
     identities = () if teachers is None else teachers.identities
     if before is not None and (before.weights, before.teachers) != (loaded, identities):
@@ -135,8 +133,11 @@ def fit(
         weights=loaded,
         teachers=identities,
         data=data,
+        fitted_before=tuple(dict.fromkeys((*seen_before(recipe), *(() if teachers is None else teachers.seen)))),
         precision=precision_here(recipe.precision),
     )
+    if before is None and is_first():
+        _tell_beginning(record, validation)
     if is_first():
         folder.mkdir(parents=True, exist_ok=True)
         record.write(folder)
@@ -216,9 +217,18 @@ class _Keeper(Callback):
         self.record.write(self._folder)
 
 
-def _tell_beginning(recipe: Recipe, loaded: Loaded | None) -> None:
-    if loaded is not None:
-        print(f"{recipe.name}: {loaded.describe()}", file=sys.stderr)
+def _tell_beginning(record: Run, validation: Dataset) -> None:
+    recipe = record.recipe
+    if record.weights is not None:
+        print(f"{recipe.name}: {record.weights.describe()}", file=sys.stderr)
+    for fitted in record.fitted_before:
+        if parted_otherwise(fitted, validation):
+            print(
+                f"{recipe.name}: what it learns from was fitted on {fitted.describe()}, and this run parts these "
+                f"pictures otherwise: rows of '{recipe.data.validation}' that look new to it may be known, and no part "
+                f"of {validation.name} can measure it",
+                file=sys.stderr,
+            )
     if precision_here(recipe.precision) != recipe.precision:
         print(
             f"{recipe.name}: computed in fp32, as this processor only imitates bf16, which is slower",

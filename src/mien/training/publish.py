@@ -13,7 +13,6 @@ from mien.core.fitted import Fitted
 from mien.core.manifest import Manifest
 from mien.core.preprocess import InputSpec
 from mien.data.base import spread
-from mien.data.load import name_of
 from mien.models.export import Provenance, export
 from mien.models.network import TorchPredictor
 from mien.models.quantise import ROWS
@@ -63,8 +62,7 @@ def open_run(folder: Path, *, name: str | None = None) -> TorchPredictor:
         averaged = Averaged(body, views)
         predictor = AveragedRun(averaged, run.input, run.labels, name=name, shown=VIEWS[views], chunk=chunk)
     predictor.recipe, predictor.seed = run.recipe.name, run.recipe.seed
-    data = run.recipe.data
-    predictor.seen = (Fitted(name_of(data.dataset), data.folds, (data.train, data.validation)),)
+    predictor.seen = run.seen
     return predictor
 
 
@@ -104,6 +102,7 @@ def export_run(
         commit=run.commit,
         shown=VIEWS.get(recipe.views),
         fitted=Fitted(fitted.name, data.folds, (data.train, data.validation)),
+        fitted_before=run.fitted_before,
     )
     ranges = fitted.images[spread(len(fitted), ROWS)] if int8 else None
     return export(predictor, validation, out, provenance, ranges=ranges)

@@ -12,8 +12,10 @@ from typing import Literal
 
 from mien.core.errors import MissingExtraError, TrainingError
 from mien.core.expression import Expression
+from mien.core.fitted import Fitted
 from mien.core.preprocess import InputSpec
 from mien.core.schema import from_mapping, write_json
+from mien.data.load import name_of
 from mien.models.weights import Loaded
 from mien.training.recipe import Precision, Recipe
 
@@ -63,6 +65,7 @@ class Run:
         weights: what was loaded before training, if anything.
         teachers: sha256 of the weights of each run that it learns from.
         data: identity of the rows fitted and of those chosen on; empty in records from before it was kept.
+        fitted_before: the rows that fitted what it starts from and its teachers.
         precision: what it is computed in, here and when it is resumed; None in records from before it was kept.
         history: one entry an epoch.
     """
@@ -82,8 +85,20 @@ class Run:
     weights: Loaded | None = None
     teachers: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    fitted_before: tuple[Fitted, ...] = ()
     precision: Precision | None = None
     history: tuple[Epoch, ...] = ()
+
+    @property
+    def fitted(self) -> Fitted:
+        """The rows that fit its weights and choose among them."""
+        data = self.recipe.data
+        return Fitted(name_of(data.dataset), data.folds, (data.train, data.validation))
+
+    @property
+    def seen(self) -> tuple[Fitted, ...]:
+        """Those, and the rows that fitted what it learnt from: nothing of them can measure it."""
+        return tuple(dict.fromkeys((self.fitted, *self.fitted_before)))
 
     @property
     def best(self) -> Epoch:

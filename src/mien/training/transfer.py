@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mien.core.errors import ConfigError, TrainingError
 from mien.core.expression import Labels
+from mien.core.fitted import Fitted
 from mien.core.lookup import find_manifest
 from mien.core.manifest import Manifest
 from mien.core.preprocess import Image, InputSpec
@@ -87,6 +88,14 @@ def start(recipe: Recipe, labels: Labels, spec: InputSpec) -> tuple[nn.Module, L
             keep_head=same_labels and (headed or recipe.transfer.hidden is None),
         )
     return body if headed else _headed(body, recipe.transfer, len(labels), spec), loaded
+
+
+def seen_before(recipe: Recipe) -> tuple[Fitted, ...]:
+    """The rows that fitted the weights a recipe starts from, as far as runs and exported models say it."""
+    source = recipe.weights.source
+    if _is_run(source):
+        return Run.read(Path(source)).seen
+    return Manifest.read(find_manifest(source)).seen if is_exported(source) else ()
 
 
 def head_name(body: nn.Module, transfer: Transfer) -> str:
