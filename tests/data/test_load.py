@@ -6,7 +6,7 @@ import pytest
 from mien.core.errors import DatasetError
 from mien.core.expression import FER2013, FERPLUS_COLUMNS
 from mien.core.preprocess import InputSpec
-from mien.data.load import load_dataset, name_of
+from mien.data.load import load_dataset, load_votes, name_of
 
 VOTES = ["Usage,Image name," + ",".join(FERPLUS_COLUMNS)] + [
     f"{usage},fer.png,0,10,0,0,0,0,0,0,0,0"
@@ -28,6 +28,15 @@ def test_named_ferplus(fer2013_lines, write, spec, tmp_path):
     dataset = load_dataset("ferplus", spec, root=tmp_path, counts="any")
     assert dataset.name == "ferplus"
     assert dataset.counts["happy"] == 7
+
+
+def test_all_votes_are_read_whatever_their_majority(write, tmp_path):
+    write([*VOTES, "Training,,1,2,3,0,0,0,0,0,0,4"], "fer2013/fer2013new.csv")
+    table = load_votes(tmp_path)
+    assert table.shape == (8, 10)
+    assert table[-1].tolist() == [1, 2, 3, 0, 0, 0, 0, 0, 0, 4]
+    with pytest.raises(DatasetError, match="ferplus is not there"):
+        load_votes(tmp_path / "elsewhere")
 
 
 def test_named_folder_must_be_fer2013(picture, spec, tmp_path):

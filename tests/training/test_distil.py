@@ -10,11 +10,13 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from mien.core.errors import ConfigError, TrainingError
-from mien.core.expression import FER2013, FERPLUS
+from mien.core.expression import FER2013, FERPLUS, FERPLUS_COLUMNS
+from mien.core.fitted import Folds
 from mien.core.predictor import softmax
 from mien.core.preprocess import InputSpec
 from mien.core.schema import from_mapping
 from mien.data.base import Dataset, text_column
+from mien.data.folds import in_folds
 from mien.data.load import load_dataset
 from mien.models.network import Normalised, as_planes
 from mien.models.registry import build
@@ -102,6 +104,7 @@ def test_exported_models_teach_as_they_read(recipe, tmp_path):
     np.testing.assert_allclose(found, softmax(shown.logits(spec[:9]), 2.0), atol=1e-4)
     run = train(replace(recipe, epochs=1, distil=Distil(("tiny",), answers="cached")), tmp_path / "taught")
     assert run.teachers == panel.identities
+    assert run.fitted_before == shown.seen
     assert beside_labels(run) == "; learnt from another model (tiny)"
 
 
@@ -307,7 +310,8 @@ def test_votes_are_their_share_of_the_loss(recipe):
     assert module._loss(logits, targets).item() == pytest.approx(-(mixed * log_q).sum(1).mean(), rel=1e-5)
 
 
-def test_votes_are_named_as_extra_labels(recipe, tmp_path, monkeypatch, face_folder):
+@pytest.mark.parametrize("read", ["given", "labels"])
+def test_votes_are_named_as_extra_labels(recipe, tmp_path, monkeypatch, read):
     original = rows.load_dataset
 
     def with_votes(*arguments, **options):
@@ -315,9 +319,92 @@ def test_votes_are_named_as_extra_labels(recipe, tmp_path, monkeypatch, face_fol
         return replace(data, votes=np.eye(7, dtype=np.float32)[data.indices])
 
     monkeypatch.setattr(rows, "load_dataset", with_votes)
-    train(replace(recipe, epochs=1, votes=0.5), tmp_path / "run")
+    monkeypatch.setattr(rows, "load_votes", lambda _: None)
+    monkeypatch.setattr(rows, "translate_votes", lambda data, *_: data)
+    train(replace(recipe, epochs=1, votes=0.5, votes_as=read), tmp_path / "run")
     manifest = export_run(tmp_path / "run", tmp_path / "model")
-    assert "extra labels: crowd votes of FER+ are 50% of the targets" in manifest.trained_on
+    how = ", as FER2013's labels" if read == "labels" else ""
+    assert f"extra labels: crowd votes of FER+{how} are 50% of the targets" in manifest.trained_on
+
+
+def habits():
+    """FER2013's rows 0, 2, 4 …, of which the crowd calls two kinds alike, and votes for all rows of the file.
+
+    What nine voters call neutral and one sad is sad by its label; what all ten call neutral is neutral.
+    """
+    faces = tiny_dataset(n=140)
+    indices = faces.indices
+    table = np.zeros((300, 10), dtype=np.int64)
+    columns = [FERPLUS_COLUMNS.index(name) for name in ("anger", "disgust", "fear", "happiness")]
+    columns += [FERPLUS_COLUMNS.index(name) for name in ("neutral", "surprise", "neutral")]
+    table[faces.rows, np.array(columns)[indices]] = 10
+    sad = faces.rows[indices == FER2013.index("sad")]
+    table[sad, FERPLUS_COLUMNS.index("neutral")] = 8
+    table[sad, FERPLUS_COLUMNS.index("sadness")] = 2
+    splits = text_column(["train"] * 70 + ["public"] * 70)
+    return replace(faces, splits=splits, votes=np.eye(7, dtype=np.float32)[indices]), table
+
+
+def test_votes_are_translated_into_the_label_that_goes_with_them():
+    faces, table = habits()
+    found = rows.translate_votes(faces, "train", table).votes
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
+    assert np.array_equal(found.argmax(1), faces.indices)
+
+
+def test_a_translation_knows_the_training_labels_alone():
+    faces, table = habits()
+    expected = rows.translate_votes(faces, "train", table).votes
+    other = faces.indices.copy()
+    other[faces.splits == "public"] = 0
+    assert np.array_equal(rows.translate_votes(replace(faces, indices=other), "train", table).votes, expected)
+    other[faces.splits == "train"] = np.roll(faces.indices[faces.splits == "train"], 1)
+    assert not np.allclose(rows.translate_votes(replace(faces, indices=other), "train", table).votes, expected)
+
+
+def test_votes_of_others_are_not_translated():
+    faces, table = habits()
+    with pytest.raises(TrainingError, match=r"is for FER\+'s votes on fer2013, not for ferplus: leave it out"):
+        rows.translate_votes(replace(faces, name="ferplus"), "train", table)
+    without = np.where(faces.splits == "train", faces.indices.clip(1), faces.indices)
+    with pytest.raises(TrainingError, match="the split 'train' lacks an expression"):
+        rows.translate_votes(replace(faces, indices=without), "train", table)
+
+
+def test_a_recipe_translates_votes_after_its_folds(recipe, monkeypatch):
+    faces, table = habits()
+    monkeypatch.setattr(rows, "load_dataset", lambda *_, **__: faces)
+    monkeypatch.setattr(rows, "load_votes", lambda _: table)
+    folds = Folds(count=4, apart="picture")
+    settings = replace(recipe, votes=0.5, votes_as="labels", data=DataConfig(folds=folds, validation="validation"))
+    found = rows.load_rows(settings, InputSpec(), None)
+    expected = rows.translate_votes(in_folds(faces, folds), "train", table)
+    assert np.array_equal(found.votes, expected.votes)
+    assert found.folds == folds
+    given = rows.load_rows(replace(settings, votes_as="given"), InputSpec(), None)
+    assert np.array_equal(given.votes, faces.votes)
+    with pytest.raises(ConfigError, match="votes_as is 'labels' and there are no votes"):
+        recipe.override({"votes_as": "labels"})
+
+
+@pytest.mark.real_data
+def test_the_real_votes_foretell_labels_better_once_translated():
+    root = os.environ.get("MIEN_DATA")
+    if root is None or not (path(root) / "fer2013" / "fer2013new.csv").is_file():
+        pytest.skip("MIEN_DATA names no folder with fer2013/fer2013new.csv")
+    faces = load_dataset("fer2013", InputSpec(), root=path(root))
+    given = rows.with_votes(faces, InputSpec(), path(root))
+    table = rows.load_votes(path(root))
+    assert table.shape == (35_887, 10)
+    translated = rows.translate_votes(given, "train", table)
+    public, losses = faces.splits == "public", []
+    for soft in (given.votes, translated.votes):
+        truth = soft[public, faces.indices[public]]
+        losses.append(-np.log(truth.clip(1e-6)).mean())
+    assert losses[1] < 0.9 < losses[0]
+    right = (translated.votes.argmax(1) == faces.indices)[public].mean()
+    assert 0.66 < right < 0.69
 
 
 @pytest.mark.real_data

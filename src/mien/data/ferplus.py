@@ -43,7 +43,7 @@ def read_csv(votes: Path, pictures: Path, spec: InputSpec, *, counts: fer2013.Co
             f"{votes} holds votes and no pictures: FER2013's file is missing at {pictures}; put it there"
         )
     faces = fer2013.read_csv(pictures, spec, counts=counts)
-    splits, names, table = _read_votes(votes)
+    splits, names, table = read_votes(votes)
     if len(splits) != len(faces):
         raise DatasetError(
             f"{votes}: expected {len(faces)} rows, one for each of {pictures}, found {len(splits)}: "
@@ -78,7 +78,7 @@ def faces_and_others(votes: Path) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]
     Raises:
         DatasetError: the file is missing, cut or damaged.
     """
-    _, names, table = _read_votes(votes)
+    _, names, table = read_votes(votes)
     unknown, none = (table[:, FERPLUS_COLUMNS.index(column)] for column in ("unknown", "NF"))
     others = (names == "") | (none > table.sum(axis=1) / 2)
     return ~others & (none == 0) & (unknown <= 1), others
@@ -111,7 +111,12 @@ def majority(table: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.fl
     return np.where(won, expressions.argmax(axis=1), -1), soft
 
 
-def _read_votes(file: Path) -> tuple[NDArray[np.str_], NDArray[np.str_], NDArray[np.int64]]:
+def read_votes(file: Path) -> tuple[NDArray[np.str_], NDArray[np.str_], NDArray[np.int64]]:
+    """Split and image name of each row of ``fer2013new.csv``, and its votes ``(n, 10)``.
+
+    Raises:
+        DatasetError: the file is missing, cut or damaged.
+    """
     splits, names, table = [], [], []
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:

@@ -8,6 +8,9 @@ from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mien.core.errors import DatasetError, LabelError, nearest
 from mien.core.places import data_folder
 from mien.core.preprocess import InputSpec
@@ -79,6 +82,17 @@ def load_dataset(
         # labels can lie in files of their own, which the pictures' fingerprint does not know
         layout = f"{layout}-{digest(faces.identity, *map(str, index.expressions))[:16]}"
     return cached(build, source=index.origin, files=index.sources, spec=spec, layout=layout, folder=cache)
+
+
+def load_votes(root: Path | None = None) -> NDArray[np.int64]:
+    """All votes of FER+ as its file has them, ``(35887, 10)``: a row for each of ``fer2013.csv``.
+
+    The columns are those of :data:`mien.core.expression.FERPLUS_COLUMNS`.
+
+    Raises:
+        DatasetError: the file is missing, cut or damaged.
+    """
+    return ferplus.read_votes(_named("ferplus", root))[2]
 
 
 def name_of(name_or_path: str | Path, *, root: Path | None = None) -> str:

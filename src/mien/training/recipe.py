@@ -143,6 +143,8 @@ class Recipe:
         class_weights: ``inverse`` weighs each class by the inverse of its frequency.
         votes: share of FER+'s crowd votes in the targets, the rest is the label; None for labels alone. A row without
             votes keeps its label. These are extra labels, and the manifest says so.
+        votes_as: ``given`` takes the votes as they are; ``labels`` takes what FER2013's label is likely to be where a
+            picture has such votes (:func:`mien.training.rows.translate_votes`), for the two differ by habit.
         distil: see :class:`Distil`; None for no teachers.
         averaging: decay of the exponential average of the weights, taken every fourth step; None for none.
         patience: stop after this many epochs without a higher validation accuracy; None to run all epochs.
@@ -169,6 +171,7 @@ class Recipe:
     smoothing: float = 0.0
     class_weights: Literal["none", "inverse"] = "none"
     votes: float | None = None
+    votes_as: Literal["given", "labels"] = "given"
     distil: Distil | None = None
     averaging: float | None = None
     patience: int | None = None
@@ -188,6 +191,8 @@ class Recipe:
             raise ValueError(f"name must be a bare file name, got '{self.name}'")
         if self.votes is not None and not 0 < self.votes <= 1:
             raise ValueError(f"votes must be above 0 to 1, got {self.votes}")
+        if self.votes is None and self.votes_as != "given":
+            raise ValueError(f"votes_as is '{self.votes_as}' and there are no votes: set votes to their share")
         self._check_transfer()
 
     def _check_transfer(self) -> None:
