@@ -35,21 +35,24 @@ def check_unseen(predictor: Predictor, dataset: Dataset) -> None:
             the fold that does.
     """
     for fitted in predictor.seen:
-        if pictures_of(fitted.dataset) == pictures_of(dataset.name) and not _tells(dataset, fitted):
+        if _same_pictures(fitted, dataset) and not _tells(dataset, fitted):
             raise DatasetError(f"{predictor.name} was fitted on a part of {fitted.dataset}{_remedy(dataset, fitted)}")
 
 
 def is_seen(predictor: Predictor, rows: Dataset) -> bool:
     """Whether the rows of a split fitted the predictor or chose its epoch, as far as it is known."""
     return any(
-        pictures_of(fitted.dataset) == pictures_of(rows.name) and set(rows.splits.tolist()) & set(fitted.splits)
-        for fitted in predictor.seen
+        _same_pictures(fitted, rows) and set(rows.splits.tolist()) & set(fitted.splits) for fitted in predictor.seen
     )
 
 
 def parted_otherwise(fitted: Fitted, rows: Dataset) -> bool:
     """Whether a dataset shows the pictures of ``fitted`` in other splits, so that any of its rows may be among them."""
-    return pictures_of(fitted.dataset) == pictures_of(rows.name) and fitted.folds != rows.folds
+    return _same_pictures(fitted, rows) and fitted.folds != rows.folds
+
+
+def _same_pictures(fitted: Fitted, rows: Dataset) -> bool:
+    return pictures_of(fitted.dataset) == pictures_of(rows.name)
 
 
 def _tells(dataset: Dataset, fitted: Fitted) -> bool:

@@ -108,9 +108,9 @@ def with_votes(dataset: Dataset, spec: InputSpec, root: Path | None) -> Dataset:
 def translate_votes(dataset: Dataset, train: str, table: NDArray[np.int64]) -> Dataset:
     """FER2013 with what its label is likely to be, given FER+'s votes on the picture, for soft labels.
 
-    FER+'s crowd and FER2013's labels agree on 63 % of the pictures, and where they differ it is often by habit: of what
-    the crowd calls neutral, a quarter is sad in FER2013. A logistic regression of the label on a row's votes, their
-    logarithms and the products of any two of them says so. It is fitted on the training split alone, for all rows.
+    Where FER+'s crowd and FER2013's labels differ it is often by habit: much that the crowd calls neutral is sad in
+    FER2013. A logistic regression of the label on a row's shares of the votes, their logarithms and the products of any
+    two of them says how often. It is fitted on the training split alone, for all rows.
 
     Args:
         dataset: FER2013, with votes (:func:`with_votes`).
@@ -119,6 +119,7 @@ def translate_votes(dataset: Dataset, train: str, table: NDArray[np.int64]) -> D
 
     Raises:
         TrainingError: it is another dataset, or the split lacks an expression.
+        DatasetError: there is no such split.
         MissingExtraError: scikit-learn is not installed.
     """
     try:
@@ -127,11 +128,20 @@ def translate_votes(dataset: Dataset, train: str, table: NDArray[np.int64]) -> D
         raise MissingExtraError("scikit-learn", "report", "votes as labels") from None
     if dataset.name != "fer2013":
         raise TrainingError(f"votes_as 'labels' is for FER+'s votes on fer2013, not for {dataset.name}: leave it out")
-    votes = table[dataset.rows] / table.sum(axis=1).clip(1)[dataset.rows, None]
-    first, second = np.triu_indices(votes.shape[1])
-    seen = np.concatenate([votes, np.log(votes + 0.05), votes[:, first] * votes[:, second]], axis=1)
-    fitted = dataset.splits == train
-    model = LogisticRegression(max_iter=5000).fit(seen[fitted], dataset.indices[fitted])
-    if len(model.classes_) < len(dataset.labels):
-        raise TrainingError(f"votes_as 'labels': the split '{train}' lacks an expression, which cannot be learnt then")
-    return replace(dataset, votes=model.predict_proba(seen).astype(np.float32))
+    fitted = dataset.split(train)
+    absent = [label for label, count in fitted.counts.items() if not count]
+    if absent:
+        raise TrainingError(
+            f"votes_as 'labels': the split '{train}' of {dataset.name} has no picture of {', '.join(absent)}, so "
+            "that no votes could be read as it: add some, or leave votes_as out"
+        )
+    model = LogisticRegression(max_iter=5000).fit(_vote_features(table[fitted.rows]), fitted.indices)
+    votes = model.predict_proba(_vote_features(table[dataset.rows]))
+    return replace(dataset, votes=votes.astype(np.float32))
+
+
+def _vote_features(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Shares of ``(n, 10)`` votes, their logarithms and the products of any two of them, ``(n, 75)``."""
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
+    first, second = np.triu_indices(shares.shape[1])
+    return np.concatenate([shares, np.log(shares + 0.05), shares[:, first] * shares[:, second]], axis=1)
