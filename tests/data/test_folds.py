@@ -104,7 +104,7 @@ def test_too_few_persons(posed):
 
 
 def test_no_persons(toy):
-    with pytest.raises(DatasetError, match="toy has no column 'subject'"):
+    with pytest.raises(DatasetError, match=r"toy has no column 'subject'.*set folds\.apart to 'picture'"):
         in_folds(toy([1, 2, 3], [0, 1, 2]), Folds())
 
 

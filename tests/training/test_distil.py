@@ -323,7 +323,7 @@ def test_votes_are_named_as_extra_labels(recipe, tmp_path, monkeypatch, read):
     monkeypatch.setattr(rows, "translate_votes", lambda data, *_: data)
     train(replace(recipe, epochs=1, votes=0.5, votes_as=read), tmp_path / "run")
     manifest = export_run(tmp_path / "run", tmp_path / "model")
-    how = ", as FER2013's labels" if read == "labels" else ""
+    how = ", read as FER2013's labels," if read == "labels" else ""
     assert f"extra labels: crowd votes of FER+{how} are 50% of the targets" in manifest.trained_on
 
 

@@ -24,6 +24,11 @@ def in_folds(dataset: Dataset, folds: Folds) -> Dataset:
     """
     if folds.labels is not None:
         dataset = dataset.relabel(LABEL_SETS[folds.labels])
+    if folds.apart == "subject" and "subject" not in dataset.metadata:
+        raise DatasetError(
+            f"{dataset.name} has no column 'subject' that says who is in a picture, so persons cannot be kept apart: "
+            "add one, or set folds.apart to 'picture', which keeps the same picture on one side"
+        )
     groups = groups_of(dataset, "subject" if folds.apart == "subject" else None)
     distinct = len(np.unique(groups))
     if distinct < folds.count:

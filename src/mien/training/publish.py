@@ -120,7 +120,7 @@ def beside_labels(run: Run) -> str:
     if recipe.augment.degrade:
         parts.append(f"{recipe.augment.degrade:.0%} of the pictures it saw made darker, blurred or noisy")
     if recipe.votes is not None:
-        read = ", as FER2013's labels" if recipe.votes_as == "labels" else ""
+        read = ", read as FER2013's labels," if recipe.votes_as == "labels" else ""
         parts.append(f"extra labels: crowd votes of FER+{read} are {recipe.votes:.0%} of the targets")
     if recipe.distil is not None:
         runs = "another model" if len(run.teachers) == 1 else f"{len(run.teachers)} other models"
