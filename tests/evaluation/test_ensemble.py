@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from mien.core.ensemble import combine, member_logs
 from mien.core.errors import DatasetError
 from mien.core.expression import FER2013, SIX
+from mien.core.fitted import Fitted
 from mien.core.predictor import softmax
 from mien.data.base import Dataset, text_column
 from mien.evaluation.ensemble import make_ensemble, mixture_weights, stack
@@ -56,10 +57,10 @@ def test_the_stacked_layer_is_logistic_regression(classes):
 class Member:
     """A predictor that reads its answers out of the crops' first pixels."""
 
-    temperature, parameters, labels, seen = 1.0, 1, FER2013, ()
+    temperature, parameters, labels = 1.0, 1, FER2013
 
-    def __init__(self, place, name):
-        self._place, self.name, self.identity = place, name, name * 64
+    def __init__(self, place, name, seen=()):
+        self._place, self.name, self.identity, self.seen = place, name, name * 64, seen
 
     def logits(self, crops):
         return crops[:, self._place, :7].astype(np.float32) / 40
@@ -94,3 +95,14 @@ def test_rows_that_cannot_be_fitted_on_are_refused():
         make_ensemble(members, ("a", "b"), combine="weighted", rows=data.relabel(SIX))
     with pytest.raises(DatasetError, match="class 6 has no row"):
         make_ensemble(members, ("a", "b"), combine="stacked", rows=data.take(data.indices < 6))
+
+
+@pytest.mark.parametrize("how", ["weighted", "stacked"])
+def test_rows_that_a_member_learnt_from_are_refused(how):
+    data = rows()
+    learnt = Member(1, "b", (Fitted("toys", None, ("public", "private"), ("private",)),))
+    chosen = Member(1, "b", (Fitted("toys", None, ("train", "public"), ("public",)),))
+    with pytest.raises(DatasetError, match="on rows that b learnt from would favour"):
+        make_ensemble((Member(0, "a"), learnt), ("a", "b"), combine=how, rows=data)
+    assert make_ensemble((Member(0, "a"), chosen), ("a", "b"), combine=how, rows=data).combine == how
+    assert make_ensemble((Member(0, "a"), learnt), ("a", "b")).combine == "mean"

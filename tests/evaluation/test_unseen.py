@@ -13,7 +13,7 @@ from mien.data.base import text_column
 from mien.data.folds import in_folds
 from mien.data.layout import WHOLE
 from mien.evaluation.protocol import evaluate, predict
-from mien.evaluation.unseen import check_unseen, parted
+from mien.evaluation.unseen import check_unseen, is_learnt, parted
 
 FOLDS = Folds(3, 1)
 OWN = Fitted("posed", FOLDS, ("train", "validation"))
@@ -109,6 +109,37 @@ def test_a_part_or_another_edition_of_a_dataset_has_other_folds(fitted, measured
 
 def test_the_splits_of_fer2013_are_those_of_ferplus():
     check_unseen(model(Fitted("ferplus", None, ("train", "public"))), faces(name="fer2013"))
+
+
+def in_two_folders(name="fer2013"):
+    """Rows whose ``test`` is PublicTest and PrivateTest in one, as Kaggle has FER2013."""
+    rows = faces(name=name)
+    return replace(rows, splits=text_column(["train" if split == "train" else "test" for split in rows.splits]))
+
+
+@pytest.mark.parametrize("wrapped", [as_run, Mirrored, as_member])
+def test_a_copy_of_fer2013_in_two_folders_holds_the_rows_that_chose_among_others(wrapped):
+    own = Fitted("fer2013", None, ("train", "public"), ("public",))
+    predictor, rows = wrapped(model(own)), in_two_folders()
+    assert "some of these rows fitted it or chose its epoch" in evaluate(predictor, rows, split="test").protocol
+    assert "; these rows fitted it" in evaluate(predictor, rows, split="train").protocol
+    assert "chose its epoch" not in evaluate(model(), rows, split="test").protocol
+    assert "chose its epoch" not in evaluate(predictor, faces(name="fer2013"), split="private").protocol
+    for other in (in_two_folders("others"), in_folds(in_two_folders(), FOLDS)):
+        with pytest.raises(DatasetError, match="was fitted on a part of"):  # no other dataset is known to be parted so
+            check_unseen(model(replace(own, dataset=other.name)), other)
+    pooled = replace(own, splits=("train", "validation"), chose=("validation",))
+    with pytest.raises(DatasetError, match="do not tell which"):
+        check_unseen(model(pooled), rows)
+
+
+def test_what_fitted_is_told_from_what_chose():
+    own = Fitted("faces", None, ("train", "public"), ("public",))
+    found = {split: is_learnt(model(own), faces().split(split)) for split in ("train", "public", "private")}
+    assert found == {"train": True, "public": False, "private": False}
+    assert not is_learnt(model(replace(own, chose=())), faces().split("train"))  # an older record does not tell
+    assert not is_learnt(model(own), faces(name="others").split("train"))
+    assert not is_learnt(model(own), in_folds(faces(), FOLDS).split("train"))
 
 
 def test_an_older_manifest_tells_its_dataset():

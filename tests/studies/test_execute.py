@@ -73,7 +73,7 @@ def test_a_run_knows_the_fold_that_it_was_fitted_on(run, tmp_path, drawn_root, k
         folder = next((tmp_path / "out" / "runs").glob(f"{kind}-*/seed-0-fold-{test}"))
         folds = Folds(3, test, "subject" if kind == "persons" else "picture", labels="six")
         predictor, recipe = open_run(folder), Run.read(folder).recipe
-        assert predictor.seen == (Fitted("jaffe", folds, ("train", "validation")),)
+        assert predictor.seen == (Fitted("jaffe", folds, ("train", "validation"), ("validation",)),)
         rows = parted(load_dataset("jaffe", predictor.input, root=drawn_root), [predictor])
         fitted, chosen = load_splits(recipe, predictor.input, drawn_root)
         assert fitted.rows.tolist() == rows.split("train").rows.tolist()

@@ -69,7 +69,11 @@ def test_learns_drawn_faces_and_exports_them(recipe, tmp_path):
     assert accuracy == pytest.approx(run.best.validation_accuracy)
     measured = evaluate(predictor, load_dataset(recipe.data.dataset, predictor.input), split="validation")
     assert (measured.recipe, measured.training_seed) == (recipe.name, recipe.seed)
-    assert predictor.seen == manifest.seen == (Fitted(Path(recipe.data.dataset).name, None, ("train", "validation")),)
+    assert (
+        predictor.seen
+        == manifest.seen
+        == (Fitted(Path(recipe.data.dataset).name, None, ("train", "validation"), ("validation",)),)
+    )
 
 
 @pytest.mark.parametrize(

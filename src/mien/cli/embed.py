@@ -75,7 +75,7 @@ def embed(
         f"{validation}; features of {network.name} (sha256 {embedding.sha256[:12]}), trained elsewhere",
         data_licence=rows.licence,
         weights_licence=licence,
-        fitted=Fitted(rows.name, rows.folds, (train, validation)),
+        fitted=Fitted(rows.name, rows.folds, (train, validation), (validation,)),
     )
     label = name or f"{network.stem}-{head}"
     manifest = export_head(embedding, found, chosen_on, out, name=label, provenance=provenance)

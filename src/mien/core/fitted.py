@@ -51,11 +51,19 @@ class Fitted:
         dataset: its name when it is loaded.
         folds: how it was parted; None for splits that its owner made.
         splits: the parts that were used; none where nobody wrote them down.
+        chose: those among them that fitted no weights, but chose the epoch and the temperature; none where an older
+            mien wrote it down.
     """
 
     dataset: str
     folds: Folds | None = None
     splits: tuple[str, ...] = ()
+    chose: tuple[str, ...] = ()
+
+    @property
+    def learnt(self) -> frozenset[str]:
+        """The parts that fitted the weights; of an older record all that were used."""
+        return frozenset(self.splits) - frozenset(self.chose)
 
     def describe(self) -> str:
         """In words, for protocols."""

@@ -33,6 +33,9 @@ PUBLISHED: Mapping[str, tuple[int, ...]] = {
 }
 """Rows of each split and class, in the order of :data:`FER2013`."""
 
+MERGED: Mapping[str, tuple[str, ...]] = {"test": ("public", "private")}
+"""Parts of a copy in two folders that are official splits in one."""
+
 _FOLDERS = {
     "train": PUBLISHED["train"],
     "test": tuple(a + b for a, b in zip(PUBLISHED["public"], PUBLISHED["private"], strict=True)),

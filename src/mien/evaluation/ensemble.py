@@ -10,6 +10,7 @@ from mien.core.errors import DatasetError, MissingExtraError
 from mien.core.fitted import Fitted
 from mien.core.predictor import Floats, Predictor
 from mien.data.base import Dataset
+from mien.evaluation.unseen import is_learnt
 
 _STEPS = 10_000
 _STILL = 1e-9
@@ -37,7 +38,7 @@ def make_ensemble(
         penalty: strength of the stacked layer's L2 regularisation, scikit-learn's 1 / C.
 
     Raises:
-        DatasetError: rows are needed and missing, or are of other labels.
+        DatasetError: rows are needed and missing, fitted a member's weights, or are of other labels.
         MissingExtraError: ``stacked`` without scikit-learn.
     """
     identities = tuple(member.identity for member in members)
@@ -45,6 +46,11 @@ def make_ensemble(
         return EnsembleSpec(names, identities)
     if rows is None or not len(rows):
         raise DatasetError(f"combining as '{combine}' is fitted: name a dataset and a split that is not reported")
+    if learnt := [name for name, member in zip(names, members, strict=True) if is_learnt(member, rows)]:
+        raise DatasetError(
+            f"combining as '{combine}' on rows that {' and '.join(learnt)} learnt from would favour whichever member "
+            "remembers them best: fit it on rows that chose the epochs, such as FER2013's public"
+        )
     if rows.labels != members[0].labels:
         raise DatasetError(f"{rows.name} is labelled {', '.join(rows.labels)}, not as the members answer")
     logs = member_logs(members, rows.images)

@@ -18,7 +18,7 @@ from mien.evaluation import metrics
 from mien.evaluation.calibration import set_quality
 from mien.evaluation.result import ClassResult, Evaluation, ReliabilityBin
 from mien.evaluation.slices import require_columns, slice_accuracy
-from mien.evaluation.unseen import check_unseen, is_seen
+from mien.evaluation.unseen import check_unseen, seen_rows
 
 STAGES = (("train", "training"), ("public", "val", "valid", "validation"), ("private", "test"))
 """Names of splits in the order of their use: fitting, choosing, reporting. A row leaks from an earlier stage."""
@@ -249,8 +249,10 @@ def _protocol(answers: Predictions, predictor: Predictor, *, mirror: bool) -> st
         parts.append(f"trained on {manifest.trained_on}")
     elif predictor.seen:
         parts.append(f"trained on {' and '.join(fitted.describe() for fitted in predictor.seen)}")
-    if is_seen(predictor, answers.dataset):
-        parts.append("these rows fitted it or chose its epoch, so that this is no test")
+    seen = seen_rows(predictor, answers.dataset)
+    if seen != "none":
+        which = "these rows" if seen == "all" else "some of these rows"
+        parts.append(f"{which} fitted it or chose its epoch, so that this is no test")
     if answers.dataset.folds is not None:
         parts.append(f"measured on {answers.dataset.folds.describe()}")
     if answers.leaked is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from mien.core.errors import DatasetError
 from mien.core.fitted import Fitted, Folds
 from mien.core.predictor import Predictor
 from mien.data.base import Dataset
+from mien.data.fer2013 import MERGED
 from mien.data.folds import in_folds
 from mien.data.layout import WHOLE, pictures_of
 
@@ -39,10 +41,27 @@ def check_unseen(predictor: Predictor, dataset: Dataset) -> None:
             raise DatasetError(f"{predictor.name} was fitted on a part of {fitted.dataset}{_remedy(dataset, fitted)}")
 
 
-def is_seen(predictor: Predictor, rows: Dataset) -> bool:
-    """Whether the rows of a split fitted the predictor or chose its epoch, as far as it is known."""
+def seen_rows(predictor: Predictor, rows: Dataset) -> Literal["none", "some", "all"]:
+    """How many of a split's rows fitted the predictor or chose its epoch, as far as it is known.
+
+    Some, where the split is one of FER2013 in two folders, whose ``test`` has the rows that chose among others.
+    """
+    used = {split for fitted in predictor.seen if _same_pictures(fitted, rows) for split in fitted.splits}
+    splits = set(rows.splits.tolist())
+    if splits & used:
+        return "all"
+    return "some" if _official(rows) & used else "none"
+
+
+def is_learnt(predictor: Predictor, rows: Dataset) -> bool:
+    """Whether the rows of a split fitted the weights of the predictor or of what it learnt from, as far as it is known.
+
+    A record that does not tell what fitted from what chose says nothing.
+    """
+    splits = set(rows.splits.tolist())
     return any(
-        _same_pictures(fitted, rows) and set(rows.splits.tolist()) & set(fitted.splits) for fitted in predictor.seen
+        _same_pictures(fitted, rows) and fitted.folds == rows.folds and fitted.chose and splits & fitted.learnt
+        for fitted in predictor.seen
     )
 
 
@@ -55,12 +74,18 @@ def _same_pictures(fitted: Fitted, rows: Dataset) -> bool:
     return pictures_of(fitted.dataset) == pictures_of(rows.name)
 
 
+def _official(rows: Dataset) -> set[str]:
+    """The official splits that rows of FER2013 hold undivided."""
+    merged = MERGED if pictures_of(rows.name) == "fer2013" and rows.folds is None else {}
+    return {official for split in set(rows.splits.tolist()) for official in merged.get(split, ())}
+
+
 def _tells(dataset: Dataset, fitted: Fitted) -> bool:
-    """Whether the dataset's splits keep the rows that fitted a model apart from the others."""
+    """Whether the dataset's splits tell which rows fitted a model, or which part holds those that chose its epoch."""
     splits = set(dataset.splits.tolist())
     if fitted.folds is not None and fitted.dataset != dataset.name:
         return False  # folds of other rows are other folds
-    return fitted.folds == dataset.folds and WHOLE not in splits and set(fitted.splits) <= splits
+    return fitted.folds == dataset.folds and WHOLE not in splits and set(fitted.splits) <= splits | _official(dataset)
 
 
 def _remedy(dataset: Dataset, fitted: Fitted) -> str:

@@ -101,7 +101,7 @@ def export_run(
         seed=recipe.seed,
         commit=run.commit,
         shown=VIEWS.get(recipe.views),
-        fitted=Fitted(fitted.name, data.folds, (data.train, data.validation)),
+        fitted=Fitted(fitted.name, data.folds, (data.train, data.validation), (data.validation,)),
         fitted_before=run.fitted_before,
     )
     ranges = fitted.images[spread(len(fitted), ROWS)] if int8 else None

@@ -93,7 +93,7 @@ class Run:
     def fitted(self) -> Fitted:
         """The rows that fit its weights and choose among them."""
         data = self.recipe.data
-        return Fitted(name_of(data.dataset), data.folds, (data.train, data.validation))
+        return Fitted(name_of(data.dataset), data.folds, (data.train, data.validation), (data.validation,))
 
     @property
     def seen(self) -> tuple[Fitted, ...]:
