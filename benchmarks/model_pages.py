@@ -89,8 +89,7 @@ def pages(root: Path) -> dict[str, str]:
         if records:
             manifests = {path.stem: Manifest.read(path) for path in sorted((root / WEIGHTS).glob("*.json"))}
             known = {name: record for name, record in records.items() if record is not None}
-            book, log = root / LEDGER, root / PATH
-            found["docs/goals.md"] = goals.page(manifests, known, ledger.read(book), steps.read(log), speeds)
+            found["docs/goals.md"] = goals.page(manifests, known, ledger.read(root / LEDGER), speeds)
     if (root / GATE).is_file():
         found["docs/gate.md"] = gate_page.page(json.loads((root / GATE).read_text(encoding="utf-8")))
     return found

@@ -103,6 +103,8 @@ def accuracy(root: Path) -> str:
         columns = (_mean([e.accuracy for e in single]), _mean([e.accuracy for e in mirrored]), _mean(clean))
         shipped = [ships[e.identity] for e in single if e.identity in ships]
         label = f"`{name}`" + "".join(f", ships as **{model}**" for model in shipped)
+        if "ensemble of" in (single or mirrored)[0].protocol:
+            label += ", an ensemble"
         rows.append((label, f"{values:,}", str(seeds), *columns))
     heads = ("recipe", "values", "runs", "single crop", "with the mirrored face", "single crop, without leaked rows")
     crowd = {

@@ -10,18 +10,26 @@ import pytest
 
 import goals
 import model_pages
+from mien.core.ensemble import Ensemble
 from mien.core.manifest import Manifest
-from mien.evaluation import ledger, steps
+from mien.evaluation import ledger
+from mien.evaluation.ensemble import make_ensemble
 from mien.evaluation.record import Record
-from mien.runtime.library import DEFAULT_MODEL
+from mien.runtime.library import DEFAULT_MODEL, open_model
 
 ROOT = Path(model_pages.__file__).parents[1]
 MANIFESTS = {path.stem: Manifest.read(path) for path in (ROOT / model_pages.WEIGHTS).glob("*.json")}
 RECORDS = {name: Record.read(ROOT / model_pages.RECORDS / f"{name}.json") for name in MANIFESTS}
 BOOK = ledger.read(ROOT / model_pages.LEDGER)
-LOG = steps.read(ROOT / model_pages.PATH)
 OURS = ("base", "small", "tiny")
 SPEEDS = json.loads((ROOT / model_pages.FRONTIER).read_text(encoding="utf-8"))
+
+
+def open_pair():
+    """What ``mien ensemble base-and-small base small`` makes."""
+    members = tuple(open_model(name) for name in ("base", "small"))
+    names = tuple(member.name for member in members)
+    return Ensemble(members, make_ensemble(members, names), name=goals.ENSEMBLE)
 
 
 def row(page, start):
@@ -33,8 +41,8 @@ def row(page, start):
 def test_gaps_are_counted_in_points(accuracy, words):
     ours = MANIFESTS["small"].sha256
     book = [replace(entry, accuracy=accuracy) if entry.identity == ours else entry for entry in BOOK]
-    page = goals.page(MANIFESTS, {}, book, LOG, SPEEDS)
-    cells = row(page, "`small` | training")
+    page = goals.page(MANIFESTS, {}, book, SPEEDS)
+    cells = row(page, "`small` | an acc")
     assert [cell.removesuffix(" |") for cell in cells[-2:]] == [word.removesuffix(" |") for word in words]
 
 
@@ -51,13 +59,26 @@ def test_reliability_is_met_or_missed(calibration, words):
         )
         for one in record.measured
     )
-    page = goals.page(MANIFESTS, {"small": replace(record, measured=measured)}, BOOK, LOG, SPEEDS)
+    page = goals.page(MANIFESTS, {"small": replace(record, measured=measured)}, BOOK, SPEEDS)
     assert words in page.split("## Reliability")[1]
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "words"), [(0.724, ["2.80 points short", "0.10 points short"]), (0.752, ["reached"] * 2)]
+)
+def test_the_ensemble_is_the_measured_mean_of_what_ships(accuracy, words):
+    ours = [entry for entry in BOOK if entry.model == goals.ENSEMBLE]
+    assert {entry.identity for entry in ours} == {open_pair().identity}
+    book = [replace(entry, accuracy=accuracy) if entry in ours and not entry.mirror else entry for entry in BOOK]
+    cells = row(goals.page(MANIFESTS, {}, book, SPEEDS), "the mean of")
+    assert cells[4].startswith(f"{100 * accuracy:.2f} (")
+    assert "averaged with the mirrored face" in cells[4]
+    assert [cell.removesuffix(" |") for cell in cells[-2:]] == words
+
+
 def test_an_ensemble_that_was_not_measured_has_no_figure():
-    page = goals.page(MANIFESTS, {}, BOOK, [step for step in LOG if step.change != goals.TEACHER], SPEEDS)
-    assert row(page, "ensemble")[4] == "–"
+    page = goals.page(MANIFESTS, {}, [entry for entry in BOOK if entry.model != goals.ENSEMBLE], SPEEDS)
+    assert row(page, "the mean of")[4] == "–"
 
 
 def test_why_small_is_the_default_still_holds():
