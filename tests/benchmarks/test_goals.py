@@ -42,7 +42,7 @@ def test_gaps_are_counted_in_points(accuracy, words):
     ours = MANIFESTS["small"].sha256
     book = [replace(entry, accuracy=accuracy) if entry.identity == ours else entry for entry in BOOK]
     page = goals.page(MANIFESTS, {}, book, SPEEDS)
-    cells = row(page, "`small` | an acc")
+    cells = row(page, "`small` | an accelerator")
     assert [cell.removesuffix(" |") for cell in cells[-2:]] == [word.removesuffix(" |") for word in words]
 
 

@@ -251,8 +251,9 @@ def test_a_least_score_is_a_share(toy, score):
         Recognizer(toy, detector="haar", min_score=score)
 
 
-def test_a_least_score_may_be_numpys(toy):
-    Recognizer(toy, detector="haar", min_score=np.float32(0.5))
+@pytest.mark.parametrize(("score", "found"), [(0.5, 1), (0.999, 0)])
+def test_a_least_score_may_be_numpys(toy, portrait, score, found):
+    assert len(Recognizer(toy, detector="haar", min_score=np.float32(score)).read(portrait)) == found
 
 
 @pytest.mark.parametrize("threads", [0, "2", 1.5])

@@ -9,7 +9,6 @@ from safetensors.torch import load_file
 
 from mien.core.errors import TrainingError
 from mien.core.expression import Labels
-from mien.core.fitted import Fitted
 from mien.core.manifest import Manifest
 from mien.core.preprocess import InputSpec
 from mien.data.base import spread
@@ -101,7 +100,7 @@ def export_run(
         seed=recipe.seed,
         commit=run.commit,
         shown=VIEWS.get(recipe.views),
-        fitted=Fitted(fitted.name, data.folds, (data.train, data.validation), (data.validation,)),
+        fitted=replace(run.fitted, dataset=fitted.name),
         fitted_before=run.fitted_before,
     )
     ranges = fitted.images[spread(len(fitted), ROWS)] if int8 else None
