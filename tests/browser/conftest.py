@@ -74,8 +74,11 @@ Open = Callable[..., sync_api.Page]
 
 
 @pytest.fixture
-def opened(chromium: sync_api.Browser) -> Iterator[Open]:
-    """Opens an app by its launch address; the page must complain of nothing and ask nobody else."""
+def opened(chromium: sync_api.Browser, served: Served) -> Iterator[Open]:
+    """Opens an app by its launch address; the page must complain of nothing and ask nobody else.
+
+    It wants ``served`` so that the pages are closed before the app is: an open page asks on, and would complain.
+    """
     contexts, complaints = [], []
 
     def open_(app: Served, path: str = "/", *, viewport: str = "desk", **options: object) -> sync_api.Page:
