@@ -47,6 +47,13 @@ def as_planes(crops: Tensor) -> Tensor:
     return planes.float()
 
 
+def as_crops(planes: Tensor) -> Image:
+    """Uint8 crops ``(n, h, w)`` or ``(n, h, w, 3)`` of planes ``(n, channels, h, w)``, rounded into 0 to 255."""
+    crops = planes.squeeze(1) if planes.shape[1] == 1 else planes.permute(0, 2, 3, 1)
+    rounded: Image = crops.round().clamp(0, 255).to(torch.uint8).contiguous().cpu().numpy()
+    return rounded
+
+
 class TorchPredictor:
     """A torch network as a :class:`mien.core.predictor.Predictor`."""
 
