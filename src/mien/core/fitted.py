@@ -51,8 +51,8 @@ class Fitted:
         dataset: its name when it is loaded.
         folds: how it was parted; None for splits that its owner made.
         splits: the parts that were used; none where nobody wrote them down.
-        chose: those among them that fitted no weights, but chose the epoch and the temperature; none in records of
-            before this was told apart.
+        chose: those among them that fitted no weights, but chose the epoch and the temperature; none in older records,
+            which do not tell the two apart.
     """
 
     dataset: str

@@ -19,7 +19,7 @@ from mien.core.lookup import find_manifest
 from mien.core.manifest import Manifest
 from mien.core.preprocess import Image, InputSpec
 from mien.models.network import TorchPredictor, as_crops, as_planes
-from mien.models.rebuild import is_exported, open_exported
+from mien.models.rebuild import is_exported, rebuild
 from mien.training.keep import kept
 from mien.training.publish import open_run
 from mien.training.run import RECORD, Run
@@ -119,8 +119,9 @@ def _open_teacher(name: str) -> Teacher:
     folder = Path(name)
     if not (folder / RECORD).is_file():
         if is_exported(name):
-            manifest = find_manifest(name)
-            return Teacher(open_exported(name), Manifest.read(manifest).verify(manifest.parent))
+            path = find_manifest(name)
+            manifest = Manifest.read(path)
+            return Teacher(rebuild(manifest, path.parent), path.parent / manifest.file)
         raise TrainingError(
             f"the teacher {name}: there is no run in such a folder and no exported model of that name or path; "
             "'mien train RECIPE' makes runs, 'mien models list' shows the models at hand"
