@@ -289,7 +289,7 @@ def test_an_unknown_cell_is_named(run):
 def test_a_damaged_results_file_is_named(run, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "results.json").write_text("{")
-    with pytest.raises(ConfigError, match=r"results.json holds no results of a study"):
+    with pytest.raises(ConfigError, match=r"results.json is not JSON .*reproduce"):
         run(study_of(official()))
 
 

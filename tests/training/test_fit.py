@@ -323,7 +323,7 @@ def test_no_run_is_named(tmp_path):
     with pytest.raises(TrainingError, match="no run in"):
         Run.read(tmp_path)
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(TrainingError, match="is damaged"):
+    with pytest.raises(TrainingError, match="is not JSON"):
         Run.read(tmp_path)
 
 

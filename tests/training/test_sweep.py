@@ -252,7 +252,7 @@ def test_a_changed_recipe_needs_another_folder(recipe, tmp_path, trainer):
 
 def test_a_damaged_record_is_named(recipe, tmp_path, trainer):
     (tmp_path / "sweep.json").write_text("{")
-    with pytest.raises(TrainingError, match=r"sweep\.json is damaged"):
+    with pytest.raises(TrainingError, match=r"sweep\.json is not JSON"):
         sweep(recipe, {"seed": [0]}, tmp_path)
 
 

@@ -11,11 +11,12 @@ from typing import Literal
 
 import numpy as np
 
-from mien.core.errors import ConfigError, ModelError
+from mien.core.errors import ModelError
+from mien.core.files import read_record, write_json
 from mien.core.fitted import Fitted
 from mien.core.predictor import Floats, Predictor, log_of, softmax
 from mien.core.preprocess import Image
-from mien.core.schema import from_mapping, to_mapping, write_json
+from mien.core.schema import to_mapping
 
 SUFFIX = ".ensemble.json"
 """How the name of an ensemble's file ends."""
@@ -73,13 +74,8 @@ class EnsembleSpec:
             ModelError: there is none.
             ConfigError: it is not JSON, or a key or value is wrong.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ModelError(f"{path}: {error.strerror}; 'mien ensemble' writes one") from None
-        except ValueError as error:
-            raise ConfigError(f"{path} is not JSON ({error}): write it again with 'mien ensemble'") from None
-        return from_mapping(cls, content, str(path))
+        missing = ModelError(f"no ensemble at {path}: 'mien ensemble' writes one")
+        return read_record(cls, path, missing=missing, remedy="write it again with 'mien ensemble'")
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -13,11 +12,11 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import ChecksumError, ConfigError, LabelError, ModelError
+from mien.core.errors import ChecksumError, LabelError, ModelError
 from mien.core.expression import Expression, check_labels
+from mien.core.files import read_record, write_json
 from mien.core.fitted import Fitted
 from mien.core.preprocess import InputSpec
-from mien.core.schema import from_mapping, write_json
 
 SCHEMA = 1
 
@@ -51,13 +50,8 @@ class OnnxManifest:
             ModelError: there is no such file.
             ConfigError: it is not JSON, or a key or value is wrong.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ModelError(f"no manifest at {path}: {cls._OF} is NAME.onnx with NAME.json beside it") from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not JSON ({error}): {cls._REMEDY}") from None
-        return from_mapping(cls, content, str(path))
+        missing = ModelError(f"no manifest at {path}: {cls._OF} is NAME.onnx with NAME.json beside it")
+        return read_record(cls, path, missing=missing, remedy=cls._REMEDY)
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
 import types
 import typing
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 from mien.core.errors import ConfigError, nearest
@@ -61,14 +59,6 @@ def to_mapping(value: Any, *, defaults: bool = True) -> Any:
     if isinstance(value, tuple | list):
         return [to_mapping(item, defaults=defaults) for item in value]
     return value
-
-
-def write_json(record: Any, path: Path, *, indent: int = 2) -> None:
-    """Write a dataclass instance as JSON, whole or not at all; its folder is made where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(to_mapping(record), indent=indent) + "\n", encoding="utf-8")
-    part.replace(path)
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

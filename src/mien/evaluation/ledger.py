@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from mien.core.errors import ConfigError
-from mien.core.schema import from_mapping, to_mapping
+from mien.core.files import append_line, read_lines
 from mien.evaluation.result import Evaluation
 
 
@@ -96,11 +93,7 @@ def append(path: Path, evaluation: Evaluation) -> Entry:
         training_seed=evaluation.training_seed,
         accuracy_without_leaks=evaluation.accuracy_without_leaks,
     )
-    line = json.dumps(to_mapping(entry), allow_nan=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab", buffering=0) as file:
-        file.write(line.encode("utf-8"))
-        os.fsync(file.fileno())
+    append_line(path, entry)
     return entry
 
 
@@ -110,22 +103,7 @@ def read(path: Path) -> list[Entry]:
     Raises:
         ConfigError: no such file, or a line that is no entry; the message holds its number.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"no ledger at {path}: `mien evaluate --ledger {path}` starts one") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no ledger ({error}): name another file") from None
-    if text and not text.endswith("\n"):
-        raise ConfigError(f"{path}: the last line is cut short: mend or remove it before more is appended")
-    entries = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        try:
-            content = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"{path}:{number} is not JSON ({error}): mend or remove the line") from None
-        entries.append(from_mapping(Entry, content, f"{path}:{number}"))
-    return entries
+    return read_lines(Entry, path, what="ledger", start=f"mien evaluate --ledger {path}")
 
 
 def commit(*, apart_from: Path | None = None) -> str | None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from mien.core.errors import ConfigError
-from mien.core.schema import from_mapping
+from mien.core.files import read_record, write_json
 from mien.evaluation.cross_dataset import CrossDataset
 from mien.evaluation.result import Evaluation
 from mien.evaluation.robustness import Robustness
@@ -57,17 +55,10 @@ class Record:
         Raises:
             ConfigError: it is not JSON, or a key or value is wrong.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not path.exists():
             return None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not JSON ({error}): python benchmarks/reliability.py writes it") from None
-        return from_mapping(cls, content, str(path))
+        return read_record(cls, path, remedy="python benchmarks/reliability.py writes it")
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(asdict(self), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_json(self, path, indent=1)

@@ -8,15 +8,12 @@ their seeds alone by about a point, so a step without a paired interval is *indi
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mien.core.errors import ConfigError
-from mien.core.schema import from_mapping, to_mapping
+from mien.core.files import append_line, read_lines
 from mien.evaluation.compare import Pair
 
 Outcome = Literal["helped", "no gain", "hurt", "reference"]
@@ -32,11 +29,11 @@ class Step:
         date: when it was measured, ISO 8601.
         model: what was changed, such as ``"tiny"``.
         change: what was changed about it, in words.
-        against: what it was compared with, in words; None for a reference.
         dataset: what it was measured on.
         split: which part.
         evidence: how much it rests on, such as ``"one seed, 12 epochs"``.
         outcome: what it did; ``"reference"`` for a step that others are compared with.
+        against: what it was compared with, in words; None for a reference.
         accuracy: share correct with the change, where it was written down.
         gain: accuracy with the change less accuracy without, where both were.
         interval: 95 % paired bootstrap interval of the gain on the same rows.
@@ -51,11 +48,11 @@ class Step:
     date: str
     model: str
     change: str
-    against: str | None
     dataset: str
     split: str
     evidence: str
     outcome: Outcome
+    against: str | None = None
     accuracy: float | None = None
     gain: float | None = None
     interval: tuple[float, float] | None = None
@@ -133,10 +130,7 @@ def append(path: Path, step: Step) -> None:
     """
     if path.exists():
         read(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab", buffering=0) as file:
-        file.write((json.dumps(to_mapping(step), allow_nan=False, ensure_ascii=False) + "\n").encode("utf-8"))
-        os.fsync(file.fileno())
+    append_line(path, step)
 
 
 def read(path: Path) -> list[Step]:
@@ -145,22 +139,7 @@ def read(path: Path) -> list[Step]:
     Raises:
         ConfigError: no such file, or a line that is no step; the message holds its number.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"no results log at {path}: `mien compare … --log {path}` starts one") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is no results log ({error}): name another file") from None
-    if text and not text.endswith("\n"):
-        raise ConfigError(f"{path}: the last line is cut short: mend or remove it before more is appended")
-    steps = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        try:
-            content = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"{path}:{number} is not JSON ({error}): mend or remove the line") from None
-        steps.append(from_mapping(Step, {"against": None} | content, f"{path}:{number}"))
-    return steps
+    return read_lines(Step, path, what="results log", start=f"mien compare … --log {path}")
 
 
 def markdown(steps: list[Step], group: Outcome | Literal["indicative"]) -> str:

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import ConfigError, DatasetError, TrainingError
+from mien.core.errors import DatasetError, TrainingError
 from mien.core.expression import THREE, Labels
-from mien.core.schema import from_mapping, to_mapping, write_json
+from mien.core.files import read_record, write_json
+from mien.core.schema import to_mapping
 from mien.data.base import Dataset, text_column
 from mien.data.leaks import leaked_rows, picture_groups
 from mien.data.splits import held_out
@@ -194,11 +195,7 @@ class Study:
         Raises:
             ConfigError: there is none, or a key or value is wrong.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{path} holds no study ({error}): mien occlusion study makes one") from None
-        return from_mapping(cls, content, str(path))
+        return read_record(cls, path, remedy="'mien occlusion study' makes one")
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""

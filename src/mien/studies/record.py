@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from mien.core.errors import ConfigError
-from mien.core.schema import from_mapping, write_json
+from mien.core.files import read_record, write_json
 from mien.training.cost import Cost
 
 Interval = tuple[float, float]
@@ -189,11 +187,7 @@ class Reproduction:
         Raises:
             ConfigError: there is none, or a key or value is wrong.
         """
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{path} holds no results of a study ({error}): mien reproduce makes them") from None
-        return from_mapping(cls, content, str(path))
+        return read_record(cls, path, remedy="'mien reproduce' makes the results of a study")
 
     def write(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""

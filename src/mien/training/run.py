@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 from dataclasses import dataclass, replace
@@ -12,9 +11,9 @@ from typing import Literal
 
 from mien.core.errors import MissingExtraError, TrainingError
 from mien.core.expression import Expression
+from mien.core.files import read_record, write_json
 from mien.core.fitted import Fitted
 from mien.core.preprocess import InputSpec
-from mien.core.schema import from_mapping, write_json
 from mien.data.load import name_of
 from mien.models.weights import Loaded
 from mien.training.recipe import Precision, Recipe
@@ -120,13 +119,9 @@ class Run:
             ConfigError: a key or value of it is wrong.
         """
         path = folder / RECORD
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise TrainingError(f"no run in {folder}: there is no {RECORD}; 'mien train RECIPE' makes one") from None
-        except ValueError as error:
-            raise TrainingError(f"{path} is damaged ({error}): train again into another folder") from None
-        return from_mapping(cls, content, str(path))
+        missing = TrainingError(f"no run in {folder}: there is no {RECORD}; 'mien train RECIPE' makes one")
+        remedy = "train again into another folder"
+        return read_record(cls, path, missing=missing, remedy=remedy, damaged=TrainingError)
 
     def write(self, folder: Path) -> None:
         """Write the record, whole or not at all."""

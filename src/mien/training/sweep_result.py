@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mien.core.errors import ConfigError, TrainingError
-from mien.core.schema import from_mapping, to_mapping
+from mien.core.errors import TrainingError
+from mien.core.files import read_record, write_json, write_whole
 from mien.training.cost import Cost, conditions
 from mien.training.recipe import Recipe
 
@@ -69,12 +68,8 @@ class Sweep:
 
     def write(self, folder: Path) -> None:
         """Write ``sweep.json`` and ``sweep.md``, each whole or not at all."""
-        folder.mkdir(parents=True, exist_ok=True)
-        content = json.dumps(to_mapping(self), indent=1, allow_nan=False) + "\n"
-        for name, text in ((RESULTS, content), (TABLE, table(self))):
-            part = folder / f"{name}.part"
-            part.write_text(text, encoding="utf-8")
-            part.replace(folder / name)
+        write_json(self, folder / RESULTS, indent=1)
+        write_whole(folder / TABLE, table(self))
 
     @classmethod
     def read(cls, folder: Path) -> Sweep | None:
@@ -84,14 +79,10 @@ class Sweep:
             TrainingError: its file is damaged.
         """
         path = folder / RESULTS
-        try:
-            return from_mapping(cls, json.loads(path.read_text(encoding="utf-8")), str(path))
-        except FileNotFoundError:
+        if not path.exists():
             return None
-        except (ValueError, ConfigError) as error:
-            raise TrainingError(
-                f"{path} is damaged ({error}): remove it, the runs beside it are then taken up again"
-            ) from None
+        remedy = "remove it, the runs beside it are then taken up again"
+        return read_record(cls, path, remedy=remedy, damaged=TrainingError)
 
 
 def table(result: Sweep) -> str:
