@@ -30,11 +30,11 @@ import numpy as np
 
 import harness
 from app_load import Job, pack, start_of
-from mien.app import site
-from mien.app.sitting import Sitting, described
-from mien.runtime.library import detector_path
+from mien.app.live.browser_stream import Sitting, described
+from mien.app.web import site
+from mien.runtime.inference.library import detector_path
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.watch import read_together
+from mien.runtime.stream.watcher import read_together
 from video_clip import Clip
 
 GOALS = {"cpu_ms_per_frame": 6.0, "streams": 12, "latency_p95_ms": 150.0}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from mien.runtime.library import DEFAULT_MODEL
+from mien.runtime.inference.library import DEFAULT_MODEL
 
 GOALS = {"mien read": (1.0, 300), "import mien": (0.3, None)}
 """CPU seconds and peak MB that each must stay below."""

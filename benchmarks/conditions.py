@@ -31,11 +31,11 @@ from mien.core.face import Box, Face
 from mien.core.predictor import softmax
 from mien.core.preprocess import TEMPLATE, Image, InputSpec, crop_face
 from mien.data.load import load_dataset
-from mien.runtime.classify import OnnxClassifier
-from mien.runtime.detect import Detector, YuNetDetector
-from mien.runtime.library import detector_path, open_model
-from mien.runtime.pose import head_pose
-from mien.runtime.quality import CROP, assess, measure
+from mien.runtime.inference.classify import OnnxClassifier
+from mien.runtime.inference.detect import Detector, YuNetDetector
+from mien.runtime.inference.library import detector_path, open_model
+from mien.runtime.inference.pose import head_pose
+from mien.runtime.inference.quality import CROP, assess, measure
 
 DOC = Path(__file__).parent.parent / "docs" / "conditions.md"
 START, END = "<!-- generated: conditions -->", "<!-- end -->"
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def neutral_profile(model: OnnxClassifier, root: Path | None) -> dict[str, float]:
-    """How the model reads PublicTest's neutral faces: the constant of the same name in :mod:`mien.runtime.smooth`."""
+    """How the model reads PublicTest's neutral faces: ``NEUTRAL_PROFILE`` of :mod:`mien.runtime.stream.smooth`."""
     faces = load_dataset("fer2013", model.input, root=root).split("public")
     neutral = faces.images[faces.indices == faces.labels.index(Expression.NEUTRAL)]
     probabilities = softmax(model.logits(neutral), model.temperature)

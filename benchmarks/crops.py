@@ -26,8 +26,8 @@ from mien.core.preprocess import Image
 from mien.models.export import to_onnx
 from mien.models.network import TorchPredictor
 from mien.models.registry import build, network
-from mien.runtime.classify import OnnxClassifier
-from mien.runtime.library import open_model
+from mien.runtime.inference.classify import OnnxClassifier
+from mien.runtime.inference.library import open_model
 
 BATCHES = (1, 8, 64)
 GOAL = 2000

@@ -16,7 +16,7 @@ from mien.core.face import Box
 from mien.core.preprocess import Image, InputSpec
 from mien.data.load import load_dataset
 from mien.evaluation.corruptions import FACE, blurred, toned, turned
-from mien.runtime.detect import Detector
+from mien.runtime.inference.detect import Detector
 
 Rng = np.random.Generator
 

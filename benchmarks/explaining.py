@@ -31,7 +31,7 @@ from mien.models.export import to_onnx
 from mien.models.head import with_features
 from mien.models.network import TorchPredictor
 from mien.models.registry import build, network
-from mien.runtime.cam import activation_maps
+from mien.runtime.inference.activation import activation_maps
 from mien.training.fit import keep_memory
 
 BATCHES = (1, 8, 64)

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 import harness
-from mien.runtime.library import DEFAULT_MODEL
+from mien.runtime.inference.library import DEFAULT_MODEL
 from mien.runtime.media import read_picture
 from mien.runtime.recognizer import Recognizer
 

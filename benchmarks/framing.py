@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 import harness
 from mien.core.preprocess import Image, InputSpec
 from mien.data.load import load_dataset
-from mien.runtime.library import detector_path
+from mien.runtime.inference.library import detector_path
 
 SCALE, BORDER = 3, 24
 """Each 48-pixel crop is enlarged to 144 pixels, and its edge repeated for 24 pixels on each side."""

@@ -27,7 +27,7 @@ from crops import opened
 from frontier_figure import BATCHES, PEERS, ROOT, render
 from mien.core.places import BUNDLED
 from mien.core.preprocess import Image
-from mien.runtime.classify import OnnxClassifier
+from mien.runtime.inference.classify import OnnxClassifier
 
 IMAGES = ROOT / "docs" / "images"
 GOALS = {"tiny": 3000, "small": 600}

@@ -37,14 +37,14 @@ from mien.data import nonfaces
 from mien.data.fer2013 import LICENCE
 from mien.evaluation.corruptions import CORRUPTIONS
 from mien.evaluation.ledger import commit
-from mien.runtime.classify import OnnxClassifier
-from mien.runtime.detect import HaarDetector
-from mien.runtime.gate import FaceGate
-from mien.runtime.library import DEFAULT_MODEL, GATE, open_model
+from mien.runtime.inference.classify import OnnxClassifier
+from mien.runtime.inference.detect import HaarDetector
+from mien.runtime.inference.face_gate import FaceGate
+from mien.runtime.inference.library import DEFAULT_MODEL, GATE, open_model
 from mien.runtime.media import read_picture
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.shots import ArrayShot
-from mien.runtime.watch import Watcher
+from mien.runtime.stream.stream_picture import ArrayShot
+from mien.runtime.stream.watcher import Watcher
 from mien.training.gate import GateProvenance, export_gate, fit
 from video_clip import FPS, Clip
 
@@ -206,7 +206,9 @@ def _streams(model: str) -> dict[str, dict[str, int]]:
     clip, found = Clip(720, 1, STREAM), {}
     pictures = list(map(clip.picture, range(STREAM)))
     for name in ("gate", "energy", "neither"):
-        with patch("mien.runtime.gate.GATE", GATE if name == "gate" else Path("none")):  # a build without it
+        with patch(
+            "mien.runtime.inference.face_gate.GATE", GATE if name == "gate" else Path("none")
+        ):  # a build without it
             recognizer = Recognizer(model, detector=HaarDetector(), reject_non_faces=name != "neither")
         watcher, counts = Watcher(recognizer), {"missed": 0, "false": 0, "rejected": 0}
         for index, picture in enumerate(pictures):

@@ -25,9 +25,9 @@ from mien.evaluation.card_text import trained_on
 from mien.evaluation.protocol import evaluate
 from mien.evaluation.record import Measured, Record
 from mien.evaluation.robustness import measure
-from mien.runtime.classify import OnnxClassifier
-from mien.runtime.detect import make_detector
-from mien.runtime.library import open_model
+from mien.runtime.inference.classify import OnnxClassifier
+from mien.runtime.inference.detect import make_detector
+from mien.runtime.inference.library import open_model
 
 OTHERS = ("jaffe", "ckplus")
 """Datasets of other people."""

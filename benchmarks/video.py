@@ -21,11 +21,11 @@ import cv2
 import harness
 import video_fer
 from mien.core.face import Box
-from mien.runtime.detect import YuNetDetector
-from mien.runtime.follow import DetectEvery
-from mien.runtime.library import detector_path
+from mien.runtime.inference.detect import YuNetDetector
+from mien.runtime.inference.library import detector_path
+from mien.runtime.output.mp4 import VideoSink
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.stream_video import VideoSink
+from mien.runtime.stream.follow import DetectEvery
 from video_clip import FACE_SIDES, Clip
 from video_live import idle, live
 from video_runs import Boxes, Run, agreement, decode, search_each, watch

@@ -12,9 +12,9 @@ from typing import Any
 
 import harness
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.shots import Shot
-from mien.runtime.video import open_source
-from mien.runtime.watch import Watcher, watch_shots
+from mien.runtime.stream.source import open_source
+from mien.runtime.stream.stream_picture import Shot
+from mien.runtime.stream.watcher import Watcher, watch_shots
 
 
 class PacedSource:

@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 
 import harness
+from mien.runtime.output.stream_sinks import CsvStreamSink
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.shots import Shot
-from mien.runtime.stream_sinks import CsvStreamSink
-from mien.runtime.video import open_source
-from mien.runtime.watch import Watcher, watch_shots
+from mien.runtime.stream.source import open_source
+from mien.runtime.stream.stream_picture import Shot
+from mien.runtime.stream.watcher import Watcher, watch_shots
 from video_clip import FPS, Clip
 
 GOAL = 20

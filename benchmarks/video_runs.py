@@ -12,12 +12,12 @@ from typing import Any
 
 import harness
 from mien.core.face import Box, Frame
-from mien.runtime.detect import Detector
-from mien.runtime.follow import DetectEvery
+from mien.runtime.inference.detect import Detector
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.shots import Shot
-from mien.runtime.video import Source, open_source
-from mien.runtime.watch import Watcher, watch_shots
+from mien.runtime.stream.follow import DetectEvery
+from mien.runtime.stream.source import Source, open_source
+from mien.runtime.stream.stream_picture import Shot
+from mien.runtime.stream.watcher import Watcher, watch_shots
 from video_stages import StageClock, TimedSource
 
 SAME = 0.5
@@ -83,7 +83,7 @@ def watch(
     Args:
         video: the file.
         recognizer: its detector and models are used.
-        detect_every: see :class:`~mien.runtime.watch.Watcher`.
+        detect_every: see :class:`~mien.runtime.stream.watcher.Watcher`.
         limit: frames; None for all.
         write: called with each frame, within the time that is measured.
         clock: charged with the stages, which costs a little time.

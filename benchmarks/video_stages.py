@@ -10,13 +10,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-from mien.runtime import watch
-from mien.runtime.classify import OnnxClassifier
-from mien.runtime.detect import Detector
-from mien.runtime.shots import DecodedShot, Shot
-from mien.runtime.smooth import Smoother
-from mien.runtime.track import Tracker
-from mien.runtime.video import Source
+from mien.runtime.inference.classify import OnnxClassifier
+from mien.runtime.inference.detect import Detector
+from mien.runtime.stream import watcher
+from mien.runtime.stream.smooth import Smoother
+from mien.runtime.stream.source import Source
+from mien.runtime.stream.stream_picture import DecodedShot, Shot
+from mien.runtime.stream.track import Tracker
 
 Value = TypeVar("Value")
 
@@ -66,18 +66,18 @@ class StageClock:
 
     @contextmanager
     def watching(self, detector: Detector) -> Iterator[None]:
-        """Charge what :class:`~mien.runtime.watch.Watcher` does, with this detector, to its stages."""
+        """Charge what :class:`~mien.runtime.stream.watcher.Watcher` does, with this detector, to its stages."""
         parts: list[tuple[str, Any, str]] = [
             ("convert to RGB", DecodedShot, "reduced"),
             ("convert to RGB", DecodedShot, "cut"),
             ("search whole pictures", type(detector), "detect"),
             ("look for known faces", type(detector), "detect_near"),
             *(("track", Tracker, name) for name in ("predict", "update", "confirm", "ended")),
-            ("crop", watch, "crop_face"),
-            ("judge quality", watch, "assess"),
+            ("crop", watcher, "crop_face"),
+            ("judge quality", watcher, "assess"),
             ("classify", OnnxClassifier, "read"),
             ("smooth", Smoother, "step"),
-            ("put frames together", watch.Watcher, "step"),
+            ("put frames together", watcher.Watcher, "step"),
         ]
         with ExitStack() as stack:
             for stage, owner, name in parts:
@@ -86,7 +86,7 @@ class StageClock:
 
 
 class TimedSource:
-    """A :class:`~mien.runtime.video.Source` whose decoding is charged to a clock."""
+    """A :class:`~mien.runtime.stream.source.Source` whose decoding is charged to a clock."""
 
     def __init__(self, source: Source, clock: StageClock) -> None:
         """Take the source to read."""

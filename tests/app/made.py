@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.app.aggregate import Second
-from mien.app.consent import Consent, show
-from mien.app.policy import Place, Purpose, decide
-from mien.app.store import Store
-from mien.app.terms import Scope, terms
+from mien.app.law.consent import Consent, show
+from mien.app.law.policy import Place, Purpose, decide
+from mien.app.law.terms import Scope, terms
+from mien.app.store.aggregate import Second
+from mien.app.store.store import Store
 from mien.core.expression import FER2013, Expression
 from mien.core.face import Reading
 

@@ -13,8 +13,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app.made import agreed, reading
-from mien.app.aggregate import Aggregator
-from mien.app.store import Store
+from mien.app.store.aggregate import Aggregator
+from mien.app.store.store import Store
 
 FRAMES_A_SECOND = 15
 

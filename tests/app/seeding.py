@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from mien.app.aggregate import Second
-from mien.app.consent import Consent, State, show
-from mien.app.policy import Place, Purpose
-from mien.app.store import Store
-from mien.app.terms import DAY
+from mien.app.law.consent import Consent, State, show
+from mien.app.law.policy import Place, Purpose
+from mien.app.law.terms import DAY
+from mien.app.store.aggregate import Second
+from mien.app.store.store import Store
 from mien.core.expression import Expression
 
 

@@ -17,13 +17,13 @@ import httpx
 import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
-from mien.app.consent import show
-from mien.app.context import Context
-from mien.app.engine import Engine
-from mien.app.policy import Place, Purpose
-from mien.app.security import Access
-from mien.app.server import make_server
-from mien.app.store import Store
+from mien.app.law.consent import show
+from mien.app.law.policy import Place, Purpose
+from mien.app.live.engine import Engine
+from mien.app.store.store import Store
+from mien.app.web.context import Context
+from mien.app.web.security import Access
+from mien.app.web.server import make_server
 from mien.runtime.recognizer import Recognizer
 
 

@@ -16,7 +16,7 @@ from mien.core.face import Box, Face
 from mien.core.gate import GateManifest
 from mien.core.manifest import Manifest
 from mien.core.places import BUNDLED
-from mien.runtime.library import DEFAULT_MODEL, GATE
+from mien.runtime.inference.library import DEFAULT_MODEL, GATE
 
 
 def test_the_area_under_the_curve_is_scikit_learns():

@@ -15,7 +15,7 @@ from mien.core.manifest import Manifest
 from mien.evaluation import ledger
 from mien.evaluation.ensemble import make_ensemble
 from mien.evaluation.record import Record
-from mien.runtime.library import DEFAULT_MODEL, open_model
+from mien.runtime.inference.library import DEFAULT_MODEL, open_model
 
 ROOT = Path(model_pages.__file__).parents[1]
 MANIFESTS = {path.stem: Manifest.read(path) for path in (ROOT / model_pages.WEIGHTS).glob("*.json")}

@@ -19,7 +19,7 @@ from mien.core.manifest import Manifest
 from mien.core.places import BUNDLED
 from mien.evaluation import steps
 from mien.evaluation.record import Record
-from mien.runtime.library import open_model
+from mien.runtime.inference.library import open_model
 from mien.studies.record import Reproduction
 
 ROOT = Path(model_pages.__file__).parents[1]

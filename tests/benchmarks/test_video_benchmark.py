@@ -14,11 +14,11 @@ import pytest
 import tables
 import video_tables
 from mien.core.face import Box
-from mien.runtime.detect import HaarDetector
-from mien.runtime.pull import pull
+from mien.runtime.inference.detect import HaarDetector
+from mien.runtime.inference.pull import pull
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.shots import DecodedShot
-from mien.runtime.video import open_source
+from mien.runtime.stream.source import open_source
+from mien.runtime.stream.stream_picture import DecodedShot
 from runtime.toys import yunet_file
 from video_clip import FPS, Clip
 from video_live import idle, live

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from app.seeding import course, seed_days
 from app.serving import serving
-from mien.app.consent import State
+from mien.app.law.consent import State
 from mien.core.expression import Expression
 
 NEGATIVE = {Expression.NEUTRAL: 4.0, Expression.SAD: 4.0, Expression.ANGRY: 2.0, None: 1.0}

@@ -95,7 +95,7 @@ def posed(tmp_path, monkeypatch):
         def detect(self, picture):
             return [Face(Box(5, 5, 40, 40), 1.0)] if picture.max() < 150 else []
 
-    monkeypatch.setattr("mien.runtime.detect.make_detector", lambda name: Toy() if name == "toy" else None)
+    monkeypatch.setattr("mien.runtime.inference.detect.make_detector", lambda name: Toy() if name == "toy" else None)
     return tmp_path / "posed"
 
 

@@ -12,7 +12,7 @@ PICTURE = np.zeros((40, 40, 3), dtype=np.uint8)
 
 
 def test_nothing_is_made_before_it_is_asked(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mien.runtime.detect", None)
+    monkeypatch.setitem(sys.modules, "mien.runtime.inference.detect", None)
     lazy = LazyDetector("haar")
     with pytest.raises(ImportError):
         lazy.detect(PICTURE)
@@ -27,7 +27,7 @@ def test_it_is_the_runtimes_detector_and_made_once(monkeypatch):
         def detect(self, picture):
             return []
 
-    monkeypatch.setattr("mien.runtime.detect.make_detector", lambda name: made.append(name) or Toy())
+    monkeypatch.setattr("mien.runtime.inference.detect.make_detector", lambda name: made.append(name) or Toy())
     detector = LazyDetector("auto")
     assert (detector.name, detector.detect(PICTURE), detector.detect(PICTURE)) == ("toy", [], [])
     assert made == ["auto"]

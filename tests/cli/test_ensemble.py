@@ -47,7 +47,7 @@ def runs(face_folder, tmp_path_factory):
 
 def test_a_run_and_an_onnx_file_answer_together(mien, runs, face_folder, tmp_path):
     from mien.data.load import load_dataset
-    from mien.runtime.library import open_model
+    from mien.runtime.inference.library import open_model
     from mien.training.publish import open_run
 
     members = (runs / "r0", runs / "onnx" / "r1.onnx")

@@ -103,7 +103,7 @@ def test_landmarks_come_from_yunet(run, monkeypatch):
 
     from mien.core.face import Box, Face
     from mien.core.preprocess import TEMPLATE
-    from mien.runtime import detect
+    from mien.runtime.inference import detect
 
     seen = []
 

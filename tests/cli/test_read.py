@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 from mien.cli import read
 from mien.core.errors import MienError
-from mien.runtime.pull import pull
+from mien.runtime.inference.pull import pull
 from runtime.toys import png_header, write_model, yunet_file
 
 

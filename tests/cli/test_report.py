@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from mien.cli import report
 from mien.core.errors import MienError
-from mien.runtime.stream_sinks import CsvStreamSink, JsonLinesSink, ParquetSink
+from mien.runtime.output.stream_sinks import CsvStreamSink, JsonLinesSink, ParquetSink
 from runtime.stream_toys import face, frame, lesson, picture
 
 

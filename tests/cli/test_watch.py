@@ -25,7 +25,6 @@ from typer.testing import CliRunner, Result
 from mien.cli import watch
 from mien.cli.keys import ended_by_user
 from mien.core.errors import MienError
-from mien.runtime import live
 from runtime.streams import moving_faces, write_video
 from runtime.toys import write_model, yunet_file
 
@@ -192,7 +191,7 @@ class EndlessCamera:
 
 def test_ctrl_c_ends_with_all_rows_on_disk(mien, tmp_path, monkeypatch):
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(live.cv2, "VideoCapture", EndlessCamera(tmp_path / "o.csv"))
+    monkeypatch.setattr(cv2, "VideoCapture", EndlessCamera(tmp_path / "o.csv"))
     result = mien("0", "--csv", tmp_path / "o.csv", "--parquet", tmp_path / "o.parquet")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "o.parquet").exists()
@@ -247,11 +246,11 @@ def test_without_a_terminal_keys_are_left_alone():
 
 
 def test_show_serves_the_page_and_closes_it(mien, clip, monkeypatch):
-    from mien.runtime import live_page
+    from mien.runtime.output import mjpeg
 
     urls: list[str] = []
 
-    class Watched(live_page.LivePage):
+    class Watched(mjpeg.LivePage):
         def __init__(self) -> None:
             super().__init__()
             urls.append(self.url)
@@ -271,7 +270,7 @@ def test_show_serves_the_page_and_closes_it(mien, clip, monkeypatch):
         def is_watched(self) -> bool:
             return True
 
-    monkeypatch.setattr(live_page, "LivePage", Watched)
+    monkeypatch.setattr(mjpeg, "LivePage", Watched)
     began = time.monotonic()
     result = mien(clip, "--show", "--seconds", "0.4")
     assert time.monotonic() - began >= 0.3, "a file that is shown plays at its own pace"

@@ -25,9 +25,13 @@ def test_an_error_while_writing_leaves_the_old_file_and_no_other(tmp_path: Path)
     path = tmp_path / "weighed.json"
     write_whole(path, "old")
 
-    with pytest.raises(RuntimeError), replacing(path) as part:
-        part.write_text("half of")
-        raise RuntimeError
+    def write_half():
+        with replacing(path) as part:
+            part.write_text("half of")
+            raise RuntimeError("the disk is full")
+
+    with pytest.raises(RuntimeError, match="disk is full"):
+        write_half()
 
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -81,7 +85,7 @@ def test_a_log_that_is_missing_says_what_starts_one(tmp_path: Path):
 def test_numbers_that_are_none_do_not_get_into_a_log(tmp_path: Path):
     path = tmp_path / "log.jsonl"
 
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not JSON compliant"):
         append_line(path, Weighed("a", float("nan")))
 
     assert not path.exists()

@@ -90,8 +90,8 @@ def test_grad_cam_plus_plus_is_equation_19_of_its_paper(resezap):
 
 def test_a_max_pool_and_a_head_without_activation_give_the_onnx_models_map(resezap, tmp_path):
     from mien.models.export import to_onnx
-    from mien.runtime.cam import ActivationMapper
-    from mien.runtime.classify import OnnxClassifier
+    from mien.runtime.inference.activation import ActivationMapper
+    from mien.runtime.inference.classify import OnnxClassifier
 
     model, head = with_features(to_onnx(resezap))
     assert (head.pooling, head.channels) == ("max", 96)
@@ -221,7 +221,7 @@ def test_wrong_input_is_refused(kind):
 
 @pytest.mark.parametrize("kind", METHODS.values())
 def test_a_model_without_gradients_is_refused_with_a_remedy(kind):
-    from mien.runtime.library import open_model
+    from mien.runtime.inference.library import open_model
 
     model = open_model("tiny")
     with pytest.raises(ModelError, match=r"'tiny' has no gradients, because it is an ONNX file: .*activation map"):

@@ -100,7 +100,7 @@ def test_the_network_and_the_random_state_stay_as_they_were():
 
 
 def test_wrong_input_is_refused():
-    from mien.runtime.library import open_model
+    from mien.runtime.inference.library import open_model
 
     predictor = small()
     with pytest.raises(DatasetError, match="no crop"):

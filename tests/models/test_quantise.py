@@ -20,7 +20,7 @@ from mien.models.network import TorchPredictor
 from mien.models.quantise import dequantised, quantise
 from mien.models.rebuild import rebuild
 from mien.models.registry import build, network
-from mien.runtime.library import open_model
+from mien.runtime.inference.library import open_model
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.runtime.shots import ArrayShot, Shot
+from mien.runtime.stream.stream_picture import ArrayShot, Shot
 
 
 def portrait() -> np.ndarray:

@@ -12,9 +12,9 @@ import pytest
 from mien import Recognizer
 from mien.core.errors import ModelError, PictureError, PictureTooLargeError, UnreadablePictureError
 from mien.core.face import Box, Face, Frame
-from mien.runtime.classify import OnnxClassifier
-from mien.runtime.detect import HaarDetector, YuNetDetector
-from mien.runtime.library import open_model
+from mien.runtime.inference.classify import OnnxClassifier
+from mien.runtime.inference.detect import HaarDetector, YuNetDetector
+from mien.runtime.inference.library import open_model
 
 
 def write(path: Path, picture: np.ndarray) -> Path:

@@ -20,7 +20,7 @@ from mien.data.folds import in_folds
 from mien.data.load import load_dataset
 from mien.models.network import Normalised, as_crops, as_planes
 from mien.models.registry import build
-from mien.runtime.library import open_model
+from mien.runtime.inference.library import open_model
 from mien.training import distil, rows
 from mien.training.distil import distillation_loss, open_teachers
 from mien.training.fit import _Keeper, fit, train

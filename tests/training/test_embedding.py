@@ -16,7 +16,7 @@ from mien.core.preprocess import InputSpec
 from mien.data.load import load_dataset
 from mien.models.embedding import TABLE_I, OnnxEmbedding
 from mien.models.export import Provenance
-from mien.runtime.library import open_model
+from mien.runtime.inference.library import open_model
 from mien.training.embedding import embed, export_head, fit_head
 
 GREY = InputSpec(mean=(120.0,) * 3, std=(60.0,) * 3)

@@ -27,7 +27,7 @@ from mien.models.export import to_onnx
 from mien.models.network import TorchPredictor
 from mien.models.registry import build
 from mien.models.tapped import Tapped
-from mien.runtime.library import open_model
+from mien.runtime.inference.library import open_model
 from mien.training import transfer
 from mien.training.fit import fit, train
 from mien.training.publish import beside_labels, export_run, open_run

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from mien.core.face import Face
     from mien.core.preprocess import Image
-    from mien.runtime.detect import Detector
+    from mien.runtime.inference.detect import Detector
 
 _TOLD = 500
 
@@ -25,13 +25,13 @@ class LazyDetector:
     """A detector of the runtime, made when the first whole picture asks for it: most datasets hold crops."""
 
     def __init__(self, name: str = "auto") -> None:
-        """The detector of that name, see :func:`mien.runtime.detect.make_detector`."""
+        """The detector of that name, see :func:`mien.runtime.inference.detect.make_detector`."""
         self._wanted = name
         self._seen = 0
 
     @cached_property
     def _detector(self) -> Detector:
-        from mien.runtime.detect import make_detector
+        from mien.runtime.inference.detect import make_detector
 
         return make_detector(self._wanted)
 

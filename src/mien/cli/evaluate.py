@@ -262,7 +262,7 @@ def open_predictor(model: str) -> Predictor:
 
             raise MissingExtraError(error.name or "torch", "train", "measuring a run") from None
         return open_run(path)
-    from mien.runtime.library import open_model
+    from mien.runtime.inference.library import open_model
 
     return open_model(model)
 

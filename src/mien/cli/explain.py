@@ -176,10 +176,10 @@ def _print(
 
 def _methods(predictor: Predictor, layer: str | None, *, relu: bool = True) -> dict[str, Maps]:
     """The methods that a model allows, by their titles; the first is the one that is averaged."""
-    from mien.runtime.classify import OnnxClassifier
+    from mien.runtime.inference.classify import OnnxClassifier
 
     if isinstance(predictor, OnnxClassifier):
-        from mien.runtime.cam import ActivationMapper
+        from mien.runtime.inference.activation import ActivationMapper
 
         if layer is not None:
             raise ConfigError(f"'{predictor.name}' is an ONNX file, which keeps one layer: --layer is for runs")
@@ -214,7 +214,7 @@ def _made(kind: Any, layer: str | None, *, relu: bool = True) -> Any:
 
 
 def _layer(predictor: Predictor, layer: str | None) -> str | None:
-    from mien.runtime.classify import OnnxClassifier
+    from mien.runtime.inference.classify import OnnxClassifier
 
     if isinstance(predictor, OnnxClassifier):
         return None
@@ -228,7 +228,7 @@ def _crops(path: Path, predictor: Predictor, *, detector: str, crop: bool) -> tu
     import numpy as np
 
     from mien.core.preprocess import crop_face, crop_picture
-    from mien.runtime.detect import make_detector
+    from mien.runtime.inference.detect import make_detector
     from mien.runtime.media import read_picture
 
     picture = read_picture(path)

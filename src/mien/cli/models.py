@@ -13,7 +13,7 @@ from mien.core.errors import ConfigError
 if TYPE_CHECKING:
     from mien.core.manifest import Manifest
     from mien.evaluation.card import Card
-    from mien.runtime.library import Entry
+    from mien.runtime.inference.library import Entry
 
 group = typer.Typer(help="List, show, pull and verify models.", no_args_is_help=True)
 
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 @group.command("list")
 def list_models(json_: JsonFlag = False) -> None:
     """List the models that are bundled, pulled, or can be pulled."""
-    from mien.runtime.library import entries
+    from mien.runtime.inference.library import entries
 
     found = list(entries())
     if json_:
@@ -50,7 +50,7 @@ def show(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the model card as Markdown.")] = False,
 ) -> None:
     """Show a model's card: origin, measurements by expression and under corruption, limits, licences, uses."""
-    from mien.runtime.library import entry
+    from mien.runtime.inference.library import entry
 
     if json_ and markdown:
         raise ConfigError("--json and --markdown are two forms of one card: choose one")
@@ -92,8 +92,8 @@ def pull(
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    from mien.runtime.library import PULLABLE
-    from mien.runtime.pull import pull as fetch
+    from mien.runtime.inference.library import PULLABLE
+    from mien.runtime.inference.pull import pull as fetch
 
     with Progress(
         TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=Console(stderr=True), transient=True
@@ -107,7 +107,7 @@ def pull(
 @group.command()
 def verify() -> None:
     """Hash every model at hand again; ends with 1 if one is damaged."""
-    from mien.runtime.library import verify as check
+    from mien.runtime.inference.library import verify as check
 
     damaged = False
     for name, error in check():
@@ -121,7 +121,7 @@ def verify() -> None:
 
 
 def _card(manifest: Manifest) -> Card:
-    from mien.app.policy import HIGH_RISK, PROHIBITION, RECITAL_44, TRANSPARENCY
+    from mien.app.law.policy import HIGH_RISK, PROHIBITION, RECITAL_44, TRANSPARENCY
     from mien.evaluation import ledger
     from mien.evaluation.card import make, results_folder
     from mien.evaluation.record import Record

@@ -175,7 +175,7 @@ def _landmarks(crops: Image, wanted: NDArray[Any]) -> NDArray[Any]:
     import cv2
     import numpy as np
 
-    from mien.runtime.detect import make_detector
+    from mien.runtime.inference.detect import make_detector
 
     detector = make_detector("yunet")
     enlarged = 4

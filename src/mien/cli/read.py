@@ -12,8 +12,8 @@ import typer
 from mien.core.errors import PictureError
 
 if TYPE_CHECKING:
+    from mien.runtime.output.sinks import Drawings, Sink
     from mien.runtime.recognizer import Recognizer
-    from mien.runtime.sinks import Drawings, Sink
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +50,7 @@ def read(
     """
     import cv2
 
-    from mien.runtime.library import DEFAULT_MODEL
+    from mien.runtime.inference.library import DEFAULT_MODEL
     from mien.runtime.recognizer import Recognizer
 
     if explain and not (annotate or report):
@@ -99,8 +99,8 @@ def _pictures(paths: list[str], fail: Callable[[str, PictureError], None]) -> It
 
 
 def _drawings(recognizer: Recognizer, *, max_pixels: int, explain: bool) -> Drawings:
-    from mien.runtime.cam import ActivationMapper
-    from mien.runtime.sinks import Drawings
+    from mien.runtime.inference.activation import ActivationMapper
+    from mien.runtime.output.sinks import Drawings
 
     return Drawings(max_pixels=max_pixels, mapper=ActivationMapper(recognizer.models[0]) if explain else None)
 
@@ -114,7 +114,7 @@ def _sinks(
     annotate: Path | None,
     report: Path | None,
 ) -> list[Sink]:
-    from mien.runtime.sinks import AnnotateSink, CsvSink, JsonSink, TableSink
+    from mien.runtime.output.sinks import AnnotateSink, CsvSink, JsonSink, TableSink
 
     detector, models = recognizer.detector.name, [model.manifest for model in recognizer.models]
     sinks: list[Sink] = []
@@ -123,7 +123,7 @@ def _sinks(
     if annotate:
         sinks.append(AnnotateSink(annotate, drawings))
     if report:
-        from mien.runtime.report import ReportSink
+        from mien.runtime.output.report import ReportSink
 
         sinks.append(ReportSink(report, drawings, detector=detector, models=models))
     if json_:

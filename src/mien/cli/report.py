@@ -15,8 +15,8 @@ from mien.core.errors import MienError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mien.runtime.cohorts import Cohort, Comparison
-    from mien.runtime.recording import Recording
+    from mien.runtime.recordings.compare import Cohort, Comparison
+    from mien.runtime.recordings.read import Recording
 
 
 _KINDS = (".csv", ".jsonl", ".parquet")
@@ -48,9 +48,9 @@ def report(
     ] = 30.0,
 ) -> None:
     """Add up recordings: time in each expression, polarities, changes; and compare cohorts of them."""
-    from mien.runtime.cohorts import compare_cohorts
-    from mien.runtime.recording import read_recording
-    from mien.runtime.timeline_page import document
+    from mien.runtime.recordings.compare import compare_cohorts
+    from mien.runtime.recordings.page import document
+    from mien.runtime.recordings.read import read_recording
 
     names = cohort or []
     if not recordings and not names:
@@ -66,12 +66,12 @@ def report(
     except ValueError as error:
         raise MienError(str(error)) from None
     if html:
-        from mien.runtime.timeline_page import page
+        from mien.runtime.recordings.page import page
 
         _write(html, page(found, comparisons).encode("utf-8"))
     if png:
-        from mien.runtime.timeline import draw, render
-        from mien.runtime.timeline_page import alternative
+        from mien.runtime.recordings.chart import draw, render
+        from mien.runtime.recordings.page import alternative
 
         _write(png, render(draw(found, comparisons), alt=alternative(found, comparisons)))
     if json_:
@@ -84,8 +84,8 @@ def report(
 
 
 def _cohort(words: str) -> Cohort:
-    from mien.runtime.cohorts import Cohort
-    from mien.runtime.recording import read_recording
+    from mien.runtime.recordings.compare import Cohort
+    from mien.runtime.recordings.read import read_recording
 
     name, _, files = words.partition("=")
     paths = [Path(file) for file in files.split(",") if file]
@@ -129,9 +129,9 @@ def _print_recording(recording: Recording, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from mien.runtime.tally import tally
-    from mien.runtime.timeline import clock
-    from mien.runtime.timeline_page import shares
+    from mien.runtime.recordings.chart import clock
+    from mien.runtime.recordings.page import shares
+    from mien.runtime.recordings.totals import tally
 
     added = tally(recording)
     console.print(Text(recording.name, style="bold"))

@@ -80,7 +80,7 @@ def reproduce(
     from mien.cli.train import need_torch
 
     need_torch("reproducing a study")
-    from mien.runtime.detect import make_detector
+    from mien.runtime.inference.detect import make_detector
     from mien.studies import page
     from mien.studies.catalogue import study_named
     from mien.studies.execute import reproduce as run

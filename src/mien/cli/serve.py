@@ -13,7 +13,7 @@ import typer
 from mien.core.errors import MienError, MissingExtraError
 
 if TYPE_CHECKING:
-    from mien.app.security import Access
+    from mien.app.web.security import Access
 
 
 def register(app: typer.Typer) -> None:
@@ -51,17 +51,17 @@ def serve(
         if path is not None and not path.is_file():
             raise MienError(f"{path}: no such file; it belongs to --tls-cert and --tls-key")
     try:
-        from mien.app.security import Access
-        from mien.app.server import make_server
+        from mien.app.web.security import Access
+        from mien.app.web.server import make_server
     except ModuleNotFoundError as error:
         raise MissingExtraError(error.name or "fastapi", "app", "mien serve") from None
     import cv2
 
-    from mien.app.audit import Action
-    from mien.app.context import Context
-    from mien.app.engine import Engine
-    from mien.app.store import Store
-    from mien.runtime.library import DEFAULT_MODEL
+    from mien.app.law.audit import Action
+    from mien.app.live.engine import Engine
+    from mien.app.store.store import Store
+    from mien.app.web.context import Context
+    from mien.runtime.inference.library import DEFAULT_MODEL
     from mien.runtime.recognizer import Recognizer
 
     cv2.setNumThreads(1)

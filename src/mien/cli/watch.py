@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from mien.core.face import Frame
-    from mien.runtime.follow import DetectEvery
-    from mien.runtime.live_page import LivePage
-    from mien.runtime.stream_sinks import StreamSink
-    from mien.runtime.video import Source
+    from mien.runtime.output.mjpeg import LivePage
+    from mien.runtime.output.stream_sinks import StreamSink
+    from mien.runtime.stream.follow import DetectEvery
+    from mien.runtime.stream.source import Source
 
 _NO_PICTURE = np.zeros((1, 1, 3), dtype=np.uint8)
 """What sinks of rows get: they look at no picture, and making one would cost more than its rows."""
@@ -96,12 +96,12 @@ def watch(
     from rich.console import Console
 
     from mien.cli.keys import ended_by_user
-    from mien.runtime.library import DEFAULT_MODEL
+    from mien.runtime.inference.library import DEFAULT_MODEL
     from mien.runtime.recognizer import Recognizer
-    from mien.runtime.sampling import sample
-    from mien.runtime.smooth import Smoothing
-    from mien.runtime.video import open_source
-    from mien.runtime.watch import Watcher, watch_shots
+    from mien.runtime.stream.sampling import sample
+    from mien.runtime.stream.smooth import Smoothing
+    from mien.runtime.stream.source import open_source
+    from mien.runtime.stream.watcher import Watcher, watch_shots
 
     _refuse_contradictions(every=every, for_=for_, video=video, show=show, seconds=seconds)
     outputs = _Outputs(csv=csv, jsonl=jsonl, parquet=parquet, video=video, overwrite=overwrite, threads=threads)
@@ -157,7 +157,7 @@ def _refuse_contradictions(
 
 
 def _serve(stack: ExitStack, teller: _Teller) -> LivePage:
-    from mien.runtime.live_page import LivePage
+    from mien.runtime.output.mjpeg import LivePage
 
     page = LivePage()
     stack.callback(page.close)
@@ -186,7 +186,7 @@ class _Outputs:
 
     def open(self, stack: ExitStack, audio: Path | None) -> list[StreamSink]:
         """Create the sinks; ``stack`` closes them, each whatever happens to the others."""
-        from mien.runtime.stream_sinks import CsvStreamSink, JsonLinesSink, ParquetSink
+        from mien.runtime.output.stream_sinks import CsvStreamSink, JsonLinesSink, ParquetSink
 
         sinks: list[StreamSink] = []
 
@@ -201,7 +201,7 @@ class _Outputs:
         if self.parquet:
             add(ParquetSink(self.parquet, overwrite=self.overwrite))
         if self.video:
-            from mien.runtime.stream_video import VideoSink
+            from mien.runtime.output.mp4 import VideoSink
 
             add(VideoSink(self.video, audio=audio, overwrite=self.overwrite, threads=self.threads))
         return sinks

@@ -225,7 +225,7 @@ class Face:
 
     Attributes:
         box: square around the face, framed as FER2013 frames its faces, whatever detector found it.
-        score: the detector's own confidence, 0 to 1 (Haar: see :class:`mien.runtime.detect.HaarDetector`).
+        score: the detector's own confidence, 0 to 1 (Haar: see :class:`mien.runtime.inference.detect.HaarDetector`).
         landmarks: ``(5, 2)`` float32 pixel positions (x, y) in the order of :data:`LANDMARK_NAMES`, or None.
         readings: one per model, in the order in which the models were given; empty before classification and where
             the face is not measurable.

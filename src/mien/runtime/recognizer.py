@@ -15,17 +15,17 @@ import numpy as np
 from mien.core.errors import ModelError, PictureError
 from mien.core.face import Face, Frame, Reading
 from mien.core.preprocess import Image, InputSpec, crop_face, same_crops
-from mien.runtime.classify import OnnxClassifier
-from mien.runtime.detect import Detector, make_detector
-from mien.runtime.gate import bundled_gate
-from mien.runtime.library import DEFAULT_MODEL, open_model
+from mien.runtime.inference.classify import OnnxClassifier
+from mien.runtime.inference.detect import Detector, make_detector
+from mien.runtime.inference.face_gate import bundled_gate
+from mien.runtime.inference.library import DEFAULT_MODEL, open_model
 from mien.runtime.media import MAX_PIXELS, as_picture, read_picture
 
 if TYPE_CHECKING:
-    from mien.runtime.follow import DetectEvery
-    from mien.runtime.quality import QualityGate
-    from mien.runtime.smooth import Smoothing
-    from mien.runtime.video import Say, Source
+    from mien.runtime.inference.quality import QualityGate
+    from mien.runtime.stream.follow import DetectEvery
+    from mien.runtime.stream.smooth import Smoothing
+    from mien.runtime.stream.source import Say, Source
 
 Picture = str | Path | Image
 """A picture file, or RGB ``(height, width, 3)`` or grey ``(height, width)`` uint8."""
@@ -169,8 +169,8 @@ class Recognizer:
 
         Args:
             source: a video file, a folder of pictures, a camera's number, a URL, or a
-                :class:`~mien.runtime.video.Source` of one's own (:func:`~mien.runtime.video.open_source` has more
-                options).
+                :class:`~mien.runtime.stream.source.Source` of one's own
+                (:func:`~mien.runtime.stream.source.open_source` has more options).
             detect_every: frames from one search of the whole picture to the next. ``"auto"`` searches a few times a
                 second, sooner when a face is lost; between searches each face is looked for where it is expected.
             smoothing: how readings are smoothed, and when expressions are held; None for the defaults.
@@ -181,8 +181,8 @@ class Recognizer:
             VideoError: the source cannot be opened, holds no picture, or was lost for good.
             ValueError: ``detect_every`` is no number of frames.
         """
-        from mien.runtime.video import Source, open_source, say_in_log
-        from mien.runtime.watch import Watcher, watch_frames
+        from mien.runtime.stream.source import Source, open_source, say_in_log
+        from mien.runtime.stream.watcher import Watcher, watch_frames
 
         watcher = Watcher(self, detect_every=detect_every, smoothing=smoothing, gate=gate)
         if not isinstance(source, Source):

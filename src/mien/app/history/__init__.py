@@ -1,0 +1,1 @@
+"""What is made of stored recordings: charts, suggestions and files to take away."""

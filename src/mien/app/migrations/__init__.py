@@ -1,1 +1,0 @@
-"""Alembic's migrations of the app's database; :func:`mien.app.storage.database.migrate` runs them."""

@@ -1,0 +1,1 @@
+"""Rooms: many people's coarse polarity, and nobody's readings."""

@@ -1,0 +1,1 @@
+"""Alembic's migrations of the app's database; :func:`mien.app.store.database.migrate` runs them."""

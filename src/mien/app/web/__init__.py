@@ -1,0 +1,1 @@
+"""The server, its guard and its pages."""

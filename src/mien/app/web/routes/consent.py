@@ -1,0 +1,73 @@
+"""The consent page, which stands before the camera, and the receipt."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from mien.app.law.consent import State, show
+from mien.app.law.policy import Feature
+from mien.app.web.context import context_of
+from mien.app.web.routes import go, page
+from mien.core.errors import ConsentError
+
+router = APIRouter()
+
+
+@router.get("/consent")
+def ask(request: Request) -> Response:
+    """The text, to read before anything is computed."""
+    context = context_of(request)
+    decision = context.decision
+    if decision is None or not decision.allows(Feature.LIVE):
+        return go("/")
+    text, shown, given = context.store.terms(), context.store.consent(), context.agreed
+    if given is None and (shown is None or shown.state is not State.SHOWN or shown.terms.sha256 != text.sha256):
+        shown = show(text, now=context.clock())
+        context.store.keep(shown)
+    return page(request, "consent.html", decision=decision, text=text, consent=shown, given=given)
+
+
+@router.post("/consent")
+def give(request: Request, consent: Annotated[str, Form()], agreed: Annotated[str, Form()] = "") -> Response:
+    """Agree to the text that was shown."""
+    context = context_of(request)
+    context.allow(Feature.LIVE)
+    shown = context.store.consent()
+    if shown is None or shown.id != consent or shown.terms.sha256 != context.store.terms().sha256:
+        raise ConsentError("the text has changed since it was shown, or was answered in another tab: read it again")
+    if agreed != "yes":
+        raise ConsentError("nothing was agreed to: tick the box if you agree, or leave it")
+    context.store.keep(shown.give(context.clock()))
+    context.changed()
+    return go("/live")
+
+
+@router.post("/consent/withdraw")
+def withdraw(request: Request) -> Response:
+    """Stop, and erase everything that was recorded under this consent and earlier ones."""
+    context = context_of(request)
+    standing = context.store.withdrawable()
+    if not standing:
+        raise ConsentError("there is no consent to withdraw")
+    context.recording = None
+    try:
+        context.store.withdraw(standing[0])
+    finally:
+        context.changed()  # it stops even where it cannot be erased
+    return go("/privacy", "withdrawn")
+
+
+@router.get("/consent/receipt.{ending}")
+def receipt(request: Request, ending: str) -> Response:
+    """The receipt of the latest consent, as text or JSON."""
+    consent = context_of(request).store.consent()
+    if consent is None:
+        raise ConsentError("there is no consent to show")
+    words = consent.receipt.to_text() if ending == "txt" else json.dumps(consent.receipt.to_dict(), indent=1)
+    kind = "text/plain" if ending == "txt" else "application/json"
+    headers = {"content-disposition": f'attachment; filename="mien-consent.{"txt" if ending == "txt" else "json"}"'}
+    return Response(words, media_type=kind, headers=headers)

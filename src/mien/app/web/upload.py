@@ -1,0 +1,38 @@
+"""The page on which a person reads a picture or a video of their own; nothing of it is kept."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from mien.app.law.policy import Feature
+from mien.app.live.handed_over import LARGEST_PICTURE, LARGEST_VIDEO, MOST_SECONDS
+from mien.app.web import api
+from mien.app.web.context import context_of
+from mien.app.web.routes import page
+from mien.core.errors import ConsentError
+
+LARGEST = api.LARGEST
+
+router = APIRouter()
+
+
+@router.get("/upload")
+def upload(request: Request) -> Response:
+    """The page."""
+    context_of(request).allow(Feature.UPLOAD)
+    labels = [str(e) for e in context_of(request).engine.recognizer.models[0].labels]
+    limits = {"picture": LARGEST_PICTURE, "video": LARGEST_VIDEO, "seconds": MOST_SECONDS}
+    return page(request, "upload.html", expressions=labels, limits=limits)
+
+
+@router.post("/upload/read")
+async def read(request: Request, agreed: str = "") -> Response:
+    """Read what was chosen on the page."""
+    context = context_of(request)
+    await asyncio.to_thread(context.allow, Feature.UPLOAD)
+    if agreed != "yes":
+        raise ConsentError("say first that it shows you alone, or that everybody in it agreed")
+    return api.answer(await api.frames_of(request, every=1.0))

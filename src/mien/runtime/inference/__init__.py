@@ -1,0 +1,1 @@
+"""Finding faces and reading them with ONNX Runtime."""

@@ -1,0 +1,258 @@
+"""Where the faces are. Every detector frames a face in one way: as FER2013 frames its faces.
+
+A network sees in use what it saw in training only if the crop is the same. How far each detector's own box is from
+FER2013's crop was measured on FER2013 itself by ``benchmarks/framing.py``; the constants below are its medians.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
+
+import cv2
+import numpy as np
+
+from mien.core.errors import ModelError, nearest
+from mien.core.face import Box, Face
+from mien.core.preprocess import Image
+from mien.runtime.inference.yunet import YuNetNetwork
+
+ENTRY_POINTS = "mien.detectors"
+"""Group of entry points by which other packages bring detectors: a name, and a callable that takes the keywords
+``min_score`` and ``min_size`` where they are given and returns a :class:`Detector`."""
+
+SMALLEST_LONG_SIDE = 192
+"""Smaller pictures are enlarged to it: YuNet finds 84 % of FER2013's 48-pixel faces as they are, 99 % enlarged."""
+
+REGION_SIDE = 128
+"""Regions around an expected face are searched at this size. At 96, YuNet misses three times as many partly covered
+faces; at more, it finds no more."""
+
+_FAMILIAR = 0.7
+"""What is expected is believed sooner: near a known face this share of the least score is enough."""
+
+_HAAR_SCALE = 1 / 0.972
+_YUNET_AREA = 0.807 * 1.077
+_YUNET_SHIFT = (0.005, -0.018)
+
+Native = TypeVar("Native")
+
+
+class Detector(Protocol):
+    """Finds faces. Safe to call from several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """What results call it."""
+        ...
+
+    def detect(self, picture: Image) -> list[Face]:
+        """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first; boxes in its pixels."""
+        ...
+
+
+@runtime_checkable
+class RegionDetector(Detector, Protocol):
+    """A detector that can also look for one face where it is expected, at a small part of the cost."""
+
+    def detect_near(self, region: Image, side: float) -> list[Face]:
+        """Faces of about ``side`` pixels in an RGB uint8 region that was cut out around one, largest first.
+
+        Boxes and landmarks are in the region's pixels. The region should be about twice as wide as the face.
+        """
+        ...
+
+
+class HaarDetector:
+    """OpenCV's embedded frontal-face cascade (Viola & Jones 2001): needs no download, finds no landmarks.
+
+    It gives no probability. ``score`` squashes the weight w of the cascade's last stage with 1 / (1 + exp(3 - w)):
+    half of FER2013's faces reach 0.97, 98 % reach 0.2, and false finds in textures mostly stay below 0.6.
+
+    Args:
+        min_score: finds below it are dropped.
+        min_size: smallest face side that is looked for, pixels of the picture.
+        long_side: larger pictures are searched on a copy reduced to it.
+    """
+
+    name = "haar"
+
+    def __init__(self, *, min_score: float = 0.2, min_size: int = 20, long_side: int = 640) -> None:  # noqa: D107
+        self._min_score = min_score
+        self._min_size = min_size
+        self._long_side = long_side
+        self._cascade = _PerThread(_load_cascade)
+
+    def detect(self, picture: Image) -> list[Face]:
+        """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first."""
+        reduced, scale = _resized(picture, self._long_side)
+        least = max(round(self._min_size * scale), 20)
+        return self._search(reduced, scale, least=least, most=0, min_score=self._min_score)
+
+    def detect_near(self, region: Image, side: float) -> list[Face]:
+        """Faces of about ``side`` pixels in an RGB uint8 region around one; see :class:`RegionDetector`."""
+        reduced, scale = shrunk(region, REGION_SIDE)
+        expected = side * scale / _HAAR_SCALE
+        least, most = max(round(expected / 1.35), 20), max(round(expected * 1.35), 28)
+        return self._search(reduced, scale, least=least, most=most, min_score=_FAMILIAR * self._min_score)
+
+    def _search(self, reduced: Image, scale: float, *, least: int, most: int, min_score: float) -> list[Face]:
+        """Faces ``least`` to ``most`` (0: any) pixels wide in a picture reduced by ``scale``."""
+        grey = cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY)
+        boxes, _, weights = self._cascade.get().detectMultiScale3(
+            grey,
+            scaleFactor=1.1,
+            minNeighbors=5,
+            minSize=(least, least),
+            maxSize=(most, most),
+            outputRejectLevels=True,
+        )
+        faces = []
+        for (x, y, w, h), weight in zip(boxes, np.ravel(weights), strict=True):
+            score = 1 / (1 + math.exp(min(3 - float(weight), 50.0)))
+            side = math.sqrt(float(w) * float(h)) * _HAAR_SCALE / scale
+            if score >= min_score:
+                faces.append(Face(_square((x + w / 2) / scale, (y + h / 2) / scale, side), score))
+        return _largest_first(faces)
+
+
+class YuNetDetector:
+    """YuNet (Wu, Peng & Yu 2023) with five landmarks, run by ONNX Runtime as ``cv2.FaceDetectorYN`` would.
+
+    Args:
+        path: the ONNX file; ``mien models pull yunet`` fetches it.
+        min_score: finds below it are dropped.
+        min_size: finds whose side is below it are dropped, pixels of the picture.
+        long_side: larger pictures are searched on a copy reduced to it.
+
+    Raises:
+        ModelError: the file is no YuNet.
+    """
+
+    name = "yunet"
+
+    def __init__(  # noqa: D107
+        self, path: str | Path, *, min_score: float = 0.6, min_size: int = 12, long_side: int = 640
+    ) -> None:
+        self._network = YuNetNetwork(Path(path))
+        self._min_score = min_score
+        self._min_size = min_size
+        self._long_side = long_side
+
+    def detect(self, picture: Image) -> list[Face]:
+        """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first, with landmarks."""
+        reduced, scale = _resized(picture, self._long_side)
+        return self._search(reduced, scale, self._min_score)
+
+    def detect_near(self, region: Image, side: float) -> list[Face]:  # noqa: ARG002
+        """Faces in an RGB uint8 region around one, whatever their size; see :class:`RegionDetector`."""
+        return self._search(*shrunk(region, REGION_SIDE), _FAMILIAR * self._min_score)
+
+    def _search(self, reduced: Image, scale: float, min_score: float) -> list[Face]:
+        rows = self._network.detect(reduced, min_score).astype(np.float64)
+        limit = 4 * self._long_side  # on a few pixels the network can answer with boundless boxes
+        rows = rows[(np.abs(rows[:, :14]) < limit).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]
+        faces = []
+        for row in rows:
+            x, y, w, h = row[:4] / scale
+            side = math.sqrt(w * h / _YUNET_AREA)
+            if side >= self._min_size:
+                box = _square(x + w / 2 + _YUNET_SHIFT[0] * side, y + h / 2 + _YUNET_SHIFT[1] * side, side)
+                landmarks = (row[4:14].reshape(5, 2) / scale).astype(np.float32)
+                faces.append(Face(box, min(float(row[14]), 1.0), landmarks))
+        return _largest_first(faces)
+
+
+def make_detector(name: str = "auto", *, min_score: float | None = None, min_size: int | None = None) -> Detector:
+    """The detector of that name; ``"auto"`` is YuNet once it has been pulled, and the embedded Haar cascade until then.
+
+    Args:
+        name: ``"auto"``, ``"haar"``, ``"yunet"``, or one that another package brings (:data:`ENTRY_POINTS`).
+        min_score: finds below it are dropped; each detector has its own default, as their scores differ.
+        min_size: smallest face side, pixels of the picture; likewise.
+
+    Raises:
+        ModelError: YuNet is asked for and has not been pulled, or its file is damaged, or the name is unknown; or
+            ``min_score`` is not from 0 to 1, ``min_size`` not 1 or more.
+    """
+    from mien.runtime.inference.library import detector_path, is_pulled
+
+    if min_score is not None and not (isinstance(min_score, float | int | np.floating) and 0 <= min_score <= 1):
+        raise ModelError(f"min_score must be a number from 0 to 1, got {min_score!r}")
+    if min_size is not None and not (isinstance(min_size, float | int) and 1 <= min_size < math.inf):
+        raise ModelError(f"min_size must be 1 pixel or more, got {min_size!r}")
+
+    given = {"min_score": min_score, "min_size": min_size}
+    options = cast(dict[str, Any], {key: value for key, value in given.items() if value is not None})
+    if name == "haar" or (name == "auto" and not is_pulled("yunet")):
+        return HaarDetector(**options)
+    if name in ("auto", "yunet"):
+        return YuNetDetector(detector_path("yunet"), **options)
+    brought = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name not in brought:
+        raise ModelError(f"unknown detector '{name}': {nearest(name, ['auto', 'haar', 'yunet', *brought])}")
+    try:
+        return cast(Detector, brought[name].load()(**options))
+    except Exception as error:  # it is another package's code, and fails in its own ways
+        raise ModelError(f"the detector '{name}' of {brought[name].value} cannot be made: {error}") from error
+
+
+class _PerThread(Generic[Native]):
+    """One native object for each thread that asks: OpenCV's detectors keep the picture at hand in themselves."""
+
+    def __init__(self, make: Callable[[], Native]) -> None:
+        self._make = make
+        self._local = threading.local()
+
+    def get(self) -> Native:
+        if not hasattr(self._local, "native"):
+            self._local.native = self._make()
+        return cast(Native, self._local.native)
+
+
+def _load_cascade() -> Any:
+    folder = Path(cv2.data.haarcascades)  # type: ignore[attr-defined]
+    return cv2.CascadeClassifier(str(folder / "haarcascade_frontalface_default.xml"))
+
+
+def shrunk(picture: Image, long_side: int) -> tuple[Image, float]:
+    """The picture with a long side of ``long_side`` pixels or less, and its scale.
+
+    Halved while that leaves enough, which averages and is several times as fast as an average over any other factor;
+    the rest by interpolation.
+    """
+    scale = 1.0
+    while max(picture.shape[:2]) >= 2 * long_side and min(picture.shape[:2]) >= 16:
+        scale /= 2
+        half = (picture.shape[1] // 2, picture.shape[0] // 2)
+        even = picture[: 2 * half[1], : 2 * half[0]]
+        picture = cast(Image, cv2.resize(even, half, interpolation=cv2.INTER_AREA))
+    if max(picture.shape[:2]) > long_side:
+        rest = long_side / max(picture.shape[:2])
+        size = (max(round(picture.shape[1] * rest), 8), max(round(picture.shape[0] * rest), 8))
+        scale *= rest
+        picture = cast(Image, cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR))
+    return picture, scale
+
+
+def _resized(picture: Image, long_side: int) -> tuple[Image, float]:
+    """The picture at a size that can be searched fast, and its scale; never less than 8 pixels across."""
+    height, width = picture.shape[:2]
+    scale = min(max(1.0, SMALLEST_LONG_SIDE / max(height, width)), long_side / max(height, width))
+    if scale == 1:
+        return picture, 1.0
+    size = (max(round(width * scale), 8), max(round(height * scale), 8))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cast(Image, cv2.resize(picture, size, interpolation=interpolation)), scale
+
+
+def _square(x: float, y: float, side: float) -> Box:
+    return Box(float(x - side / 2), float(y - side / 2), side, side)
+
+
+def _largest_first(faces: list[Face]) -> list[Face]:
+    return sorted(faces, key=lambda face: -face.box.area)
