@@ -34,7 +34,6 @@ from mien.app.live.browser_stream import Sitting, described
 from mien.app.web import site
 from mien.runtime.inference.library import detector_path
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.stream.watcher import read_together
 from video_clip import Clip
 
 GOALS = {"cpu_ms_per_frame": 6.0, "streams": 12, "latency_p95_ms": 150.0}
@@ -92,7 +91,7 @@ def frame_cost(frames: list[bytes], detector: str) -> dict[str, Any]:
     for at, jpeg in enumerate(frames):
         start = time.process_time()
         look = sitting.look(jpeg, at / FPS)
-        view = sitting.conclude(look, read_together(recognizer.models, [look])[0])
+        view = sitting.conclude(look, recognizer.reader.read([look.crops])[0])
         json.dumps(described(view))
         milliseconds.append(1000 * (time.process_time() - start))
         read += view.own is not None

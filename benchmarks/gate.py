@@ -43,7 +43,7 @@ from mien.runtime.inference.face_gate import FaceGate
 from mien.runtime.inference.library import DEFAULT_MODEL, GATE, open_model
 from mien.runtime.media import read_picture
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.stream.stream_picture import ArrayShot
+from mien.runtime.stream.stream_picture import ArrayPicture
 from mien.runtime.stream.watcher import Watcher
 from mien.training.gate import GateProvenance, export_gate, fit
 from video_clip import FPS, Clip
@@ -210,9 +210,9 @@ def _streams(model: str) -> dict[str, dict[str, int]]:
             "mien.runtime.inference.face_gate.GATE", GATE if name == "gate" else Path("none")
         ):  # a build without it
             recognizer = Recognizer(model, detector=HaarDetector(), reject_non_faces=name != "neither")
-        watcher, counts = Watcher(recognizer), {"missed": 0, "false": 0, "rejected": 0}
+        watcher, counts = Watcher(recognizer.reader), {"missed": 0, "false": 0, "rejected": 0}
         for index, picture in enumerate(pictures):
-            frame = watcher.step(ArrayShot(picture, index=index, time=index / FPS))
+            frame = watcher.step(ArrayPicture(picture, index=index, time=index / FPS))
             near = [max(face.box.iou(box) for box in clip.drawn(index)) >= 0.5 for face in frame.faces]
             counts["missed"] += not any(near)
             counts["false"] += near.count(False)

@@ -157,7 +157,7 @@ def _encoding(video: Video, recognizer: Recognizer, cache: Path) -> dict[str, An
     plain = watch(video.path, recognizer)
     sink = VideoSink(cache / "annotated.mp4", overwrite=True)
     try:
-        whole = watch(video.path, recognizer, write=lambda frame, shot: sink.write(frame, shot.picture))
+        whole = watch(video.path, recognizer, write=lambda frame, picture: sink.write(frame, lambda: picture.rgb))
     finally:
         sink.close()
     return {

@@ -12,9 +12,9 @@ from typing import Any
 
 import harness
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.stream.source import open_source
-from mien.runtime.stream.stream_picture import Shot
-from mien.runtime.stream.watcher import Watcher, watch_shots
+from mien.runtime.stream.opening import open_source
+from mien.runtime.stream.stream_picture import StreamPicture
+from mien.runtime.stream.watcher import Watcher, watch_pictures
 
 
 class PacedSource:
@@ -32,13 +32,13 @@ class PacedSource:
         self.arrived: dict[int, float] = {}
         self._video = open_source(path)
 
-    def shots(self) -> Generator[Shot, None, None]:
+    def pictures(self) -> Generator[StreamPicture, None, None]:
         """The pictures, each when it is due."""
         start = time.perf_counter()
-        for shot in self._video.shots():
-            time.sleep(max(start + shot.time - time.perf_counter(), 0))
-            self.arrived[shot.index] = time.perf_counter()
-            yield shot
+        for picture in self._video.pictures():
+            time.sleep(max(start + picture.time - time.perf_counter(), 0))
+            self.arrived[picture.index] = time.perf_counter()
+            yield picture
 
     def close(self) -> None:
         """End the video."""
@@ -55,7 +55,7 @@ class SilentSource:
         """Begin to wait."""
         self._closed = threading.Event()
 
-    def shots(self) -> Generator[Shot, None, None]:
+    def pictures(self) -> Generator[StreamPicture, None, None]:
         """Nothing, until it is closed."""
         self._closed.wait()
         yield from ()
@@ -70,10 +70,10 @@ def live(path: Path, recognizer: Recognizer, frames: int) -> dict[str, Any]:
     source = PacedSource(path)
     milliseconds, last = [], 0
     cpu, wall = time.process_time(), time.perf_counter()
-    with closing(watch_shots(Watcher(recognizer), source)) as pairs:
-        for _, shot in islice(pairs, frames):
-            milliseconds.append(1000 * (time.perf_counter() - source.arrived[shot.index]))
-            last = shot.index
+    with closing(watch_pictures(Watcher(recognizer.reader), source)) as pairs:
+        for _, picture in islice(pairs, frames):
+            milliseconds.append(1000 * (time.perf_counter() - source.arrived[picture.index]))
+            last = picture.index
     return {
         "detector": recognizer.detector.name,
         "frames": len(milliseconds),
@@ -89,7 +89,7 @@ def idle(recognizer: Recognizer, seconds: float) -> float:
     timer = threading.Timer(seconds, stop.set)
     cpu, wall = time.process_time(), time.perf_counter()
     timer.start()
-    for _ in watch_shots(Watcher(recognizer), SilentSource(), stop=stop):
+    for _ in watch_pictures(Watcher(recognizer.reader), SilentSource(), stop=stop):
         pass
     timer.join()
     return (time.process_time() - cpu) / (time.perf_counter() - wall)

@@ -11,26 +11,25 @@ import tempfile
 import time
 from collections.abc import Generator
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 import harness
-from mien.runtime.output.stream_sinks import CsvStreamSink
+from mien.runtime.output.tables import CsvStreamSink
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.stream.source import open_source
-from mien.runtime.stream.stream_picture import Shot
-from mien.runtime.stream.watcher import Watcher, watch_shots
+from mien.runtime.stream.opening import open_source
+from mien.runtime.stream.stream_picture import StreamPicture
+from mien.runtime.stream.watcher import Watcher, watch_pictures
 from video_clip import FPS, Clip
 
 GOAL = 20
 """MB of 10^6 bytes by which resident memory may grow after the warm-up."""
 
 SAMPLES = 100
-_NO_PICTURE = np.zeros((1, 1, 3), dtype=np.uint8)
 
 
 class RepeatedSource:
@@ -44,21 +43,21 @@ class RepeatedSource:
         self._path = path
         self._closed = False
 
-    def shots(self) -> Generator[Shot, None, None]:
+    def pictures(self) -> Generator[StreamPicture, None, None]:
         """Its pictures without an end."""
         index, began = 0, 0.0
         while True:
-            shot: Any
-            for shot in open_source(self._path).shots():
+            picture: Any
+            for picture in open_source(self._path).pictures():
                 if self._closed:
                     return
-                shot.index, shot.time = index, began + shot.time
+                picture.index, picture.time = index, began + picture.time
                 index += 1
-                yield shot
-            began = shot.time + 1 / FPS
+                yield picture
+            began = picture.time + 1 / FPS
 
     def close(self) -> None:
-        """End :meth:`shots`."""
+        """End :meth:`pictures`."""
         self._closed = True
 
 
@@ -100,10 +99,10 @@ def _watch(source: RepeatedSource, recognizer: Recognizer, frames: int) -> list[
     with (
         tempfile.TemporaryDirectory() as folder,
         closing(CsvStreamSink(Path(folder) / "rows.csv")) as sink,
-        closing(watch_shots(Watcher(recognizer), source)) as pairs,
+        closing(watch_pictures(Watcher(recognizer.reader), source)) as pairs,
     ):
-        for count, (frame, _) in enumerate(islice(pairs, frames), 1):
-            sink.write(frame, _NO_PICTURE)
+        for count, (frame, picture) in enumerate(islice(pairs, frames), 1):
+            sink.write(frame, partial(getattr, picture, "rgb"))
             if count % step == 0:
                 megabytes.append(_resident_mb())
     return megabytes

@@ -15,9 +15,10 @@ from mien.core.face import Box, Frame
 from mien.runtime.inference.detect import Detector
 from mien.runtime.recognizer import Recognizer
 from mien.runtime.stream.follow import DetectEvery
-from mien.runtime.stream.source import Source, open_source
-from mien.runtime.stream.stream_picture import Shot
-from mien.runtime.stream.watcher import Watcher, watch_shots
+from mien.runtime.stream.opening import open_source
+from mien.runtime.stream.source import Source
+from mien.runtime.stream.stream_picture import StreamPicture
+from mien.runtime.stream.watcher import Watcher, watch_pictures
 from video_stages import StageClock, TimedSource
 
 SAME = 0.5
@@ -26,7 +27,7 @@ SAME = 0.5
 Boxes = list[list[Box]]
 """Of the faces in each picture."""
 
-Write = Callable[[Frame, Shot], None]
+Write = Callable[[Frame, StreamPicture], None]
 
 
 @dataclass
@@ -62,9 +63,9 @@ class Run:
 class _TimedWatcher(Watcher):
     milliseconds: list[float]
 
-    def step(self, shot: Shot, source: str | None = None) -> Frame:
+    def step(self, picture: StreamPicture, source: str | None = None) -> Frame:
         start = time.perf_counter()
-        frame = super().step(shot, source)
+        frame = super().step(picture, source)
         self.milliseconds.append(1000 * (time.perf_counter() - start))
         return frame
 
@@ -88,15 +89,15 @@ def watch(
         write: called with each frame, within the time that is measured.
         clock: charged with the stages, which costs a little time.
     """
-    run, watcher = Run(), _TimedWatcher(recognizer, detect_every=detect_every)
+    run, watcher = Run(), _TimedWatcher(recognizer.reader, detect_every=detect_every)
     watcher.milliseconds = run.milliseconds
     source: Source = open_source(video) if clock is None else TimedSource(open_source(video), clock)
     cpu, wall = time.process_time(), time.perf_counter()
-    with closing(watch_shots(watcher, source)) as pairs:
-        for frame, shot in islice(pairs, limit):
+    with closing(watch_pictures(watcher, source)) as pairs:
+        for frame, picture in islice(pairs, limit):
             run.boxes.append([face.box for face in frame.faces])
             if write:
-                write(frame, shot)
+                write(frame, picture)
     run.seconds, run.cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
     run.frames = len(run.boxes)
     return run
@@ -106,8 +107,8 @@ def decode(video: Path, *, limit: int | None = None) -> Run:
     """Decode a video and do nothing with it: the floor under all that watches it."""
     run = Run()
     cpu, wall = time.process_time(), time.perf_counter()
-    with closing(open_source(video).shots()) as shots:
-        for _ in islice(shots, limit):
+    with closing(open_source(video).pictures()) as pictures:
+        for _ in islice(pictures, limit):
             run.frames += 1
     run.seconds, run.cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
     return run
@@ -115,7 +116,7 @@ def decode(video: Path, *, limit: int | None = None) -> Run:
 
 def search_each(video: Path, detector: Detector) -> Boxes:
     """What a detector finds in each whole picture by itself."""
-    return [[face.box for face in detector.detect(shot.picture)] for shot in open_source(video).shots()]
+    return [[face.box for face in detector.detect(picture.rgb)] for picture in open_source(video).pictures()]
 
 
 def agreement(found: Boxes, reference: Boxes) -> dict[str, Any]:

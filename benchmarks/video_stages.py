@@ -15,7 +15,7 @@ from mien.runtime.inference.detect import Detector
 from mien.runtime.stream import watcher
 from mien.runtime.stream.smooth import Smoother
 from mien.runtime.stream.source import Source
-from mien.runtime.stream.stream_picture import DecodedShot, Shot
+from mien.runtime.stream.stream_picture import DecodedPicture, StreamPicture
 from mien.runtime.stream.track import Tracker
 
 Value = TypeVar("Value")
@@ -68,8 +68,8 @@ class StageClock:
     def watching(self, detector: Detector) -> Iterator[None]:
         """Charge what :class:`~mien.runtime.stream.watcher.Watcher` does, with this detector, to its stages."""
         parts: list[tuple[str, Any, str]] = [
-            ("convert to RGB", DecodedShot, "reduced"),
-            ("convert to RGB", DecodedShot, "cut"),
+            ("convert to RGB", DecodedPicture, "reduced"),
+            ("convert to RGB", DecodedPicture, "cut"),
             ("search whole pictures", type(detector), "detect"),
             ("look for known faces", type(detector), "detect_near"),
             *(("track", Tracker, name) for name in ("predict", "update", "confirm", "ended")),
@@ -95,11 +95,11 @@ class TimedSource:
         self._source = source
         self._clock = clock
 
-    def shots(self) -> Generator[Shot, None, None]:
+    def pictures(self) -> Generator[StreamPicture, None, None]:
         """The pictures in order."""
-        shots = self._source.shots()
-        while (shot := self._clock.charge(DECODE, lambda: next(shots, None))) is not None:
-            yield shot
+        pictures = self._source.pictures()
+        while (picture := self._clock.charge(DECODE, lambda: next(pictures, None))) is not None:
+            yield picture
 
     def close(self) -> None:
         """Close the source."""

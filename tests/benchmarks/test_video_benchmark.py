@@ -17,8 +17,8 @@ from mien.core.face import Box
 from mien.runtime.inference.detect import HaarDetector
 from mien.runtime.inference.pull import pull
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.stream.source import open_source
-from mien.runtime.stream.stream_picture import DecodedShot
+from mien.runtime.stream.opening import open_source
+from mien.runtime.stream.stream_picture import DecodedPicture
 from runtime.toys import yunet_file
 from video_clip import FPS, Clip
 from video_live import idle, live
@@ -56,7 +56,7 @@ def test_a_clip_is_encoded_once(video):
     assert CLIP.file(video.parent) == video
     assert video.stat().st_mtime_ns == made
     assert [path.name for path in video.parent.iterdir()] == [video.name]
-    shots = list(open_source(video).shots())
+    shots = list(open_source(video).pictures())
     assert [(shot.width, shot.height) for shot in shots] == [(CLIP.width, CLIP.height)] * CLIP.frames
 
 
@@ -106,10 +106,10 @@ def test_a_stage_is_not_charged_for_the_stages_within():
 
 
 def test_the_stages_are_those_of_watching_which_is_left_as_it_was(video, recognizer):
-    clock, before = StageClock(), DecodedShot.cut
+    clock, before = StageClock(), DecodedPicture.cut
     with clock.watching(recognizer.detector):
         run = watch(video, recognizer, clock=clock)
-    assert DecodedShot.cut is before
+    assert DecodedPicture.cut is before
     assert set(clock.seconds) == set(STAGES[:-1])
     assert 0 < sum(clock.seconds.values()) <= run.cpu_seconds
 
@@ -128,7 +128,7 @@ def test_waiting_takes_next_to_nothing(recognizer):
 
 def test_a_repeated_video_goes_on_in_time(video):
     source = RepeatedSource(video)
-    shots = list(islice(source.shots(), 2 * CLIP.frames + 3))
+    shots = list(islice(source.pictures(), 2 * CLIP.frames + 3))
     assert [shot.index for shot in shots] == list(range(2 * CLIP.frames + 3))
     assert all(b.time - a.time == pytest.approx(1 / FPS, abs=1e-3) for a, b in pairwise(shots))
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from mien.cli import report
 from mien.core.errors import MienError
-from mien.runtime.output.stream_sinks import CsvStreamSink, JsonLinesSink, ParquetSink
+from mien.runtime.output.tables import CsvStreamSink, JsonLinesSink, ParquetSink
 from runtime.stream_toys import face, frame, lesson, picture
 
 
@@ -36,7 +36,7 @@ def run(monkeypatch):
 def record(path, frames=None, make=CsvStreamSink):
     sink = make(path)
     for one in frames or lesson():
-        sink.write(one, picture())
+        sink.write(one, picture)
     sink.close()
     return path
 

@@ -25,6 +25,7 @@ from typer.testing import CliRunner, Result
 from mien.cli import watch
 from mien.cli.keys import ended_by_user
 from mien.core.errors import MienError
+from mien.runtime.output.terminal import clock
 from runtime.streams import moving_faces, write_video
 from runtime.toys import write_model, yunet_file
 
@@ -154,7 +155,7 @@ def test_durations(text, seconds):
 
 @pytest.mark.parametrize(("seconds", "text"), [(12.44, "12.4 s"), (60, "0:01:00"), (28_805.9, "8:00:05")])
 def test_clock(seconds, text):
-    assert watch._clock(seconds) == text
+    assert clock(seconds) == text
 
 
 def test_events_are_told(mien, clip):
@@ -257,7 +258,7 @@ def test_show_serves_the_page_and_closes_it(mien, clip, monkeypatch):
             self.seen = threading.Event()
 
         def write(self, frame, picture) -> None:
-            assert picture.shape == (320, 480, 3)
+            assert picture().shape == (320, 480, 3)
             super().write(frame, picture)
             self.seen.set()
 

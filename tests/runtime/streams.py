@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.runtime.stream.stream_picture import ArrayShot, Shot
+from mien.runtime.stream.stream_picture import ArrayPicture, StreamPicture
 
 
 def portrait() -> np.ndarray:
@@ -88,10 +88,10 @@ class ListSource:
         self._pictures = pictures
         self._fps = fps
 
-    def shots(self) -> Iterator[Shot]:
+    def pictures(self) -> Iterator[StreamPicture]:
         for index, picture in enumerate(self._pictures):
             self.given += 1
-            yield ArrayShot(picture, index=index, time=index / self._fps)
+            yield ArrayPicture(picture, index=index, time=index / self._fps)
 
     def close(self) -> None:
         self.closed = True

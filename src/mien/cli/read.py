@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ import typer
 from mien.core.errors import PictureError
 
 if TYPE_CHECKING:
-    from mien.runtime.output.sinks import Drawings, Sink
+    from mien.runtime.output.sinks import Sink
     from mien.runtime.recognizer import Recognizer
 
 
@@ -50,7 +51,9 @@ def read(
     """
     import cv2
 
+    from mien.runtime.inference.activation import ActivationMapper
     from mien.runtime.inference.library import DEFAULT_MODEL
+    from mien.runtime.output.annotated import SourcePictures
     from mien.runtime.recognizer import Recognizer
 
     if explain and not (annotate or report):
@@ -63,8 +66,9 @@ def read(
         threads=threads,
         max_pixels=max_pixels,
     )
-    drawings = _drawings(recognizer, max_pixels=max_pixels, explain=explain)
-    sinks = _sinks(recognizer, drawings, json_=json_, csv=csv, annotate=annotate, report=report)
+    mapper = ActivationMapper(recognizer.models[0]) if explain else None
+    pictures = SourcePictures(max_pixels=max_pixels, mapper=mapper)
+    sinks = _sinks(recognizer, json_=json_, csv=csv, annotate=annotate, report=report, explain=explain)
     failed = False
 
     def fail(source: str, error: PictureError) -> None:
@@ -79,7 +83,7 @@ def read(
     try:
         for frame in recognizer.read_many(_pictures(paths, fail), on_error=fail):
             for sink in sinks:
-                sink.write(frame)
+                sink.write(frame, partial(pictures.of, frame))
     finally:
         for sink in sinks:
             sink.close()
@@ -98,34 +102,31 @@ def _pictures(paths: list[str], fail: Callable[[str, PictureError], None]) -> It
             fail(path, error)
 
 
-def _drawings(recognizer: Recognizer, *, max_pixels: int, explain: bool) -> Drawings:
-    from mien.runtime.inference.activation import ActivationMapper
-    from mien.runtime.output.sinks import Drawings
-
-    return Drawings(max_pixels=max_pixels, mapper=ActivationMapper(recognizer.models[0]) if explain else None)
-
-
 def _sinks(
     recognizer: Recognizer,
-    drawings: Drawings,
     *,
     json_: bool,
     csv: Path | None,
     annotate: Path | None,
     report: Path | None,
+    explain: bool,
 ) -> list[Sink]:
-    from mien.runtime.output.sinks import AnnotateSink, CsvSink, JsonSink, TableSink
+    from mien.runtime.output.annotated import AnnotateSink
+    from mien.runtime.output.tables import CsvSink, JsonSink
+    from mien.runtime.output.terminal import TableSink
 
     detector, models = recognizer.detector.name, [model.manifest for model in recognizer.models]
     sinks: list[Sink] = []
     if csv:
         sinks.append(CsvSink(csv))
     if annotate:
-        sinks.append(AnnotateSink(annotate, drawings))
+        sinks.append(AnnotateSink(annotate))
     if report:
         from mien.runtime.output.report import ReportSink
 
-        sinks.append(ReportSink(report, drawings, detector=detector, models=models))
+        sinks.append(
+            ReportSink(report, detector=detector, models=models, explained=models[0].name if explain else None)
+        )
     if json_:
         sinks.append(JsonSink(sys.stdout))
     else:

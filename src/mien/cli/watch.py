@@ -7,26 +7,20 @@ import sys
 import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
-
-from mien.core.errors import MienError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.status import Status
 
-    from mien.core.face import Frame
-    from mien.runtime.output.mjpeg import LivePage
-    from mien.runtime.output.stream_sinks import StreamSink
+    from mien.core.preprocess import Image
+    from mien.runtime.output.sinks import Sink
     from mien.runtime.stream.follow import DetectEvery
     from mien.runtime.stream.source import Source
-
-_NO_PICTURE = np.zeros((1, 1, 3), dtype=np.uint8)
-"""What sinks of rows get: they look at no picture, and making one would cost more than its rows."""
+    from mien.runtime.stream.stream_picture import StreamPicture
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -97,52 +91,54 @@ def watch(
 
     from mien.cli.keys import ended_by_user
     from mien.runtime.inference.library import DEFAULT_MODEL
+    from mien.runtime.output.terminal import StreamTerminal
     from mien.runtime.recognizer import Recognizer
-    from mien.runtime.stream.sampling import sample
+    from mien.runtime.stream.opening import open_source
+    from mien.runtime.stream.sampling import SampledSource
     from mien.runtime.stream.smooth import Smoothing
-    from mien.runtime.stream.source import open_source
-    from mien.runtime.stream.watcher import Watcher, watch_shots
 
     _refuse_contradictions(every=every, for_=for_, video=video, show=show, seconds=seconds)
     outputs = _Outputs(csv=csv, jsonl=jsonl, parquet=parquet, video=video, overwrite=overwrite, threads=threads)
     outputs.refuse_existing()
     cv2.setNumThreads(threads)
     recognizer = Recognizer(model or DEFAULT_MODEL, detector=detector, provider=provider, threads=threads)
-    watcher = Watcher(
-        recognizer, detect_every=detect_every if every is None else 1, smoothing=Smoothing(baseline=baseline)
-    )
-    teller = _Teller(Console(highlight=False, markup=False))
+    console = Console(highlight=False, markup=False)
     audio = Path(source) if Path(source).is_file() else None
 
     def open_() -> Source:
-        return open_source(source, say=teller.say, fps=fps, retry=retry, threads=threads)
+        return open_source(source, say=_say, fps=fps, retry=retry, threads=threads)
 
     with ExitStack() as stack:
         stop = stack.enter_context(ended_by_user())
-        page = _serve(stack, teller) if show else None
-        began, at_its_pace = time.monotonic(), False
-        if every is None:
-            opened = open_()
-            pairs = watch_shots(watcher, opened, stop=stop)
-            at_its_pace = show and not opened.live
-        else:
-            shots = sample(open_, every=every, duration=for_, say=teller.say, stop=stop)
-            pairs = ((watcher.step(shot, source), shot) for shot in shots)
+        opened = open_() if every is None else SampledSource(open_, every=every, duration=for_, say=_say)
+        pairs = recognizer.watch_pictures(
+            opened,
+            detect_every=detect_every if every is None else 1,
+            smoothing=Smoothing(baseline=baseline),
+            stop=stop,
+        )
         stack.enter_context(closing(pairs))
-        stack.enter_context(teller)
-        sinks: list[StreamSink] | None = None
-        for frame, shot in pairs:
-            if seconds is not None and shot.time >= seconds:
+        always: list[Sink] = [_serve(stack, console)] if show else []
+        terminal = StreamTerminal(console)
+        stack.callback(terminal.close)
+        began, sinks = time.monotonic(), None
+        for frame, picture in pairs:
+            if seconds is not None and picture.time >= seconds:
                 break
             if sinks is None:  # not before there is a frame: a source that fails leaves no empty files
-                sinks = outputs.open(stack, audio)
+                sinks = [*outputs.open(stack, audio), *always, terminal]
             for sink in sinks:
-                sink.write(frame, shot.picture if video else _NO_PICTURE)
-            if page and page.is_watched:
-                page.write(frame, shot.picture)
-            teller.tell(frame)
-            if at_its_pace:
-                stop.wait(max(began + shot.time - time.monotonic(), 0.0))
+                sink.write(frame, partial(_rgb, picture))
+            if show and not opened.live:  # a file is shown at its own pace
+                stop.wait(max(began + picture.time - time.monotonic(), 0.0))
+
+
+def _say(notice: str) -> None:
+    print(f"mien: {notice}", file=sys.stderr, flush=True)
+
+
+def _rgb(picture: StreamPicture) -> Image:
+    return picture.rgb
 
 
 def _refuse_contradictions(
@@ -156,12 +152,12 @@ def _refuse_contradictions(
         )
 
 
-def _serve(stack: ExitStack, teller: _Teller) -> LivePage:
+def _serve(stack: ExitStack, console: Console) -> Sink:
     from mien.runtime.output.mjpeg import LivePage
 
     page = LivePage()
     stack.callback(page.close)
-    teller.print(f"open {page.url} in a browser on this machine")
+    console.print(f"open {page.url} in a browser on this machine", soft_wrap=True)
     return page
 
 
@@ -178,19 +174,19 @@ class _Outputs:
 
     def refuse_existing(self) -> None:
         """Say so before a model is loaded or a camera opened."""
+        from mien.runtime.output.sinks import refuse_existing
+
         for path in (self.csv, self.jsonl, self.parquet, self.video):
-            if path and path.exists() and not self.overwrite:
-                raise MienError(
-                    f"{path}: exists already; choose another name, or allow it to be replaced (--overwrite)"
-                )
+            if path and not self.overwrite:
+                refuse_existing(path)
 
-    def open(self, stack: ExitStack, audio: Path | None) -> list[StreamSink]:
+    def open(self, stack: ExitStack, audio: Path | None) -> list[Sink]:
         """Create the sinks; ``stack`` closes them, each whatever happens to the others."""
-        from mien.runtime.output.stream_sinks import CsvStreamSink, JsonLinesSink, ParquetSink
+        from mien.runtime.output.tables import CsvStreamSink, JsonLinesSink, ParquetSink
 
-        sinks: list[StreamSink] = []
+        sinks: list[Sink] = []
 
-        def add(sink: StreamSink) -> None:
+        def add(sink: Sink) -> None:
             stack.callback(sink.close)
             sinks.append(sink)
 
@@ -205,74 +201,3 @@ class _Outputs:
 
             add(VideoSink(self.video, audio=audio, overwrite=self.overwrite, threads=self.threads))
         return sinks
-
-
-class _Teller:
-    """Events as they happen, a line that shows how it goes, and counts at the end."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._status: Status | None = None
-        self._began = self._told = time.monotonic()
-        self._frames = self._events = self._faces = self._unmeasurable = self._rejected = 0
-        self._tracks: set[int] = set()
-        self._time = 0.0
-
-    def __enter__(self) -> Self:
-        self._began = time.monotonic()
-        if self._console.is_terminal:
-            self._status = self._console.status("starting; q or Ctrl-C ends", refresh_per_second=2)
-            self._status.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._status:
-            self._status.stop()
-        self.print(self._summary())
-
-    def print(self, line: str) -> None:
-        """One line on standard output."""
-        self._console.print(line, soft_wrap=True)
-
-    def say(self, notice: str) -> None:
-        """One line on standard error; may be called from any thread."""
-        print(f"mien: {notice}", file=sys.stderr, flush=True)
-
-    def tell(self, frame: Frame) -> None:
-        """Count a frame, and print its events."""
-        self._frames += 1
-        self._faces += len(frame.faces)
-        self._unmeasurable += sum(face.unmeasurable is not None for face in frame.faces)
-        self._rejected += frame.rejected
-        self._tracks.update(face.track.id for face in frame.faces if face.track)
-        self._events += len(frame.events)
-        self._time = frame.time or 0.0
-        for event in frame.events:
-            self.print(f"{_clock(event.time)}  face {event.track}: an expression like {event.expression} {event.kind}")
-        now = time.monotonic()
-        if self._status and now - self._told >= 1:
-            self._told = now
-            self._status.update(f"{_clock(self._time)} · {self._counts()}; q or Ctrl-C ends")
-
-    def _counts(self) -> str:
-        parts = [_counted(self._frames, "frame"), _counted(len(self._tracks), "face"), _counted(self._events, "event")]
-        parts += [_counted(self._rejected, "find") + " rejected as no face"] if self._rejected else []
-        if self._unmeasurable:
-            parts.append(f"{100 * self._unmeasurable / self._faces:.0f} % of faces not measurable")
-        return " · ".join(parts)
-
-    def _summary(self) -> str:
-        took = max(time.monotonic() - self._began, 1e-3)
-        return f"{_clock(self._time)} watched · {self._counts()} · {self._frames / took:.0f} frames/s"
-
-
-def _clock(seconds: float) -> str:
-    """``12.4 s``, and from a minute on ``1:02:05``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"

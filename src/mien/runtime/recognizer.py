@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -12,26 +14,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.core.errors import ModelError, PictureError
+from mien.core.errors import PictureError
 from mien.core.face import Face, Frame, Reading
-from mien.core.preprocess import Image, InputSpec, crop_face, same_crops
+from mien.core.preprocess import Image, InputSpec
 from mien.runtime.inference.classify import OnnxClassifier
-from mien.runtime.inference.detect import Detector, make_detector
-from mien.runtime.inference.face_gate import bundled_gate
-from mien.runtime.inference.library import DEFAULT_MODEL, open_model
+from mien.runtime.inference.detect import Detector
+from mien.runtime.inference.library import DEFAULT_MODEL
+from mien.runtime.inference.reader import Model, open_reader
 from mien.runtime.media import MAX_PIXELS, as_picture, read_picture
 
 if TYPE_CHECKING:
-    from mien.runtime.inference.quality import QualityGate
+    from mien.runtime.inference.quality import QualityLimits
     from mien.runtime.stream.follow import DetectEvery
     from mien.runtime.stream.smooth import Smoothing
     from mien.runtime.stream.source import Say, Source
+    from mien.runtime.stream.stream_picture import StreamPicture
 
 Picture = str | Path | Image
 """A picture file, or RGB ``(height, width, 3)`` or grey ``(height, width)`` uint8."""
-
-Model = str | Path | OnnxClassifier
-"""A model's name, its path, or an open one."""
 
 OnError = Callable[[str, PictureError], None]
 """Told the source and the error of a picture that could not be read."""
@@ -87,23 +87,26 @@ class Recognizer:
         reject_non_faces: bool = True,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        chosen = [model] if isinstance(model, str | Path | OnnxClassifier) else list(model)
-        self.models = tuple(
-            m if isinstance(m, OnnxClassifier) else open_model(m, provider=provider, threads=threads) for m in chosen
+        self.reader = open_reader(
+            model,
+            detector=detector,
+            provider=provider,
+            threads=threads,
+            min_score=min_score,
+            reject_non_faces=reject_non_faces,
         )
-        names = [m.name for m in self.models]
-        if not names or len(set(names)) < len(names):
-            raise ModelError(
-                f"give one model or several of different names, got ({', '.join(names)}): "
-                "mien export RUN --name NAME gives a run's model another one"
-            )
-        if not isinstance(detector, str) and min_score is not None:
-            raise ModelError("min_score is for a detector that is given by name: set it on the detector itself")
-        self.detector = make_detector(detector, min_score=min_score) if isinstance(detector, str) else detector
         self._threads = threads
-        self.gate = bundled_gate() if reject_non_faces else None
-        self._by_energy = reject_non_faces and self.gate is None
         self._max_pixels = max_pixels
+
+    @property
+    def models(self) -> tuple[OnnxClassifier, ...]:
+        """The models, in the order of each face's readings."""
+        return self.reader.models
+
+    @property
+    def detector(self) -> Detector:
+        """What finds the faces."""
+        return self.reader.detector
 
     def read(self, picture: Picture) -> Frame:
         """Read one picture. Without a face in it the frame has no faces.
@@ -158,7 +161,7 @@ class Recognizer:
         *,
         detect_every: DetectEvery = "auto",
         smoothing: Smoothing | None = None,
-        gate: QualityGate | None = None,
+        quality: QualityLimits | None = None,
         say: Say | None = None,
     ) -> Generator[Frame, None, None]:
         """Watch a video or a live stream: one frame for each picture, with the faces followed over time.
@@ -170,31 +173,52 @@ class Recognizer:
         Args:
             source: a video file, a folder of pictures, a camera's number, a URL, or a
                 :class:`~mien.runtime.stream.source.Source` of one's own
-                (:func:`~mien.runtime.stream.source.open_source` has more options).
+                (:func:`~mien.runtime.stream.opening.open_source` has more options).
             detect_every: frames from one search of the whole picture to the next. ``"auto"`` searches a few times a
                 second, sooner when a face is lost; between searches each face is looked for where it is expected.
             smoothing: how readings are smoothed, and when expressions are held; None for the defaults.
-            gate: what a face must be to be read; None for the defaults.
+            quality: what a face must be to be read; None for the defaults.
             say: told in a sentence what was skipped, lost or found again; None logs it.
 
         Raises:
             VideoError: the source cannot be opened, holds no picture, or was lost for good.
             ValueError: ``detect_every`` is no number of frames.
         """
-        from mien.runtime.stream.source import Source, open_source, say_in_log
-        from mien.runtime.stream.watcher import Watcher, watch_frames
+        pictures = self.watch_pictures(source, detect_every=detect_every, smoothing=smoothing, quality=quality, say=say)
+        return _frames_alone(pictures)
 
-        watcher = Watcher(self, detect_every=detect_every, smoothing=smoothing, gate=gate)
+    def watch_pictures(
+        self,
+        source: str | Path | int | Source,
+        *,
+        detect_every: DetectEvery = "auto",
+        smoothing: Smoothing | None = None,
+        quality: QualityLimits | None = None,
+        say: Say | None = None,
+        stop: threading.Event | None = None,
+    ) -> Generator[tuple[Frame, StreamPicture], None, None]:
+        """:meth:`watch` with the picture of each frame, for drawing into it.
+
+        Args:
+            source: as for :meth:`watch`, like what follows.
+            detect_every: frames from one search of the whole picture to the next, or ``"auto"``.
+            smoothing: how readings are smoothed, and when expressions are held.
+            quality: what a face must be to be read.
+            say: told in a sentence what was skipped, lost or found again.
+            stop: ends the stream when it is set, within a quarter of a second.
+
+        Raises:
+            VideoError: the source cannot be opened, holds no picture, or was lost for good.
+            ValueError: ``detect_every`` is no number of frames.
+        """
+        from mien.runtime.stream.opening import open_source
+        from mien.runtime.stream.source import Source, say_in_log
+        from mien.runtime.stream.watcher import Watcher, watch_pictures
+
+        watcher = Watcher(self.reader, detect_every=detect_every, smoothing=smoothing, quality=quality)
         if not isinstance(source, Source):
             source = open_source(source, say=say or say_in_log, threads=self._threads)
-        return watch_frames(watcher, source)
-
-    def accepts(self, readings: Sequence[Reading]) -> bool:
-        """Whether a find with these readings, one for each model, is taken for a face where no gate decides."""
-        return not self._by_energy or any(
-            reading.energy >= model.manifest.energy_threshold
-            for reading, model in zip(readings, self.models, strict=True)
-        )
+        return watch_pictures(watcher, source, stop=stop)
 
     def _ahead(self, pool: ThreadPoolExecutor, pictures: Iterable[Picture], limit: int) -> Iterator[_Found | _Failed]:
         """What is found in each picture, in order, with at most ``limit`` of them under way or waiting."""
@@ -218,16 +242,7 @@ class Recognizer:
     def _find(self, picture: Picture) -> _Found:
         source = _source(picture)
         image = as_picture(picture) if isinstance(picture, np.ndarray) else self._read_file(picture)
-        finds = self.detector.detect(image)
-        specs = {model.input for model in self.models}
-        crops = {spec: _crops(image, finds, spec) for spec in specs}
-        kept = np.ones(len(finds), dtype=np.bool_)
-        if self.gate is not None and finds:
-            same = next((crops[spec] for spec in specs if same_crops(spec, self.gate.input)), None)
-            kept = self.gate.accepts(_crops(image, finds, self.gate.input) if same is None else same)
-        faces = tuple(find for find, is_face in zip(finds, kept, strict=True) if is_face)
-        crops = {spec: cut[kept] for spec, cut in crops.items()}
-        return _Found(source, image.shape[1], image.shape[0], faces, crops, len(finds) - len(faces))
+        return _Found(source, image.shape[1], image.shape[0], *self.reader.find(image))
 
     def _read_file(self, path: str | Path) -> Image:
         if not isinstance(path, str | Path):
@@ -236,34 +251,30 @@ class Recognizer:
 
     def _classify(self, found: Sequence[_Found]) -> list[Frame]:
         """Frames of pictures, with one call of each network for all their faces."""
-        if not found:
-            return []
-        by_model = [m.read(np.concatenate([f.crops[m.input] for f in found])) for m in self.models]
-        readings = iter(zip(*by_model, strict=True))
-        return [self._frame(one, list(islice(readings, len(one.faces)))) for one in found]
+        readings = self.reader.read([one.crops for one in found])
+        return [self._frame(*pair) for pair in zip(found, readings, strict=True)]
 
     def _frame(self, found: _Found, readings: Sequence[tuple[Reading, ...]]) -> Frame:
         faces = tuple(
             replace(face, readings=of_face)
             for face, of_face in zip(found.faces, readings, strict=True)
-            if self.accepts(of_face)
+            if self.reader.accepts(of_face)
         )
         return Frame(
             width=found.width,
             height=found.height,
             faces=faces,
             detector=self.detector.name,
-            models=tuple(model.name for model in self.models),
+            models=self.reader.names,
             source=found.source,
             rejected=found.refused + len(found.faces) - len(faces),
         )
 
 
-def _crops(image: Image, faces: Sequence[Face], spec: InputSpec) -> Image:
-    crops = np.empty((len(faces), *spec.shape), dtype=np.uint8)
-    for index, face in enumerate(faces):
-        crops[index] = crop_face(image, face, spec)
-    return crops
+def _frames_alone(pairs: Generator[tuple[Frame, StreamPicture], None, None]) -> Generator[Frame, None, None]:
+    with closing(pairs):
+        for frame, _ in pairs:
+            yield frame
 
 
 def _source(picture: Picture) -> str | None:

@@ -16,7 +16,6 @@ from mien.core.errors import PictureError
 from mien.core.face import Box, Face, Frame
 from mien.runtime.inference.classify import OnnxClassifier
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.stream.watcher import read_together
 
 
 @pytest.fixture
@@ -170,7 +169,7 @@ def test_a_find_that_the_gate_takes_for_no_face_is_given_up_for_the_person(haar,
     views = []
     for at in range(20):
         look = sitting.look(frame, at / 10)
-        views.append(sitting.conclude(look, read_together(recognizer.models, [look])[0]))
+        views.append(sitting.conclude(look, recognizer.reader.read([look.crops])[0]))
     assert [view.frame.rejected for view in views].count(1) == 4
     assert views[-1].own is not None
     assert views[-1].own.box.x > 400

@@ -92,7 +92,7 @@ def test_a_damaged_gate_is_refused(monkeypatch, tmp_path):
 
 def test_there_may_be_no_gate(no_gate, toy, portrait):
     recognizer = Recognizer(toy, detector=Finds(WALL, FACE))
-    assert recognizer.gate is None
+    assert recognizer.reader.face_gate is None
     assert len(recognizer.read(portrait)) == 2
 
 

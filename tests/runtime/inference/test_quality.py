@@ -1,4 +1,4 @@
-"""The quality gate: each reason on a real portrait that was spoilt for it, and none on the portrait itself."""
+"""The quality check: each reason on a real portrait that was spoilt for it, and none on the portrait itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mien.core.face import Box, Face
 from mien.core.preprocess import TEMPLATE, crop_face
 from mien.runtime.inference.detect import YuNetDetector
 from mien.runtime.inference.pose import FACE_MODEL
-from mien.runtime.inference.quality import CROP, QualityGate, assess, measure
+from mien.runtime.inference.quality import CROP, QualityLimits, assess, measure
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,8 @@ def test_turned_away(portrait, face):
     turned = (FACE_MODEL @ turn.T)[:, :2].astype(np.float32) + np.float32(face.box.center)
     crop = crop_face(portrait, face, CROP)
     assert assess(portrait, replace(face, landmarks=turned), crop=crop) == "turned away"
-    lenient = QualityGate(max_yaw=math.inf)
-    assert assess(portrait, replace(face, landmarks=turned), crop=crop, gate=lenient) is None
+    lenient = QualityLimits(max_yaw=math.inf)
+    assert assess(portrait, replace(face, landmarks=turned), crop=crop, limits=lenient) is None
 
 
 @pytest.mark.parametrize("rows", [(10 / 48, 20 / 48), (30 / 48, 40 / 48)], ids=["eyes", "mouth"])
@@ -87,7 +87,7 @@ def test_noise_over_eyes_or_mouth_is_a_cover(rows, portrait, face):
 def test_a_smooth_cloth_over_the_mouth_is_a_cover(portrait, face):
     covered = band(portrait, face, (28 / 48, 46 / 48), cloth)
     assert assess(covered, face) == "partly covered"
-    assert assess(covered, face, gate=QualityGate(min_texture=0)) is None
+    assert assess(covered, face, limits=QualityLimits(min_texture=0)) is None
 
 
 def test_brightness_and_contrast_do_not_change_sharpness(portrait, face):
@@ -114,9 +114,9 @@ def test_one_colour_is_said_without_fail():
     assert assess(np.full((60, 60, 3), 128, np.uint8), face) == "low contrast"
 
 
-def test_an_open_gate_lets_everything_pass():
+def test_open_limits_let_everything_pass():
     face = Face(Box(0, 0, 2, 2), 0.1, np.zeros((5, 2), np.float32))
-    gate = QualityGate(
+    limits = QualityLimits(
         min_size=0,
         min_brightness=0,
         min_contrast=0,
@@ -126,7 +126,7 @@ def test_an_open_gate_lets_everything_pass():
         max_grain=math.inf,
         min_texture=0,
     )
-    assert assess(np.zeros((4, 4, 3), np.uint8), face, gate=gate) is None
+    assert assess(np.zeros((4, 4, 3), np.uint8), face, limits=limits) is None
 
 
 def test_it_is_cheap(portrait, face):
@@ -142,7 +142,7 @@ def test_it_is_cheap(portrait, face):
 @pytest.mark.parametrize("values", [{"min_size": -1}, {"max_yaw": math.nan}])
 def test_limits_are_checked(values):
     with pytest.raises(ValueError, match="must be 0 or more"):
-        QualityGate(**values)
+        QualityLimits(**values)
 
 
 def test_another_crop_is_refused():

@@ -9,7 +9,8 @@ import pytest
 from mien.core.expression import FER2013, FERPLUS, SIX, Expression
 from mien.core.face import Box, Face, Frame, Reading
 from mien.core.predictor import candidate_set
-from mien.runtime.output.draw import COLOURS, annotate, headline
+from mien.runtime.output.canvas import COLOURS
+from mien.runtime.output.draw import annotate, headline
 
 
 def reading(*values: float, model: str = "toy", labels=FER2013) -> Reading:

@@ -13,8 +13,8 @@ import pytest
 
 from mien.core.errors import MienError
 from mien.core.face import Frame
+from mien.runtime.output.draw import StreamDrawer
 from mien.runtime.output.mp4 import VideoSink
-from mien.runtime.output.stream_draw import StreamDrawer
 from runtime.stream_toys import face, frame, picture
 
 
@@ -61,7 +61,7 @@ def onset(path: Path) -> float:
 def write(path: Path, times: list[float], **options: object) -> None:
     sink = VideoSink(path, **options)
     for time in times:
-        sink.write(frame(time, face()), picture())
+        sink.write(frame(time, face()), picture)
     sink.close()
 
 
@@ -78,7 +78,7 @@ def test_the_colours_are_those_of_the_picture(tmp_path):
     shade = np.zeros((120, 640, 3), dtype=np.uint8)
     shade[:, :320], shade[:, 320:] = (200, 30, 40), (20, 160, 60)
     sink = VideoSink(tmp_path / "v.mp4")
-    sink.write(Frame(640, 120, (), "haar", ("toy",), time=0.0), shade)
+    sink.write(Frame(640, 120, (), "haar", ("toy",), time=0.0), lambda: shade)
     sink.close()
     with av.open(str(tmp_path / "v.mp4")) as source:
         image = next(source.decode(video=0))
@@ -91,8 +91,10 @@ def test_the_colours_are_those_of_the_picture(tmp_path):
 @pytest.mark.parametrize(("width", "height"), [(641, 361), (480, 853)])
 def test_odd_sides_lose_one_line(width, height, tmp_path):
     sink = VideoSink(tmp_path / "v.mp4")
-    sink.write(Frame(width, height, (), "haar", ("toy",), time=0.0), np.zeros((height, width, 3), dtype=np.uint8))
-    sink.write(Frame(320, 240, (), "haar", ("toy",), time=1.0), np.zeros((240, 320, 3), dtype=np.uint8))
+    sink.write(
+        Frame(width, height, (), "haar", ("toy",), time=0.0), lambda: np.zeros((height, width, 3), dtype=np.uint8)
+    )
+    sink.write(Frame(320, 240, (), "haar", ("toy",), time=1.0), lambda: np.zeros((240, 320, 3), dtype=np.uint8))
     sink.close()
     with av.open(str(tmp_path / "v.mp4")) as source:
         sizes = {(image.width, image.height) for image in source.decode(video=0)}
@@ -154,7 +156,7 @@ def test_names_that_cannot_be_are_refused(tmp_path):
 def test_a_frame_without_time_is_refused(tmp_path):
     sink = VideoSink(tmp_path / "v.mp4")
     with pytest.raises(ValueError, match="needs a time"):
-        sink.write(frame(None, face()), picture())
+        sink.write(frame(None, face()), picture)
     sink.close()
 
 
@@ -167,7 +169,7 @@ def test_a_shared_drawer_draws_each_frame_once(tmp_path):
     drawer = StreamDrawer()
     sink = VideoSink(tmp_path / "v.mp4", drawer=drawer)
     one = frame(0.0, face())
-    sink.write(one, picture())
+    sink.write(one, picture)
     assert drawer.draw(picture(), one) is drawer.draw(picture(200), one)
     sink.close()
 
@@ -186,7 +188,8 @@ if limit:
 noise = np.random.default_rng(0).integers(0, 256, (120, 480, 3), dtype=np.uint8)
 try:
     for number in range(10**9):
-        sink.write(Frame(480, 120, (), "haar", ("toy",), time=number / 25), np.roll(noise, number, axis=1))
+        rolled = np.roll(noise, number, axis=1)
+        sink.write(Frame(480, 120, (), "haar", ("toy",), time=number / 25), lambda: rolled)
         if not limit:
             print(number, flush=True)
 except MienError as error:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import tracemalloc
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,8 +21,11 @@ from mien.core.expression import FER2013, Expression
 from mien.core.face import Frame
 from mien.runtime.inference.detect import HaarDetector
 from mien.runtime.media import read_picture
+from mien.runtime.output.annotated import AnnotateSink, SourcePictures
+from mien.runtime.output.columns import PICTURE_COLUMNS
 from mien.runtime.output.report import ReportSink
-from mien.runtime.output.sinks import CSV_COLUMNS, AnnotateSink, CsvSink, Drawings, JsonSink, TableSink
+from mien.runtime.output.tables import CsvSink, JsonSink
+from mien.runtime.output.terminal import TableSink
 
 
 @pytest.fixture
@@ -37,11 +41,16 @@ def frames(toy, make_model, portrait, tmp_path) -> list[Frame]:
 ERROR = UnreadablePictureError("x.jpg: broken <b>")
 
 
+def write(sink, frames: list[Frame]) -> None:
+    pictures = SourcePictures()
+    for frame in frames:
+        sink.write(frame, partial(pictures.of, frame))
+
+
 def test_json_is_one_document(frames):
     file = io.StringIO()
     sink = JsonSink(file)
-    for frame in frames:
-        sink.write(frame)
+    write(sink, frames)
     sink.fail("x.jpg", ERROR)
     sink.close()
     document = json.loads(file.getvalue())
@@ -61,8 +70,7 @@ def test_json_without_pictures_is_a_document_too():
 def test_csv_has_a_row_for_each_face_and_model(frames, tmp_path):
     path = tmp_path / "new" / "faces.csv"
     sink = CsvSink(path)
-    for frame in frames:
-        sink.write(frame)
+    write(sink, frames)
     sink.fail("x.jpg", ERROR)
     sink.close()
     with path.open(encoding="utf-8", newline="") as file:
@@ -70,7 +78,7 @@ def test_csv_has_a_row_for_each_face_and_model(frames, tmp_path):
     assert [row["model"] for row in rows] == ["toy", "second"]
     (face,) = frames[0].faces
     for row, one in zip(rows, face.readings, strict=True):
-        assert tuple(row) == CSV_COLUMNS
+        assert tuple(row) == PICTURE_COLUMNS
         assert (row["source"], row["detector"], row["face"]) == (frames[0].source, "haar", "1")
         assert float(row["box_width"]) == pytest.approx(face.box.width, abs=0.01)
         assert [float(row[e]) for e in FER2013] == pytest.approx(one.probabilities.tolist(), abs=1e-6)
@@ -81,9 +89,8 @@ def test_csv_has_a_row_for_each_face_and_model(frames, tmp_path):
 
 def test_annotated_pictures_have_names_of_their_own(frames, tmp_path):
     folder = tmp_path / "drawn"
-    sink = AnnotateSink(folder, Drawings())
-    for frame in [*frames, frames[0]]:
-        sink.write(frame)
+    sink = AnnotateSink(folder)
+    write(sink, [*frames, frames[0]])
     sink.close()
     assert sorted(p.name for p in folder.iterdir()) == ["a <b> & c-2-mien.jpg", "a <b> & c-mien.jpg", "empty-mien.jpg"]
     drawn = read_picture(folder / "a <b> & c-mien.jpg")
@@ -94,7 +101,7 @@ def test_annotated_pictures_have_names_of_their_own(frames, tmp_path):
 def test_what_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(MienError, match=r"cannot be made"):
-        AnnotateSink(tmp_path / "file", Drawings())
+        AnnotateSink(tmp_path / "file")
     with pytest.raises(MienError, match=r"cannot be written"):
         CsvSink(tmp_path)
 
@@ -102,8 +109,7 @@ def test_what_cannot_be_written_is_said(tmp_path):
 def test_the_table_names_everything(frames):
     file = io.StringIO()
     sink = TableSink(Console(file=file, width=110), detector="haar", models=["toy", "second"])
-    for frame in frames:
-        sink.write(frame)
+    write(sink, frames)
     sink.fail("x.jpg", ERROR)
     sink.close()
     text = file.getvalue()
@@ -144,9 +150,8 @@ class Page(HTMLParser):
 
 
 def write_report(frames: list[Frame], path: Path, manifests: list[Manifest]) -> str:
-    sink = ReportSink(path, Drawings(), detector="haar", models=manifests)
-    for frame in frames:
-        sink.write(frame)
+    sink = ReportSink(path, detector="haar", models=manifests)
+    write(sink, frames)
     sink.fail("x.jpg", ERROR)
     sink.close()
     return path.read_text(encoding="utf-8")
@@ -182,32 +187,32 @@ def test_the_reports_pictures_are_reduced(toy, portrait, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_number_of_pictures(frames, toy, tmp_path):
-    drawings = Drawings()
+    file = (tmp_path / "r.json").open("w")
     sinks = [
-        ReportSink(tmp_path / "r.html", drawings, detector="haar", models=[Manifest.read(toy)]),
+        ReportSink(tmp_path / "r.html", detector="haar", models=[Manifest.read(toy)]),
         CsvSink(tmp_path / "r.csv"),
-        JsonSink((tmp_path / "r.json").open("w")),
+        JsonSink(file),
     ]
 
-    def write(count: int) -> int:
+    def grown_by(count: int) -> int:
         for _ in range(count):
             for sink in sinks:
-                sink.write(frames[0])
+                write(sink, frames[:1])
         return tracemalloc.get_traced_memory()[0]
 
     tracemalloc.start()
     try:
-        before = write(5)
-        grown = write(25) - before
+        before = grown_by(5)
+        grown = grown_by(25) - before
     finally:
         tracemalloc.stop()
         for sink in sinks:
             sink.close()
-        sinks[2]._file.close()
+        file.close()
     assert grown < 100_000  # one picture alone is 786,432 bytes
 
 
 def test_a_missing_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mien\[report\]'"):
-        ReportSink(tmp_path / "r.html", Drawings(), detector="haar", models=[])
+        ReportSink(tmp_path / "r.html", detector="haar", models=[])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mien.core.face import Box, Face, Frame, Track
-from mien.runtime.output.draw import COLOURS
-from mien.runtime.output.stream_draw import StreamDrawer, state_in_words
+from mien.runtime.output.canvas import COLOURS
+from mien.runtime.output.draw import StreamDrawer, state_in_words
 from runtime.stream_toys import face, reading
 
 

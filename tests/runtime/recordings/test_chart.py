@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from mien.core.errors import MissingExtraError
-from mien.runtime.output.draw import COLOURS
-from mien.runtime.output.stream_sinks import CsvStreamSink
+from mien.runtime.output.canvas import COLOURS
+from mien.runtime.output.tables import CsvStreamSink
 from mien.runtime.recordings.chart import clock, draw, draw_lanes, render
 from mien.runtime.recordings.compare import Cohort, compare_cohorts
 from mien.runtime.recordings.page import alternative, describe, document, page, shares
@@ -26,7 +26,7 @@ from runtime.stream_toys import face, frame, lesson, picture
 def record(path, frames):
     sink = CsvStreamSink(path)
     for one in frames:
-        sink.write(one, picture())
+        sink.write(one, picture)
     sink.close()
     return read_recording(path)
 

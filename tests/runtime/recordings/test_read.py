@@ -12,7 +12,8 @@ import pytest
 from mien.core.errors import MienError, MissingExtraError
 from mien.core.expression import Expression
 from mien.core.face import Event
-from mien.runtime.output.stream_sinks import COLUMNS, CsvStreamSink, JsonLinesSink, ParquetSink
+from mien.runtime.output.columns import RECORDING_COLUMNS
+from mien.runtime.output.tables import CsvStreamSink, JsonLinesSink, ParquetSink
 from mien.runtime.recordings.compare import Cohort, bootstrap_shares, cliffs_delta, compare_cohorts, hedges_g
 from mien.runtime.recordings.read import STATES, Recording, read_recording
 from mien.runtime.recordings.totals import frame_seconds, tally, timeline, transitions
@@ -27,7 +28,7 @@ def written(request, tmp_path):
     path = tmp_path / f"r.{request.param}"
     sink = SINKS[request.param](path)
     for one in lesson():
-        sink.write(one, picture())
+        sink.write(one, picture)
     sink.close()
     return path
 
@@ -79,7 +80,7 @@ def test_a_cut_last_line_is_left_out_and_said(kind, cut, tmp_path):
     path = tmp_path / f"r.{kind}"
     sink = SINKS[kind](path)
     for one in lesson():
-        sink.write(one, picture())
+        sink.write(one, picture)
     sink.close()
     data = path.read_bytes()
     path.write_bytes(data[:-cut])
@@ -89,8 +90,8 @@ def test_a_cut_last_line_is_left_out_and_said(kind, cut, tmp_path):
 
 
 def header_and(*rows: dict[str, object]) -> str:
-    lines = [",".join(COLUMNS)]
-    lines += [",".join(str({"schema": 1, **row}.get(name, "")) for name in COLUMNS) for row in rows]
+    lines = [",".join(RECORDING_COLUMNS)]
+    lines += [",".join(str({"schema": 1, **row}.get(name, "")) for name in RECORDING_COLUMNS) for row in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -164,7 +165,7 @@ def test_a_parquet_file_of_others_is_refused(tmp_path):
     pq.write_table(pa.table({"x": [1]}), tmp_path / "x.parquet")
     with pytest.raises(MienError, match="but its columns are: x"):
         read_recording(tmp_path / "x.parquet")
-    pq.write_table(pa.table({name: ["1"] for name in COLUMNS}), tmp_path / "x.parquet")
+    pq.write_table(pa.table({name: ["1"] for name in RECORDING_COLUMNS}), tmp_path / "x.parquet")
     with pytest.raises(MienError, match="the schema of a row at 1 s is '1'"):
         read_recording(tmp_path / "x.parquet")
 

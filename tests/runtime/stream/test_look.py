@@ -7,8 +7,8 @@ import pytest
 from mien import Recognizer
 from mien.runtime.inference.classify import OnnxClassifier
 from mien.runtime.inference.detect import YuNetDetector
-from mien.runtime.stream.stream_picture import ArrayShot
-from mien.runtime.stream.watcher import Watcher, read_together
+from mien.runtime.stream.stream_picture import ArrayPicture
+from mien.runtime.stream.watcher import Watcher
 from runtime.streams import moving_faces
 
 
@@ -17,16 +17,16 @@ def recognizer(toy, yunet) -> Recognizer:
     return Recognizer(toy, detector=YuNetDetector(yunet))
 
 
-def shots(frames: int, faces: int) -> list[ArrayShot]:
-    return [ArrayShot(p, index=i, time=i / 15) for i, p in enumerate(moving_faces(frames, width=640, faces=faces))]
+def shots(frames: int, faces: int) -> list[ArrayPicture]:
+    return [ArrayPicture(p, index=i, time=i / 15) for i, p in enumerate(moving_faces(frames, width=640, faces=faces))]
 
 
 def test_only_the_chosen_face_is_cut_out_and_read(recognizer):
-    watcher, alone = Watcher(recognizer), Watcher(recognizer)
+    watcher, alone = Watcher(recognizer.reader), Watcher(recognizer.reader)
     for shot in shots(12, 3):
         everybody = alone.step(shot)
         look = watcher.look(shot, choose=lambda seen: [2])
-        (readings,) = read_together(recognizer.models, [look])
+        (readings,) = recognizer.reader.read([look.crops])
         frame = watcher.conclude(look, readings)
         assert len(look) == len(readings) == 1
         assert {one.track for one in look.others} == {1, 3}
@@ -38,9 +38,9 @@ def test_only_the_chosen_face_is_cut_out_and_read(recognizer):
 
 def test_nobody_is_read_where_nobody_is_chosen(recognizer, monkeypatch):
     monkeypatch.setattr(OnnxClassifier, "read", lambda *_: pytest.fail("a network was asked"))
-    watcher = Watcher(recognizer)
+    watcher = Watcher(recognizer.reader)
     look = watcher.look(shots(1, 2)[0], choose=lambda seen: ())
-    frame = watcher.conclude(look, read_together(recognizer.models, [look])[0])
+    frame = watcher.conclude(look, recognizer.reader.read([look.crops])[0])
     assert frame.faces == ()
     assert (len(look), len(look.others), look.crops) == (0, 2, {})
 
@@ -50,15 +50,15 @@ def test_several_streams_share_one_call(recognizer, monkeypatch):
     original = OnnxClassifier.read
     monkeypatch.setattr(OnnxClassifier, "read", lambda self, crops: calls.append(len(crops)) or original(self, crops))
     streams = [shots(4, faces) for faces in (1, 2, 3)]
-    together = [Watcher(recognizer) for _ in streams]
+    together = [Watcher(recognizer.reader) for _ in streams]
     frames = []
     for pictures in zip(*streams, strict=True):
         looks = [watcher.look(shot) for watcher, shot in zip(together, pictures, strict=True)]
-        readings = read_together(recognizer.models, looks)
+        readings = recognizer.reader.read([look.crops for look in looks])
         frames.append([w.conclude(look, own) for w, look, own in zip(together, looks, readings, strict=True)])
     assert calls == [6] * 4
     for number, pictures in enumerate(streams):
-        apart = Watcher(recognizer)
+        apart = Watcher(recognizer.reader)
         for shot, given in zip(pictures, frames, strict=True):
             expected = apart.step(shot)
             assert [f.box for f in given[number].faces] == [f.box for f in expected.faces]

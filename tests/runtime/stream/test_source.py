@@ -18,9 +18,10 @@ import pytest
 from mien.core.errors import VideoError
 from mien.runtime.stream.camera import Camera, NetworkStream
 from mien.runtime.stream.decode import open_container
-from mien.runtime.stream.prefetch import Pump
-from mien.runtime.stream.source import PictureFolder, VideoFile, open_source
-from mien.runtime.stream.stream_picture import ArrayShot, DecodedShot
+from mien.runtime.stream.opening import open_source
+from mien.runtime.stream.prefetch import Prefetch
+from mien.runtime.stream.recorded import PictureFolder, VideoFile
+from mien.runtime.stream.stream_picture import ArrayPicture, DecodedPicture
 from runtime.streams import ListSource, moving_faces, write_video
 
 FASTSTART = {"movflags": "faststart"}
@@ -49,26 +50,26 @@ def test_a_file_gives_every_picture_in_order(clip):
     source = open_source(clip)
     assert isinstance(source, VideoFile)
     assert not source.live
-    shots = list(source.shots())
+    shots = list(source.pictures())
     assert [shot.index for shot in shots] == list(range(30))
     assert [shot.time for shot in shots] == pytest.approx([i / 30 for i in range(30)], abs=1e-4)
     for shot, original in zip(shots, moving_faces(30, width=320, height=240), strict=True):
         assert (shot.width, shot.height) == (320, 240)
-        assert np.abs(shot.picture.astype(int) - original).mean() < 3
+        assert np.abs(shot.rgb.astype(int) - original).mean() < 3
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_decoding_in_threads_gives_the_same(clip, threads):
-    shots = list(open_source(str(clip), threads=threads).shots())
-    reference = list(open_source(clip).shots())
+    shots = list(open_source(str(clip), threads=threads).pictures())
+    reference = list(open_source(clip).pictures())
     assert [shot.time for shot in shots] == [shot.time for shot in reference]
-    assert all((a.picture == b.picture).all() for a, b in zip(shots, reference, strict=True))
+    assert all((a.rgb == b.rgb).all() for a, b in zip(shots, reference, strict=True))
 
 
 def test_times_are_the_containers_own(tmp_path):
     times = [5.0, 5.04, 5.5, 7.0, 7.01]
     path = write_video(tmp_path / "v.mkv", gradients(5), times=times)
-    assert [shot.time for shot in open_source(path).shots()] == pytest.approx([t - 5 for t in times], abs=2e-3)
+    assert [shot.time for shot in open_source(path).pictures()] == pytest.approx([t - 5 for t in times], abs=2e-3)
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90])
@@ -76,10 +77,10 @@ def test_times_are_the_containers_own(tmp_path):
 def test_a_turned_video_stands_upright(tmp_path, rotation, pixels):
     pictures = gradients(2)
     path = write_video(tmp_path / "v.mp4", pictures, rotation=rotation, pixels=pixels)
-    first = next(open_source(path).shots())
+    first = next(open_source(path).pictures())
     upright = np.rot90(pictures[0], rotation // 90)
     assert (first.height, first.width) == upright.shape[:2]
-    assert np.abs(first.picture.astype(int) - upright).mean() < 3
+    assert np.abs(first.rgb.astype(int) - upright).mean() < 3
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90])
@@ -87,8 +88,8 @@ def test_a_turned_video_stands_upright(tmp_path, rotation, pixels):
 @pytest.mark.parametrize("area", [(0, 0, 50, 40), (33, 57, 160, 99), (101, 3, 240, 240), (0, 0, 240, 240)])
 def test_a_part_is_cut_as_if_from_the_whole_picture(tmp_path, rotation, pixels, area):
     path = write_video(tmp_path / "v.mp4", moving_faces(1, width=320, height=240), rotation=rotation, pixels=pixels)
-    whole = next(open_source(path).shots()).picture
-    part, (left, top) = next(open_source(path).shots()).cut(area)
+    whole = next(open_source(path).pictures()).rgb
+    part, (left, top) = next(open_source(path).pictures()).cut(area)
     assert left <= area[0]
     assert top <= area[1]
     assert left + part.shape[1] >= area[2]
@@ -102,18 +103,18 @@ def test_a_part_is_cut_as_if_from_the_whole_picture(tmp_path, rotation, pixels, 
 @pytest.mark.parametrize("size", [(640, 480), (642, 362), (1280, 720), (360, 640)])
 def test_a_reduced_copy_is_the_picture_averaged(tmp_path, pixels, size):
     path = write_video(tmp_path / "v.mp4", gradients(1, width=size[0], height=size[1]), pixels=pixels)
-    shot = next(open_source(path).shots())
+    shot = next(open_source(path).pictures())
     copy, scale = shot.reduced(320)
     assert max(copy.shape[:2]) <= 320
     assert copy.shape[1] / scale == pytest.approx(size[0], abs=2 / scale)
     assert copy.shape[0] / scale == pytest.approx(size[1], abs=2 / scale)
-    expected = cv2.resize(shot.picture, copy.shape[1::-1], interpolation=cv2.INTER_AREA)
+    expected = cv2.resize(shot.rgb, copy.shape[1::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(copy.astype(int) - expected).mean() < 2
 
 
 def test_a_small_picture_is_not_reduced():
     picture = gradients(1)[0]
-    copy, scale = ArrayShot(picture, index=0, time=0.0).reduced(640)
+    copy, scale = ArrayPicture(picture, index=0, time=0.0).reduced(640)
     assert scale == 1
     assert copy is picture
 
@@ -122,31 +123,31 @@ def test_colours_follow_the_files_colour_space(tmp_path):
     red = np.full((64, 64, 3), (220, 30, 40), dtype=np.uint8)
     for colorspace in (1, 5):  # ITU-R BT.709 and BT.601
         path = write_video(tmp_path / f"{colorspace}.mp4", [red], colorspace=colorspace)
-        shot = next(open_source(path).shots())
+        shot = next(open_source(path).pictures())
         part, _ = shot.cut((8, 8, 40, 40))
         assert np.abs(part.astype(int) - red[0, 0]).max() <= 4
 
 
 def test_odd_sizes_are_read(tmp_path):
     path = write_video(tmp_path / "v.mkv", gradients(1, width=161, height=91), pixels="yuv444p", codec="ffv1")
-    shot = next(open_source(path).shots())
-    assert shot.picture.shape == (91, 161, 3)
+    shot = next(open_source(path).pictures())
+    assert shot.rgb.shape == (91, 161, 3)
     assert shot.cut((1, 1, 160, 90))[0].shape == (89, 159, 3)
 
 
 def test_4k_is_read_without_converting_it(tmp_path):
     path = write_video(tmp_path / "v.mp4", gradients(1, width=3840, height=2160))
-    shot = next(open_source(path).shots())
+    shot = next(open_source(path).pictures())
     assert shot.reduced(640)[0].shape == (360, 640, 3)
     assert shot.cut((3000, 2000, 3200, 2160))[0].shape[2] == 3
-    assert isinstance(shot, DecodedShot)
-    assert "picture" not in vars(shot)
+    assert isinstance(shot, DecodedPicture)
+    assert "rgb" not in vars(shot)
 
 
 def test_a_file_without_a_duration_is_read(tmp_path, said):
     path = write_video(tmp_path / "v.h264", gradients(5))
     assert av.open(str(path)).duration is None
-    assert len(list(open_source(path, say=said.append).shots())) == 5
+    assert len(list(open_source(path, say=said.append).pictures())) == 5
     assert not said
 
 
@@ -158,7 +159,7 @@ def test_damaged_pictures_are_skipped_and_counted(clip, tmp_path, said):
         data[position + 4 : position + size] = bytes(255 - b for b in data[position + 4 : position + size])
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(data)
-    shots = list(open_source(broken, say=said.append).shots())
+    shots = list(open_source(broken, say=said.append).pictures())
     assert 10 <= len(shots) < 30
     assert shots[-1].time == pytest.approx(29 / 30, abs=1e-3)
     assert any("damaged picture" in notice for notice in said)
@@ -169,7 +170,7 @@ def test_a_truncated_file_is_read_as_far_as_it_goes(tmp_path, said):
     data = whole.read_bytes()
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(data[: len(data) // 2])
-    shots = list(open_source(cut, say=said.append).shots())
+    shots = list(open_source(cut, say=said.append).pictures())
     assert 10 < len(shots) < 50
     assert any("cut short" in notice and "2.0 s" in notice for notice in said)
 
@@ -187,7 +188,7 @@ def test_a_file_of_which_nothing_is_left_to_decode(clip, tmp_path):
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(data[: data.index(b"mdat") + 8])
     with pytest.raises(VideoError, match="not one picture"):
-        list(open_source(cut).shots())
+        list(open_source(cut).pictures())
 
 
 def test_sound_without_a_video(tmp_path):
@@ -210,7 +211,7 @@ def test_a_video_without_frames(tmp_path, kind):
         stream.pix_fmt = "yuv420p"
         output.start_encoding()
     with pytest.raises(VideoError, match=rf"empty\.{kind}: not one picture"):
-        list(open_source(path).shots())
+        list(open_source(path).pictures())
 
 
 def test_an_unknown_codec(clip, tmp_path):
@@ -235,7 +236,7 @@ def test_what_is_no_video(tmp_path, content, message):
 def test_a_name_that_looks_like_a_protocol_is_a_file(clip, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(clip, tmp_path / "a:b.mp4")
-    assert next(open_source("a:b.mp4").shots()).time == 0
+    assert next(open_source("a:b.mp4").pictures()).time == 0
 
 
 def test_a_folder_of_frames(tmp_path, said):
@@ -245,10 +246,10 @@ def test_a_folder_of_frames(tmp_path, said):
     (tmp_path / "frame3.png").write_bytes(b"")
     source = open_source(tmp_path, fps=10, say=said.append)
     assert isinstance(source, PictureFolder)
-    shots = list(source.shots())
+    shots = list(source.pictures())
     expected = [i for i in range(12) if i != 3]
     assert [shot.time for shot in shots] == pytest.approx([i / 10 for i in expected])
-    assert all((shot.picture == pictures[i]).all() for shot, i in zip(shots, expected, strict=True))
+    assert all((shot.rgb == pictures[i]).all() for shot, i in zip(shots, expected, strict=True))
     assert len(said) == 1
     assert "frame3.png" in said[0]
 
@@ -258,7 +259,7 @@ def test_folders_that_cannot_be_read(tmp_path):
         open_source(tmp_path)
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(VideoError, match="not one of its 1 pictures"):
-        list(open_source(tmp_path).shots())
+        list(open_source(tmp_path).pictures())
     with pytest.raises(VideoError, match="above 0"):
         open_source(tmp_path, fps=0)
 
@@ -267,7 +268,7 @@ def test_a_closed_source_gives_nothing_more(clip, tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), gradients(1)[0])
     cv2.imwrite(str(tmp_path / "b.png"), gradients(1)[0])
     for source in (open_source(clip), open_source(tmp_path)):
-        shots = source.shots()
+        shots = source.pictures()
         next(shots)
         source.close()
         assert list(shots) == []
@@ -310,13 +311,13 @@ def test_a_lost_camera_is_tried_again(monkeypatch, said):
     monkeypatch.setattr(cv2, "VideoCapture", plug)
     camera = Camera(0, say=said.append, retry=60, first_delay=0.001)
     assert camera.live
-    shots = camera.shots()
+    shots = camera.pictures()
     taken = [next(shots) for _ in range(5)]
     assert [shot.index for shot in taken] == list(range(5))
     times = [shot.time for shot in taken]
     assert times[0] == 0
     assert times == sorted(times)
-    assert (taken[0].picture[0, 0] == (30, 20, 10)).all(), "RGB"
+    assert (taken[0].rgb[0, 0] == (30, 20, 10)).all(), "RGB"
     shots.close()
     assert sum("lost" in notice for notice in said) == 3
     assert said[-1] == "camera 0: back"
@@ -325,7 +326,7 @@ def test_a_lost_camera_is_tried_again(monkeypatch, said):
 
 def test_a_camera_that_stays_away_is_an_error(monkeypatch, said):
     monkeypatch.setattr(cv2, "VideoCapture", Unplugged([1]))
-    shots = Camera(0, say=said.append, retry=0.01, first_delay=0.01).shots()
+    shots = Camera(0, say=said.append, retry=0.01, first_delay=0.01).pictures()
     next(shots)
     with pytest.raises(VideoError, match=r"camera 0: lost, and not back within 0\.01 s.*no such camera"):
         next(shots)
@@ -335,7 +336,7 @@ def test_closing_ends_the_wait_for_a_lost_camera(monkeypatch):
     waiting = threading.Event()
     monkeypatch.setattr(cv2, "VideoCapture", Unplugged([1]))
     camera = Camera(0, say=lambda notice: waiting.set(), retry=3600, first_delay=3600)
-    shots = Pump(camera).shots()
+    shots = Prefetch(camera).pictures()
     next(shots)
     assert waiting.wait(30)
     shots.close()
@@ -402,7 +403,7 @@ def test_a_stream_that_breaks_off_is_tried_again(serve, said):
     assert stream.live
     shots = []
     with pytest.raises(VideoError, match=r"lost, and not back.*404"):
-        shots.extend(iter_until_error(stream.shots(), shots))
+        shots.extend(iter_until_error(stream.pictures(), shots))
     assert [shot.index for shot in shots] == list(range(16))
     assert f"{url}: back" in said
 
@@ -426,14 +427,14 @@ def test_a_password_in_an_address_is_used_and_never_told(serve, path):
 def test_an_address_without_an_end_is_live(serve):
     source = open_source(serve(transport_stream(4)))
     assert isinstance(source, NetworkStream)
-    shots = source.shots()
-    assert next(shots).picture.shape == (240, 320, 3)
+    shots = source.pictures()
+    assert next(shots).rgb.shape == (240, 320, 3)
     shots.close()
 
 
 def test_a_pump_gives_every_picture_of_a_file_and_runs_only_a_little_ahead():
     source = ListSource(gradients(40))
-    shots = Pump(source).shots()
+    shots = Prefetch(source).pictures()
     taken = []
     for shot in shots:
         taken.append(shot.index)
@@ -452,7 +453,7 @@ def test_a_pump_gives_the_newest_picture_of_a_live_source():
             yield np.zeros((8, 8, 3), dtype=np.uint8)
         ready.set()
 
-    shots = Pump(ListSource(pictures(), live=True)).shots()
+    shots = Prefetch(ListSource(pictures(), live=True)).pictures()
     assert next(shots).index == 0
     taken_first.set()
     assert ready.wait(30)
@@ -464,7 +465,7 @@ def test_a_pump_passes_errors_on_after_what_came_before():
         yield np.zeros((8, 8, 3), dtype=np.uint8)
         raise VideoError("broken")
 
-    shots = Pump(ListSource(pictures())).shots()
+    shots = Prefetch(ListSource(pictures())).pictures()
     assert next(shots).index == 0
     with pytest.raises(VideoError, match="broken"):
         next(shots)
@@ -472,7 +473,7 @@ def test_a_pump_passes_errors_on_after_what_came_before():
 
 def test_a_pump_stops_when_told():
     stop = threading.Event()
-    shots = Pump(ListSource(gradients(40)), stop=stop).shots()
+    shots = Prefetch(ListSource(gradients(40)), stop=stop).pictures()
     next(shots)
     stop.set()
     assert list(shots) == []

@@ -19,12 +19,12 @@ from mien.core.preprocess import InputSpec
 from mien.runtime.inference import detect
 from mien.runtime.inference.classify import OnnxClassifier
 from mien.runtime.inference.detect import HaarDetector, RegionDetector, YuNetDetector, make_detector, shrunk
-from mien.runtime.inference.quality import COVERED, QualityGate
+from mien.runtime.inference.quality import COVERED, QualityLimits
 from mien.runtime.output.mjpeg import LivePage
 from mien.runtime.stream.follow import Follower, mapped
-from mien.runtime.stream.sampling import sample
+from mien.runtime.stream.sampling import SampledSource
 from mien.runtime.stream.smooth import Smoothing
-from mien.runtime.stream.watcher import UNLIKE, Watcher, watch_shots
+from mien.runtime.stream.watcher import UNLIKE, Watcher, watch_pictures
 from runtime.streams import ListSource, moving_faces, write_video
 from runtime.toys import write_model
 
@@ -53,7 +53,7 @@ class CountingNear(Counting):
 
 
 def shots_of(pictures, *, fps: float = 30):
-    return ListSource(pictures, fps=fps).shots()
+    return ListSource(pictures, fps=fps).pictures()
 
 
 def my_threads() -> list[str]:
@@ -95,7 +95,7 @@ def test_nobody_is_missed_at_the_default_cadence(yunet, faces, size):
     overlaps, expected = [], 0
     for shot in shots_of(pictures):
         seen = follower.follow(shot)
-        for face in reference.detect(shot.picture):
+        for face in reference.detect(shot.rgb):
             expected += 1
             overlaps += [max((one.face.box.iou(face.box) for one in seen), default=0.0)]
     found = [overlap for overlap in overlaps if overlap >= 0.5]
@@ -119,7 +119,7 @@ def test_the_baseline_starts_from_the_models_own_neutral_face(tmp_path, yunet):
 
     def last_face(model: Path) -> Face:
         watcher = Watcher(
-            Recognizer(model, detector=YuNetDetector(yunet)), smoothing=Smoothing(baseline=0.3, time_constant=0)
+            Recognizer(model, detector=YuNetDetector(yunet)).reader, smoothing=Smoothing(baseline=0.3, time_constant=0)
         )
         return [watcher.step(shot) for shot in shots_of(still)][-1].faces[0]
 
@@ -174,7 +174,7 @@ def test_a_detector_without_regions_has_its_faces_carried_on(yunet):
     detected, overlaps = [], []
     for shot in shots_of(moving_faces(30)):
         (one,) = follower.follow(shot)
-        (face,) = reference.detect(shot.picture)
+        (face,) = reference.detect(shot.rgb)
         detected.append(one.detected)
         overlaps.append(one.face.box.iou(face.box))
     assert detected == [index % 5 == 0 for index in range(30)]
@@ -259,7 +259,7 @@ def test_a_stream_of_stills_is_read_as_the_picture_is(recognizer, portrait):
 
 
 def test_faces_that_cannot_be_measured_have_a_reason_and_no_reading(recognizer, clip):
-    for frame in recognizer.watch(clip, gate=QualityGate(min_size=1000)):
+    for frame in recognizer.watch(clip, quality=QualityLimits(min_size=1000)):
         (face,) = frame.faces
         assert face.unmeasurable == "too small"
         assert face.readings == ()
@@ -289,7 +289,7 @@ def test_what_never_looked_like_a_face_is_rejected(make_model, yunet, clip, no_g
 
 def test_a_known_face_that_looks_like_none_stays_without_a_reading(recognizer, monkeypatch):
     answers = iter([True, False, True])
-    monkeypatch.setattr(recognizer, "accepts", lambda readings: next(answers))
+    monkeypatch.setattr(recognizer.reader, "accepts", lambda readings: next(answers))
     frames = list(recognizer.watch(ListSource(moving_faces(3))))
     assert [frame.faces[0].unmeasurable for frame in frames] == [None, UNLIKE, None]
     assert [frame.rejected for frame in frames] == [0, 0, 0]
@@ -307,7 +307,7 @@ class Answers:
 
 
 def test_a_find_that_the_gate_refuses_is_rejected_until_it_looks_like_a_face(recognizer):
-    recognizer.gate = Answers(False, True, False)
+    recognizer.reader.face_gate = Answers(False, True, False)
     frames = list(recognizer.watch(ListSource(moving_faces(3)), detect_every=1))
     assert [(len(frame), frame.rejected) for frame in frames] == [(0, 1), (1, 0), (1, 0)]
     assert frames[1].faces[0].readings
@@ -318,14 +318,14 @@ def test_a_find_that_the_gate_refuses_is_rejected_until_it_looks_like_a_face(rec
 def test_a_find_that_seems_covered_is_no_face_unless_the_gate_says_so(recognizer, monkeypatch):
     monkeypatch.setattr("mien.runtime.stream.watcher.assess", lambda *args, **options: next(reasons))
     reasons = iter([COVERED, COVERED, None, COVERED])
-    recognizer.gate = Answers(False, True, True)  # a known face that is covered is not asked about
+    recognizer.reader.face_gate = Answers(False, True, True)  # a known face that is covered is not asked about
     frames = list(recognizer.watch(ListSource(moving_faces(4)), detect_every=1))
     assert [(len(frame), frame.rejected) for frame in frames] == [(0, 1), (1, 0), (1, 0), (1, 0)]
     assert [frame.faces[0].unmeasurable for frame in frames[1:]] == [COVERED, None, COVERED]
 
 
 def test_the_gate_is_asked_when_a_face_is_seen_not_when_it_is_carried_on(recognizer):
-    recognizer.gate = Answers(True, True)
+    recognizer.reader.face_gate = Answers(True, True)
     frames = list(recognizer.watch(ListSource(moving_faces(4)), detect_every=3))
     seen = [frame.faces[0].track.detected for frame in frames]
     assert seen.count(True) == 2
@@ -353,7 +353,7 @@ def test_a_source_that_cannot_be_opened_fails_at_once(recognizer, tmp_path):
 
 def test_nothing_is_kept_of_tracks_that_ended(recognizer):
     grey = [np.full((320, 480, 3), 128, dtype=np.uint8)] * 40
-    watcher = Watcher(recognizer)
+    watcher = Watcher(recognizer.reader)
     for shot in shots_of([*moving_faces(3), *grey, *moving_faces(3), *grey]):
         watcher.step(shot)
     kept = [vars(watcher)[name] for name in ("_accepted", "_reasons")] + [watcher._smoother._states]
@@ -361,10 +361,10 @@ def test_nothing_is_kept_of_tracks_that_ended(recognizer):
 
 
 def test_frames_come_with_their_pictures(recognizer, clip):
-    pairs = watch_shots(Watcher(recognizer), ListSource(moving_faces(3)))
+    pairs = watch_pictures(Watcher(recognizer.reader), ListSource(moving_faces(3)))
     for index, (frame, shot) in enumerate(pairs):
         assert shot.index == index
-        assert shot.picture.shape[:2] == (frame.height, frame.width)
+        assert shot.rgb.shape[:2] == (frame.height, frame.width)
 
 
 def test_a_live_source_is_read_at_its_newest_picture(recognizer):
@@ -447,12 +447,13 @@ class Stills(ListSource):
 def test_samples_of_a_camera_open_it_each_time():
     log: list[str] = []
     taken = []
-    for shot in sample(lambda: Stills(log), every=0.02, duration=0.07, say=log.append, warm_up=1.0):
+    source = SampledSource(lambda: Stills(log), every=0.02, duration=0.07, say=log.append, warm_up=1.0)
+    for shot in source.pictures():
         taken.append(shot)
         assert log[-1] == "close", "closed before the picture is looked at"
     assert [shot.index for shot in taken] == sorted({shot.index for shot in taken})
     assert 1 <= len(taken) <= 4
-    assert all(shot.picture[0, 0, 0] == 30 for shot in taken), "the picture after one second of warm-up"
+    assert all(shot.rgb[0, 0, 0] == 30 for shot in taken), "the picture after one second of warm-up"
     assert log == ["open", "close"] * len(taken)
 
 
@@ -465,7 +466,7 @@ def test_a_sample_that_is_missing_is_said():
             raise VideoError("unplugged")
         return Stills([])
 
-    shots = sample(open_, every=0.001, duration=None, say=said.append)
+    shots = SampledSource(open_, every=0.001, say=said.append).pictures()
     assert next(shots).index == 0
     assert next(shots).index >= 2
     shots.close()
@@ -478,12 +479,12 @@ def test_the_first_sample_must_succeed():
         raise VideoError("no such camera")
 
     with pytest.raises(VideoError, match="no such camera"):
-        next(sample(open_, every=1, duration=None, say=print))
+        SampledSource(open_, every=1, say=print)
 
 
 def test_samples_of_a_file_are_taken_by_its_own_time():
     source = ListSource([np.zeros((8, 8, 3), dtype=np.uint8)] * 100, fps=10)
-    times = [shot.time for shot in sample(lambda: source, every=2.5, duration=8, say=print)]
+    times = [shot.time for shot in SampledSource(lambda: source, every=2.5, duration=8, say=print).pictures()]
     assert times == pytest.approx([0, 2.5, 5.0, 7.5])
     assert source.closed
 
@@ -491,14 +492,14 @@ def test_samples_of_a_file_are_taken_by_its_own_time():
 @pytest.mark.parametrize(("every", "duration"), [(0, None), (-1, None), (1, 0)])
 def test_impossible_sampling_is_refused(every, duration):
     with pytest.raises(ValueError, match="above 0 s"):
-        next(sample(lambda: Stills([]), every=every, duration=duration, say=print))
+        SampledSource(lambda: Stills([]), every=every, duration=duration, say=print)
 
 
 def test_samples_end_when_told():
-    stop = threading.Event()
-    shots = sample(lambda: Stills([]), every=3600, duration=None, say=print, stop=stop)
+    source = SampledSource(lambda: Stills([]), every=3600, say=print)
+    shots = source.pictures()
     next(shots)
-    stop.set()
+    source.close()
     assert list(shots) == []
 
 
@@ -520,7 +521,7 @@ def test_the_page_shows_the_newest_frame(page, recognizer, portrait):
     with urllib.request.urlopen(page.url + "stream", timeout=30) as stream:
         while not page.is_watched:
             pass
-        page.write(frame, portrait)
+        page.write(frame, lambda: portrait)
         assert stream.readline() == b"--mien-frame\r\n"
         stream.readline()
         length = int(stream.readline().split(b":")[1])

@@ -13,7 +13,7 @@ import numpy as np
 from mien.app.history.stored import Day
 from mien.core.errors import MissingExtraError
 from mien.core.expression import Expression, Polarity
-from mien.runtime.output.draw import COLOURS
+from mien.runtime.output.canvas import COLOURS
 from mien.runtime.recordings.compare import Comparison
 from mien.runtime.recordings.read import STATES, UNCERTAIN, UNMEASURABLE, Recording
 from mien.runtime.recordings.totals import frame_seconds, timeline

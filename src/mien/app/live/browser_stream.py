@@ -13,7 +13,7 @@ from mien.core.preprocess import Image, InputSpec
 from mien.runtime.media import decode_picture
 from mien.runtime.recognizer import Recognizer
 from mien.runtime.stream.follow import Seen
-from mien.runtime.stream.stream_picture import ArrayShot
+from mien.runtime.stream.stream_picture import ArrayPicture
 from mien.runtime.stream.watcher import Look, Watcher
 
 LARGEST_FRAME = 1_000_000
@@ -61,7 +61,7 @@ class Sitting:
     """
 
     def __init__(self, recognizer: Recognizer, *, alone: bool = False) -> None:  # noqa: D107
-        self._watcher = Watcher(recognizer)
+        self._watcher = Watcher(recognizer.reader)
         self._count = 0
         self.subject = Subject(alone=alone)
 
@@ -75,13 +75,13 @@ class Sitting:
             raise PictureError(f"a frame of {len(jpeg) / 1e6:.1f} MB; at most {LARGEST_FRAME / 1e6:g} MB are taken")
         if not jpeg.startswith(_JPEG):
             raise PictureError("a frame that is no JPEG")
-        shot = ArrayShot(decode_picture(jpeg, "frame", max_pixels=LARGEST_PICTURE), index=self._count, time=time)
+        picture = ArrayPicture(decode_picture(jpeg, "frame", max_pixels=LARGEST_PICTURE), index=self._count, time=time)
         self._count += 1
 
         def own(seen: Sequence[Seen]) -> tuple[int, ...]:
-            return self.subject.choose(seen, shot.width, shot.height, time)
+            return self.subject.choose(seen, picture.width, picture.height, time)
 
-        return self._watcher.look(shot, choose=own)
+        return self._watcher.look(picture, choose=own)
 
     def conclude(self, look: Look, readings: Sequence[tuple[Reading, ...]]) -> View:
         """The view of a frame that was looked at, from the reading of what was cut out of it."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mien.app.live.browser_stream import Sitting, View
 from mien.runtime.recognizer import Recognizer
-from mien.runtime.stream.watcher import Look, Readings, read_together
+from mien.runtime.stream.watcher import Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Engine:
             except Exception as error:  # whatever is wrong with one browser's frame is told to that browser alone
                 job.done.set_exception(error)
         try:
-            readings: list[Readings] = read_together(self.recognizer.models, [look for _, look in looked])
+            readings = self.recognizer.reader.read([look.crops for _, look in looked])
         except Exception as error:
             for job, _ in looked:
                 job.done.set_exception(error)

@@ -12,7 +12,7 @@ from mien.core.face import Frame
 from mien.runtime.media import decode_picture
 from mien.runtime.recognizer import Recognizer
 from mien.runtime.stream.decode import Decoding, turns, video_stream
-from mien.runtime.stream.stream_picture import Converter, DecodedShot
+from mien.runtime.stream.stream_picture import Converter, DecodedPicture
 from mien.runtime.stream.watcher import Watcher
 
 LARGEST_PICTURE, LARGEST_VIDEO = 20_000_000, 100_000_000
@@ -77,7 +77,7 @@ def _watched(recognizer: Recognizer, data: bytes, every: float) -> Iterator[Fram
         raise VideoError(
             f"{_NAME}: {stream.width} x {stream.height} pixels; at most {MOST_VIDEO_PIXELS / 1e6:.1f} million are taken"
         )
-    watcher, converter, frames = Watcher(recognizer), Converter(), Decoding(container, stream)
+    watcher, converter, frames = Watcher(recognizer.reader), Converter(), Decoding(container, stream)
     look_at, tell_at, index = 0.0, 0.0, -1
     try:
         for frame in frames:
@@ -87,8 +87,8 @@ def _watched(recognizer: Recognizer, data: bytes, every: float) -> Iterator[Fram
                 continue
             index += 1
             look_at = max(look_at + 1 / WATCHED, frames.time)
-            shot = DecodedShot(frame, index=index, time=frames.time, turns=turns(frame), converter=converter)
-            found = watcher.step(shot)
+            picture = DecodedPicture(frame, index=index, time=frames.time, turns=turns(frame), converter=converter)
+            found = watcher.step(picture)
             if frames.time >= tell_at - 1e-6 or found.events:
                 tell_at = max(tell_at + every, frames.time) if frames.time >= tell_at - 1e-6 else tell_at
                 yield found

@@ -39,7 +39,7 @@ COVERED = "partly covered"
 
 
 @dataclass(frozen=True, slots=True)
-class QualityGate:
+class QualityLimits:
     """What a face must at least be to be read. A least value of 0 or a greatest of infinity never fires.
 
     Attributes:
@@ -77,7 +77,7 @@ class QualityGate:
 
 @dataclass(frozen=True, slots=True)
 class Cues:
-    """What is measured on a crop; the gate's limits say what it means.
+    """What is measured on a crop; the limits say what it means.
 
     Attributes:
         brightness: mean, 0 to 255.
@@ -94,33 +94,33 @@ class Cues:
     texture: float
 
 
-def assess(picture: Image, face: Face, *, gate: QualityGate | None = None, crop: Image | None = None) -> str | None:
+def assess(picture: Image, face: Face, *, limits: QualityLimits | None = None, crop: Image | None = None) -> str | None:
     """Why a face cannot be measured, or None if it can.
 
     Args:
         picture: RGB uint8 ``(height, width, 3)``.
         face: as a detector found it; without landmarks its head angles are not judged.
-        gate: the limits; None for the defaults.
+        limits: what a face must be; None for the defaults.
         crop: the face's :data:`CROP` where it has been cut out already.
 
     Returns:
         ``"too small"``, ``"dark"``, ``"low contrast"``, ``"blurred"``, ``"turned away"`` or ``"partly covered"``: the
         first that applies, in this order, as a later cue means nothing where an earlier one failed.
     """
-    gate = gate or QualityGate()
-    if math.sqrt(face.box.area) < gate.min_size:
+    limits = limits or QualityLimits()
+    if math.sqrt(face.box.area) < limits.min_size:
         return "too small"
     cues = measure(crop_face(picture, face, CROP) if crop is None else crop)
-    if cues.brightness < gate.min_brightness:
+    if cues.brightness < limits.min_brightness:
         return "dark"
-    if cues.contrast < gate.min_contrast:
+    if cues.contrast < limits.min_contrast:
         return "low contrast"
-    if cues.sharpness < gate.min_sharpness:
+    if cues.sharpness < limits.min_sharpness:
         return "blurred"
     pose = None if face.landmarks is None else head_pose(face.landmarks)
-    if pose is not None and (abs(pose.yaw) > gate.max_yaw or abs(pose.pitch) > gate.max_pitch):
+    if pose is not None and (abs(pose.yaw) > limits.max_yaw or abs(pose.pitch) > limits.max_pitch):
         return "turned away"
-    if cues.grain > gate.max_grain or cues.texture < gate.min_texture:
+    if cues.grain > limits.max_grain or cues.texture < limits.min_texture:
         return COVERED
     return None
 

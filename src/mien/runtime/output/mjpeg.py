@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from mien.core.face import Frame
-from mien.core.preprocess import Image
-from mien.runtime.output.sinks import encode_jpeg
-from mien.runtime.output.stream_draw import StreamDrawer
+from mien.runtime.output.annotated import encode_jpeg
+from mien.runtime.output.draw import StreamDrawer
+from mien.runtime.output.sinks import Picture, Sink
 
 _QUALITY = 80
 _BOUNDARY = "mien-frame"
@@ -35,8 +35,8 @@ It ends with the command in the terminal.</p>
 """
 
 
-class LivePage:
-    """A :class:`~mien.runtime.output.stream_sinks.StreamSink` that serves the newest annotated frame to browsers.
+class LivePage(Sink):
+    """Serves the newest annotated frame to browsers.
 
     It listens on the loopback address alone, on a free port. The address holds a token that is new at each launch, and
     a request under another host name is refused, so that no other page in the browser can reach it.
@@ -49,7 +49,7 @@ class LivePage:
         """Listen, and wait for frames."""
         self._token = secrets.token_urlsafe(16)
         self._change = threading.Condition()
-        self._newest: tuple[Frame, Image] | None = None
+        self._newest: tuple[Frame, Picture] | None = None
         self._jpeg = b""
         self._count = 0
         self._viewers = 0
@@ -79,7 +79,7 @@ class LivePage:
         """Whether a browser takes the stream at this moment; frames are of no use while none does."""
         return self._viewers > 0
 
-    def write(self, frame: Frame, picture: Image) -> None:
+    def write(self, frame: Frame, picture: Picture) -> None:
         """Take the newest frame; returns at once."""
         with self._change:
             self._newest = frame, picture
@@ -132,7 +132,7 @@ class LivePage:
                 if self._closed or self._newest is None:
                     return
                 (frame, picture), self._newest = self._newest, None
-            jpeg = encode_jpeg(drawer.draw(picture, frame), quality=_QUALITY)
+            jpeg = encode_jpeg(drawer.draw(picture(), frame), quality=_QUALITY)
             with self._change:
                 self._jpeg, self._count = jpeg, self._count + 1
                 self._change.notify_all()

@@ -18,7 +18,8 @@ from av.video.reformatter import ColorRange, Colorspace
 from mien.core.errors import MienError
 from mien.core.face import Frame
 from mien.core.preprocess import Image
-from mien.runtime.output.stream_draw import StreamDrawer
+from mien.runtime.output.draw import StreamDrawer
+from mien.runtime.output.sinks import Picture, Sink, refuse_existing
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -36,7 +37,7 @@ _COPIED = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 _AAC_SAMPLES = 1024
 
 
-class VideoSink:
+class VideoSink(Sink):
     """Annotated frames as H.264 in MP4, each at its own time; the source's sound beside them.
 
     The file is fragmented: it is written in pieces of two seconds, each whole in itself, so that a video whose program
@@ -66,8 +67,8 @@ class VideoSink:
         """
         if path.suffix.lower() != ".mp4":
             raise MienError(f"{path}: the annotated video is an MP4; let its name end with .mp4")
-        if path.exists() and not overwrite:
-            raise MienError(f"{path}: exists already; choose another name, or allow it to be replaced (--overwrite)")
+        if not overwrite:
+            refuse_existing(path)
         if audio and path.exists() and path.samefile(audio):
             raise MienError(f"{path}: is the video that is read; choose another name")
         self._path = path
@@ -91,7 +92,7 @@ class VideoSink:
         self._last = -1
         self._next_keyframe = 0.0
 
-    def write(self, frame: Frame, picture: Image) -> None:
+    def write(self, frame: Frame, picture: Picture) -> None:
         """Append the annotated frame, and the sound up to it.
 
         Raises:
@@ -100,7 +101,7 @@ class VideoSink:
         """
         if frame.time is None:
             raise ValueError("a video's frame needs a time")
-        canvas = self._drawer.draw(picture, frame)
+        canvas = self._drawer.draw(picture(), frame)
         video = self._video or self._begin(canvas)
         image = av.VideoFrame.from_ndarray(_fitted(canvas, video.width, video.height), format="rgb24")
         image = image.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)

@@ -14,13 +14,15 @@ from mien.core.errors import MienError, MissingExtraError
 from mien.core.face import Frame
 from mien.core.manifest import Manifest
 from mien.core.preprocess import Image
-from mien.runtime.output.draw import COLOURS, annotate
-from mien.runtime.output.sinks import Drawings, encode_jpeg, open_for_writing
+from mien.runtime.output.annotated import encode_jpeg
+from mien.runtime.output.canvas import COLOURS
+from mien.runtime.output.draw import annotate
+from mien.runtime.output.sinks import OutputFile, Picture, Sink
 
 _LONG_SIDE = 960
 
 
-class ReportSink:
+class ReportSink(Sink):
     """A standalone HTML page: each picture with its faces numbered, and bars of all probabilities beside it.
 
     Raises:
@@ -28,28 +30,35 @@ class ReportSink:
         MienError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, drawings: Drawings, *, detector: str, models: Sequence[Manifest]) -> None:
-        """Create the file and write what the page says about detector and models."""
+    def __init__(self, path: Path, *, detector: str, models: Sequence[Manifest], explained: str | None = None) -> None:
+        """Create the file and write what the page says about detector and models.
+
+        Args:
+            path: of the page.
+            detector: its name.
+            models: what each model is.
+            explained: name of the model whose class activation maps lie over the faces; None where there are no maps.
+        """
         self._parts = _template()
-        self._drawings = drawings
-        self._file = open_for_writing(path)
+        self._explained = explained
+        self._file = OutputFile(path, overwrite=True)
         self._number = 0
         self._errors: list[tuple[str, str]] = []
         made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-        self._file.write(self._parts.head(detector=detector, models=models, made=made))
+        self._file.append(self._parts.head(detector=detector, models=models, made=made))
 
-    def write(self, frame: Frame) -> None:
+    def write(self, frame: Frame, picture: Picture) -> None:
         """Append a picture."""
         self._number += 1
-        drawn = _reduced(annotate(self._drawings.picture(frame), frame, show="words"))
-        picture = base64.b64encode(encode_jpeg(drawn, quality=85)).decode("ascii")
+        drawn = _reduced(annotate(picture(), frame, show="words"))
+        data = base64.b64encode(encode_jpeg(drawn, quality=85)).decode("ascii")
         colours = {expression: f"rgb{rgb}" for expression, rgb in COLOURS.items()}
-        self._file.write(
+        self._file.append(
             self._parts.picture(
                 frame=frame,
                 number=self._number,
                 name=Path(frame.source or "picture").name,
-                data=picture,
+                data=data,
                 size=(drawn.shape[1], drawn.shape[0]),
                 colours=colours,
             )
@@ -61,7 +70,7 @@ class ReportSink:
 
     def close(self) -> None:
         """Write the errors and the notes, and close the file."""
-        self._file.write(self._parts.foot(errors=self._errors, count=self._number, explained=self._drawings.explained))
+        self._file.append(self._parts.foot(errors=self._errors, count=self._number, explained=self._explained))
         self._file.close()
 
 

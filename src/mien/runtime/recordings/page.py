@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.core.errors import MissingExtraError
 from mien.core.expression import Expression
-from mien.runtime.output.draw import COLOURS
+from mien.runtime.output.canvas import COLOURS
 from mien.runtime.recordings.chart import clock, draw, draw_lanes, render
 from mien.runtime.recordings.compare import Comparison
 from mien.runtime.recordings.read import STATES, UNCERTAIN, UNMEASURABLE, Recording

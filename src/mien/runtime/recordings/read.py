@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from mien.core.errors import LabelError, MienError, MissingExtraError
 from mien.core.expression import Expression
 from mien.core.face import Event
-from mien.runtime.output.stream_sinks import COLUMNS, ROW_KINDS, SCHEMA, journal_of
+from mien.runtime.output.columns import RECORDING_COLUMNS, RECORDING_SCHEMA, ROW_KINDS
+from mien.runtime.output.tables import journal_of
 
 UNCERTAIN, UNMEASURABLE = "uncertain", "not measurable"
 
@@ -123,7 +124,7 @@ def _csv_rows(file: BinaryIO, notes: list[str]) -> Iterator[Row]:
     if not set(_NEEDED) <= set(header):
         found = ", ".join(header)[:120]
         raise _RefusedError(f"{_EXPECTED}, but its columns are: {found}")
-    parsers = {name: (header.index(name), _PARSERS[COLUMNS[name]]) for name in _NEEDED}
+    parsers = {name: (header.index(name), _PARSERS[RECORDING_COLUMNS[name]]) for name in _NEEDED}
     for cells in reader:
         if len(cells) != len(header):
             raise _RefusedError(f"line {reader.line_num} is damaged: {len(cells)} cells instead of {len(header)}")
@@ -184,7 +185,7 @@ def _parquet_rows(file: BinaryIO) -> Iterator[Row]:
 def _typed(row: Row) -> Row:
     """A row of a format that lets any cell be anything, refused where one is not of its column's type."""
     for name in _NEEDED:
-        if row.get(name) is not None and not isinstance(row[name], _TYPES[COLUMNS[name]]):
+        if row.get(name) is not None and not isinstance(row[name], _TYPES[RECORDING_COLUMNS[name]]):
             raise _RefusedError(f"the {name} of a row at {row['time']} s is {row[name]!r:.40}")
     return row
 
@@ -228,8 +229,10 @@ def _collect(name: str, rows: Iterable[Row], notes: list[str]) -> Recording:
 
 
 def _checked_place(row: Row, last: float) -> tuple[int, float]:
-    if row["schema"] != SCHEMA:
-        raise _RefusedError(f"is of schema {row['schema']}, and this version of mien reads {SCHEMA}; update mien")
+    if not isinstance(row["schema"], int) or not 1 <= row["schema"] <= RECORDING_SCHEMA:
+        raise _RefusedError(
+            f"is of schema {row['schema']}, and this version of mien reads 1 to {RECORDING_SCHEMA}; update mien"
+        )
     if row["row"] not in ROW_KINDS:
         raise _RefusedError(f"has a row '{row['row']}', expected one of {', '.join(ROW_KINDS)}")
     frame, time = _number(row, "frame"), row["time"]

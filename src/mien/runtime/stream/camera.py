@@ -15,7 +15,7 @@ from mien.core.preprocess import Image
 from mien.runtime.media import quiet
 from mien.runtime.stream.decode import Decoding, open_container, public_address, video_stream
 from mien.runtime.stream.source import Say
-from mien.runtime.stream.stream_picture import ArrayShot, Converter, DecodedShot, Shot
+from mien.runtime.stream.stream_picture import ArrayPicture, Converter, DecodedPicture, StreamPicture
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -45,7 +45,7 @@ class LiveSource(ABC):
         self._first_delay = first_delay
         self._closed = threading.Event()
 
-    def shots(self) -> Generator[Shot, None, None]:
+    def pictures(self) -> Generator[StreamPicture, None, None]:
         """The pictures as they arrive.
 
         Raises:
@@ -60,7 +60,7 @@ class LiveSource(ABC):
                         return
                     now = time.monotonic()
                     start = now if start is None else start
-                    yield self._shot(taken, index, now - start)
+                    yield self._picture_of(taken, index, now - start)
                     index += 1
                     lost = time.monotonic()
                 self._let_go()
@@ -69,7 +69,7 @@ class LiveSource(ABC):
             self._let_go()
 
     def close(self) -> None:
-        """End :meth:`shots`, also while it waits for a lost source."""
+        """End :meth:`pictures`, also while it waits for a lost source."""
         self._closed.set()
 
     def _come_back(self, lost: float) -> None:
@@ -102,8 +102,8 @@ class LiveSource(ABC):
         """What arrives, until it is lost."""
 
     @abstractmethod
-    def _shot(self, taken: Any, index: int, at: float) -> Shot:
-        """Make a shot of what arrived."""
+    def _picture_of(self, taken: Any, index: int, at: float) -> StreamPicture:
+        """Make a picture of what arrived."""
 
 
 class Camera(LiveSource):
@@ -139,8 +139,8 @@ class Camera(LiveSource):
                 return
             yield cast(Image, picture)
 
-    def _shot(self, taken: Any, index: int, at: float) -> Shot:
-        return ArrayShot(cast(Image, cv2.cvtColor(taken, cv2.COLOR_BGR2RGB)), index=index, time=at)
+    def _picture_of(self, taken: Any, index: int, at: float) -> StreamPicture:
+        return ArrayPicture(cast(Image, cv2.cvtColor(taken, cv2.COLOR_BGR2RGB)), index=index, time=at)
 
 
 class NetworkStream(LiveSource):
@@ -174,5 +174,5 @@ class NetworkStream(LiveSource):
     def _taken(self) -> Iterator[Any]:
         return iter(self._decoding)
 
-    def _shot(self, taken: Any, index: int, at: float) -> Shot:
-        return DecodedShot(taken, index=index, time=at, turns=0, converter=self._converter)
+    def _picture_of(self, taken: Any, index: int, at: float) -> StreamPicture:
+        return DecodedPicture(taken, index=index, time=at, turns=0, converter=self._converter)

@@ -17,7 +17,7 @@ import numpy as np
 from mien.core.face import Box, Face
 from mien.core.preprocess import Image
 from mien.runtime.inference.detect import Detector, RegionDetector
-from mien.runtime.stream.stream_picture import Area, Shot
+from mien.runtime.stream.stream_picture import Area, StreamPicture
 from mien.runtime.stream.track import Tracker
 
 DetectEvery = int | Literal["auto"]
@@ -105,68 +105,72 @@ class Follower:
         self._thorough_at = -math.inf
         self._look_from: dict[int, float] = {}
 
-    def follow(self, shot: Shot) -> list[Seen]:
+    def follow(self, picture: StreamPicture) -> list[Seen]:
         """The faces of the next picture, in no order. Pictures must come in the order of their time."""
-        expected = self.tracker.predict(shot.time)
-        if self._is_due(shot, len(expected)):
+        expected = self.tracker.predict(picture.time)
+        if self._is_due(picture, len(expected)):
             pause = THOROUGH_AFTER_LOSS if self.tracker.lost else THOROUGH_EVERY
-            return self._search(shot, thorough_after=pause if expected and self._every == "auto" else 0.0)
+            return self._search(picture, thorough_after=pause if expected and self._every == "auto" else 0.0)
         lost = self.tracker.lost
-        carried = [Seen(t, f, False) for t, f in expected if t not in lost and not self._is_to_be_looked_for(t, shot)]
+        carried = [
+            Seen(t, f, False) for t, f in expected if t not in lost and not self._is_to_be_looked_for(t, picture)
+        ]
         kept = {one.track for one in carried}
         wanted = [(track, face) for track, face in expected if track not in kept]
-        seen = self._look(shot, wanted, taken=[one.face.box for one in carried])
-        if len(seen) < len(wanted) and shot.time - self._searched_at >= AFTER_LOSS:
-            return self._search(shot, thorough_after=THOROUGH_AFTER_LOSS)
+        seen = self._look(picture, wanted, taken=[one.face.box for one in carried])
+        if len(seen) < len(wanted) and picture.time - self._searched_at >= AFTER_LOSS:
+            return self._search(picture, thorough_after=THOROUGH_AFTER_LOSS)
         return carried + seen
 
-    def _is_to_be_looked_for(self, track: int, shot: Shot) -> bool:
-        return self._near is not None and shot.time >= self._look_from.get(track, -math.inf)
+    def _is_to_be_looked_for(self, track: int, picture: StreamPicture) -> bool:
+        return self._near is not None and picture.time >= self._look_from.get(track, -math.inf)
 
-    def _is_due(self, shot: Shot, faces: int) -> bool:
+    def _is_due(self, picture: StreamPicture, faces: int) -> bool:
         if self._every != "auto":
-            return shot.index - self._searched_index >= self._every
-        elapsed = shot.time - self._searched_at
+            return picture.index - self._searched_index >= self._every
+        elapsed = picture.time - self._searched_at
         return elapsed < 0 or elapsed >= (WITH_FACES if faces else WITHOUT_FACES)
 
-    def _search(self, shot: Shot, *, thorough_after: float) -> list[Seen]:
+    def _search(self, picture: StreamPicture, *, thorough_after: float) -> list[Seen]:
         """All faces of the picture, thoroughly so if the last such search is ``thorough_after`` seconds ago or more.
 
         A face that the reduced copy does not show may still be found at its place.
         """
-        self._searched_at, self._searched_index = shot.time, shot.index
-        thorough = shot.time - self._thorough_at >= thorough_after
+        self._searched_at, self._searched_index = picture.time, picture.index
+        thorough = picture.time - self._thorough_at >= thorough_after
         if thorough:
-            self._thorough_at = shot.time
-        reduced, scale = shot.reduced(THOROUGH_SIDE if thorough else QUICK_SIDE)
-        known = [face.box for _, face in self.tracker.predict(shot.time)]
+            self._thorough_at = picture.time
+        reduced, scale = picture.reduced(THOROUGH_SIDE if thorough else QUICK_SIDE)
+        known = [face.box for _, face in self.tracker.predict(picture.time)]
         found = [mapped(face, scale=1 / scale) for face in self._detector.detect(reduced)]
-        found = [f for f in found if any(f.box.iou(box) >= _OWN for box in known) or self._holds_up(shot, f)]
-        seen = [Seen(track, face, True) for track, face in self.tracker.update(found, shot.time)]
-        self._look_from = {one.track: shot.time + LOOK_EVERY for one in seen}
+        found = [f for f in found if any(f.box.iou(box) >= _OWN for box in known) or self._holds_up(picture, f)]
+        seen = [Seen(track, face, True) for track, face in self.tracker.update(found, picture.time)]
+        self._look_from = {one.track: picture.time + LOOK_EVERY for one in seen}
         lost = self.tracker.lost
-        expected = [(track, face) for track, face in self.tracker.predict(shot.time) if track in lost]
-        return seen + self._look(shot, expected, taken=[one.face.box for one in seen])
+        expected = [(track, face) for track, face in self.tracker.predict(picture.time) if track in lost]
+        return seen + self._look(picture, expected, taken=[one.face.box for one in seen])
 
-    def _holds_up(self, shot: Shot, face: Face) -> bool:
+    def _holds_up(self, picture: StreamPicture, face: Face) -> bool:
         """Whether a find that is new is still one when looked at closely: most false finds of small copies are not."""
-        area = around(face.box, _REACH, shot)
+        area = around(face.box, _REACH, picture)
         if self._near is None or area is None:
             return True
-        window = cut(shot, area)
+        window = cut(picture, area)
         near = self._near.detect_near(window.image, math.sqrt(face.box.area))
         return any(find.box.iou(window.within(face).box) >= _OWN for find in near)
 
-    def _look(self, shot: Shot, expected: Sequence[tuple[int, Face]], *, taken: Sequence[Box] = ()) -> list[Seen]:
+    def _look(
+        self, picture: StreamPicture, expected: Sequence[tuple[int, Face]], *, taken: Sequence[Box] = ()
+    ) -> list[Seen]:
         """Those of the expected faces that are found where they should be, and not on a place already taken."""
         if self._near is None:
             return []
         finds: list[tuple[float, Seen]] = []
         for track, face in expected:
-            area = around(face.box, _REACH, shot)
+            area = around(face.box, _REACH, picture)
             if area is None:
                 continue
-            window = cut(shot, area)
+            window = cut(picture, area)
             near = self._near.detect_near(window.image, math.sqrt(face.box.area))
             own = [(find.box.iou(window.within(face).box), find) for find in near]
             overlap, best = max(own, key=lambda one: one[0], default=(0.0, face))
@@ -177,24 +181,24 @@ class Follower:
         for overlap, one in sorted(finds, key=lambda find: -find[0]):
             others = [*taken, *(other.face.box for other in kept)]
             if all(one.face.box.iou(box) < _SAME for box in others):
-                self.tracker.confirm(one.track, one.face, shot.time)
-                self._look_from[one.track] = shot.time + (LOOK_EVERY if overlap >= _STEADY else 0.0)
+                self.tracker.confirm(one.track, one.face, picture.time)
+                self._look_from[one.track] = picture.time + (LOOK_EVERY if overlap >= _STEADY else 0.0)
                 kept.append(one)
         return kept
 
 
-def cut(shot: Shot, area: Area) -> Window:
+def cut(picture: StreamPicture, area: Area) -> Window:
     """An area of a picture, or a little more."""
-    image, (left, top) = shot.cut(area)
+    image, (left, top) = picture.cut(area)
     return Window(image, left, top)
 
 
-def around(box: Box, reach: float, shot: Shot) -> Area | None:
+def around(box: Box, reach: float, picture: StreamPicture) -> Area | None:
     """The square ``reach`` box sides to each side of a box's centre, within the picture; None where that is nothing."""
     (x, y), side = box.center, math.sqrt(box.area)
     left, top = max(math.floor(x - reach * side), 0), max(math.floor(y - reach * side), 0)
-    right = min(math.ceil(x + reach * side), shot.width)
-    bottom = min(math.ceil(y + reach * side), shot.height)
+    right = min(math.ceil(x + reach * side), picture.width)
+    bottom = min(math.ceil(y + reach * side), picture.height)
     return (left, top, right, bottom) if min(right - left, bottom - top) >= 8 else None
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Generator
 
 from mien.runtime.stream.source import Source
-from mien.runtime.stream.stream_picture import Shot
+from mien.runtime.stream.stream_picture import StreamPicture
 
 _AHEAD = 4
 """Pictures decoded ahead: enough to bridge the time of a search, few enough for 4K."""
@@ -16,7 +16,7 @@ _GLANCE = 0.25
 """Seconds after which a reader that waits looks whether it was told to stop."""
 
 
-class Pump:
+class Prefetch:
     """Runs a source in a thread.
 
     From a file every picture comes, in order: the thread waits while :data:`_AHEAD` of them wait. From a live source
@@ -31,13 +31,13 @@ class Pump:
         self._source = source
         self._stop = stop or threading.Event()
         self._change = threading.Condition()
-        self._waiting: deque[Shot] = deque(maxlen=1 if source.live else None)
+        self._waiting: deque[StreamPicture] = deque(maxlen=1 if source.live else None)
         self._over = False
         self._closed = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"mien-{source.name}", daemon=True)
 
-    def shots(self) -> Generator[Shot, None, None]:
+    def pictures(self) -> Generator[StreamPicture, None, None]:
         """The pictures; the thread ends with this iterator, also where that is closed early.
 
         Raises:
@@ -45,8 +45,8 @@ class Pump:
         """
         self._thread.start()
         try:
-            while (shot := self._next()) is not None:
-                yield shot
+            while (picture := self._next()) is not None:
+                yield picture
         finally:
             self.close()
         if self._error is not None and not self._stop.is_set():
@@ -61,28 +61,28 @@ class Pump:
         if self._thread.ident is not None:
             self._thread.join()
 
-    def _next(self) -> Shot | None:
+    def _next(self) -> StreamPicture | None:
         with self._change:
             while not self._stop.is_set():
                 if self._waiting:
-                    shot = self._waiting.popleft()
+                    picture = self._waiting.popleft()
                     self._change.notify_all()
-                    return shot
+                    return picture
                 if self._over:
                     return None
                 self._change.wait(_GLANCE)
         return None
 
     def _run(self) -> None:
-        shots = self._source.shots()
+        pictures = self._source.pictures()
         try:
-            for shot in shots:
+            for picture in pictures:
                 with self._change:
                     while not self._source.live and len(self._waiting) >= _AHEAD and not self._closed:
                         self._change.wait()
                     if self._closed:
                         break
-                    self._waiting.append(shot)
+                    self._waiting.append(picture)
                     self._change.notify_all()
         except BaseException as error:  # whatever it is, it is raised where the pictures are read
             self._error = error
@@ -90,4 +90,4 @@ class Pump:
             with self._change:
                 self._over = True
                 self._change.notify_all()
-            shots.close()
+            pictures.close()

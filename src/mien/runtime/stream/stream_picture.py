@@ -28,7 +28,7 @@ _STEP = 64
 """Areas grow to a multiple of it, so that few sizes occur: libswscale takes long to prepare for each."""
 
 
-class Shot(Protocol):
+class StreamPicture(Protocol):
     """One picture of a stream.
 
     Attributes:
@@ -45,7 +45,7 @@ class Shot(Protocol):
     @property
     def height(self) -> int: ...  # noqa: D102
     @property
-    def picture(self) -> Image:
+    def rgb(self) -> Image:
         """All of it, RGB uint8 ``(height, width, 3)``."""
         ...
 
@@ -58,24 +58,24 @@ class Shot(Protocol):
         ...
 
 
-class ArrayShot:
-    """A :class:`Shot` of a picture that is RGB already."""
+class ArrayPicture:
+    """A :class:`StreamPicture` of a picture that is RGB already."""
 
     def __init__(self, picture: Image, *, index: int, time: float) -> None:
         """Take an RGB uint8 picture ``(height, width, 3)``."""
-        self.picture = picture
+        self.rgb = picture
         self.index = index
         self.time = time
         self.height, self.width = picture.shape[:2]
 
     def reduced(self, long_side: int) -> tuple[Image, float]:
         """A copy with a long side of at most ``long_side`` pixels, and its scale."""
-        return shrunk(self.picture, long_side)
+        return shrunk(self.rgb, long_side)
 
     def cut(self, area: Area) -> tuple[Image, tuple[int, int]]:
         """What is in an area, and where its left and top are."""
         left, top, right, bottom = area
-        return self.picture[top:bottom, left:right], (left, top)
+        return self.rgb[top:bottom, left:right], (left, top)
 
 
 class Converter:
@@ -105,8 +105,8 @@ class Converter:
         return cast(Image, reformatter.reformat(part, format="rgb24", threads=1).to_ndarray())
 
 
-class DecodedShot:
-    """A :class:`Shot` that the decoder gave, in its own format and before it is turned upright.
+class DecodedPicture:
+    """A :class:`StreamPicture` that the decoder gave, in its own format and before it is turned upright.
 
     Args:
         frame: as decoded.
@@ -126,7 +126,7 @@ class DecodedShot:
         self._converter = converter
 
     @cached_property
-    def picture(self) -> Image:
+    def rgb(self) -> Image:
         """All of it, RGB uint8 ``(height, width, 3)``."""
         return _turned(cast(Image, self._frame.to_ndarray(format="rgb24")), self._turns)
 
@@ -134,7 +134,7 @@ class DecodedShot:
         """A copy with a long side of at most ``long_side`` pixels, and its scale."""
         planes, scale = self._planes, 1.0
         if planes is None:
-            return shrunk(self.picture, long_side)
+            return shrunk(self.rgb, long_side)
         while max(planes[0].shape) >= 2 * long_side and all(side % 4 == 0 for side in planes[0].shape):
             planes, scale = [_halved(plane) for plane in planes], scale / 2
         image, rest = shrunk(self._converter.rgb(planes, self._frame), long_side)
@@ -144,8 +144,8 @@ class DecodedShot:
         """What is in an area, or a little more; and where its left and top are."""
         left, top, right, bottom = area
         planes = self._planes
-        if planes is None or "picture" in self.__dict__:
-            return self.picture[top:bottom, left:right], (left, top)
+        if planes is None or "rgb" in self.__dict__:
+            return self.rgb[top:bottom, left:right], (left, top)
         left, right = _widened(left, right, self.width)
         top, bottom = _widened(top, bottom, self.height)
         x, y = _lying((left, right), (top, bottom), (self.width, self.height), self._turns)

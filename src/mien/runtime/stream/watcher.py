@@ -5,24 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import cv2
 import numpy as np
 
 from mien.core.face import Event, Face, Frame, Reading, Track
 from mien.core.preprocess import Image, InputSpec, crop_face, same_crops
-from mien.runtime.inference.classify import OnnxClassifier
-from mien.runtime.inference.quality import COVERED, CROP, QualityGate, assess
+from mien.runtime.inference.quality import COVERED, CROP, QualityLimits, assess
+from mien.runtime.inference.reader import FaceReader
 from mien.runtime.stream.follow import DetectEvery, Follower, Seen, Window, around, cut
-from mien.runtime.stream.prefetch import Pump
+from mien.runtime.stream.prefetch import Prefetch
 from mien.runtime.stream.smooth import NEUTRAL_PROFILE, Smoother, Smoothing
 from mien.runtime.stream.source import Source
-from mien.runtime.stream.stream_picture import Shot
-
-if TYPE_CHECKING:
-    from mien.runtime.recognizer import Recognizer
+from mien.runtime.stream.stream_picture import StreamPicture
 
 UNLIKE = "unlike a face"
 """Why a face that was read before is not: for a moment it does not look like one to any model."""
@@ -33,9 +29,6 @@ _CROP_REACH = 0.75
 
 Choice = Callable[[Sequence[Seen]], Collection[int]]
 """From the faces seen in a picture to the tracks of those that may be read."""
-
-Readings = list[tuple[Reading, ...]]
-"""For each face that was cut out, one reading for each model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +62,10 @@ class Watcher:
     """Turns the pictures of one stream, in their order, into frames. Its memory does not grow.
 
     Args:
-        recognizer: its detector and models are used.
+        reader: finds the faces and reads them.
         detect_every: frames from one search of the whole picture to the next, or ``"auto"``.
         smoothing: how readings are smoothed, and when expressions are held; None for the defaults.
-        gate: what a face must be to be read; None for the defaults.
+        quality: what a face must be to be read; None for the defaults.
 
     Raises:
         ValueError: a number of frames below 1.
@@ -80,45 +73,43 @@ class Watcher:
 
     def __init__(  # noqa: D107
         self,
-        recognizer: Recognizer,
+        reader: FaceReader,
         *,
         detect_every: DetectEvery = "auto",
         smoothing: Smoothing | None = None,
-        gate: QualityGate | None = None,
+        quality: QualityLimits | None = None,
     ) -> None:
-        self._recognizer = recognizer
-        self._gate = gate or QualityGate()
-        self._follower = Follower(recognizer.detector, detect_every=detect_every)
-        first = recognizer.models[0].manifest
+        self._reader = reader
+        self._quality = quality or QualityLimits()
+        self._follower = Follower(reader.detector, detect_every=detect_every)
+        first = reader.models[0].manifest
         habit = (
             dict(zip(first.labels, first.neutral_profile, strict=True)) if first.neutral_profile else NEUTRAL_PROFILE
         )
         self._smoother = Smoother(smoothing, thresholds=first.conformal_thresholds, neutral=habit)
-        self._specs = tuple(dict.fromkeys(model.input for model in recognizer.models))
-        self._names = tuple(model.name for model in recognizer.models)
-        self._only_grey = all(spec.channels == 1 for spec in self._specs)
+        self._only_grey = all(spec.channels == 1 for spec in reader.inputs)
         self._accepted: set[int] = set()
         self._reasons: dict[int, str | None] = {}
 
-    def step(self, shot: Shot, source: str | None = None) -> Frame:
+    def step(self, picture: StreamPicture, source: str | None = None) -> Frame:
         """The frame of the next picture of the stream, whose name is ``source``."""
-        look = self.look(shot)
-        return self.conclude(look, read_together(self._recognizer.models, [look])[0], source)
+        look = self.look(picture)
+        return self.conclude(look, self._reader.read([look.crops])[0], source)
 
-    def look(self, shot: Shot, *, choose: Choice | None = None) -> Look:
+    def look(self, picture: StreamPicture, *, choose: Choice | None = None) -> Look:
         """Follow the faces of the next picture, and cut out those that may be read; no network reads them yet.
 
         Args:
-            shot: the picture.
+            picture: the picture.
             choose: which faces may be read; None for all.
         """
-        seen = self._follower.follow(shot)
+        seen = self._follower.follow(picture)
         chosen = None if choose is None else choose(seen)
         mine = tuple(one for one in seen if chosen is None or one.track in chosen)
         others = tuple(one for one in seen if chosen is not None and one.track not in chosen)
-        reasons, crops = self._cut_out(shot, mine)
+        reasons, crops = self._cut_out(picture, mine)
         stacked = {spec: np.stack(images) for spec, images in crops.items() if images}
-        return Look(shot.width, shot.height, shot.time, mine, others, tuple(reasons), stacked)
+        return Look(picture.width, picture.height, picture.time, mine, others, tuple(reasons), stacked)
 
     def conclude(self, look: Look, readings: Sequence[tuple[Reading, ...]], source: str | None = None) -> Frame:
         """The frame of a picture that was looked at, from the readings of what was cut out of it.
@@ -130,33 +121,35 @@ class Watcher:
             width=look.width,
             height=look.height,
             faces=tuple(sorted(faces, key=lambda face: -face.box.area)),
-            detector=self._recognizer.detector.name,
-            models=self._names,
+            detector=self._reader.detector.name,
+            models=self._reader.names,
             source=source,
             time=look.time,
             rejected=rejected,
             events=(*self._endings(look.time), *events),
         )
 
-    def _cut_out(self, shot: Shot, seen: Sequence[Seen]) -> tuple[list[str | None], dict[InputSpec, list[Image]]]:
+    def _cut_out(
+        self, picture: StreamPicture, seen: Sequence[Seen]
+    ) -> tuple[list[str | None], dict[InputSpec, list[Image]]]:
         """Why each face cannot be read, or None; and the crops of those that can, for each kind of input.
 
         A face that was carried on is judged as when it was last seen.
         """
         reasons: list[str | None] = []
-        crops: dict[InputSpec, list[Image]] = {spec: [] for spec in self._specs}
+        crops: dict[InputSpec, list[Image]] = {spec: [] for spec in self._reader.inputs}
         for one in seen:
-            window = self._surroundings(shot, one)
+            window = self._surroundings(picture, one)
             if window is None:
                 reasons.append("too small")
                 continue
             face, image = window.within(one.face), window.image
             if self._only_grey:
                 image = cast(Image, cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))  # a third of the work from here on
-            cuts = {spec: crop_face(image, face, spec) for spec in self._specs}
+            cuts = {spec: crop_face(image, face, spec) for spec in self._reader.inputs}
             own = next((crop for spec, crop in cuts.items() if same_crops(spec, CROP)), None)
             if one.detected or one.track not in self._reasons:
-                reason = assess(image, face, gate=self._gate, crop=own)
+                reason = assess(image, face, limits=self._quality, crop=own)
                 if reason is None or (reason == COVERED and one.track not in self._accepted):
                     reason = self._unlike(image, face, own) or reason  # what is no face seems covered too
                 self._reasons[one.track] = reason
@@ -168,19 +161,19 @@ class Watcher:
 
     def _unlike(self, image: Image, face: Face, own: Image | None) -> str | None:
         """Why the bundled gate keeps a find from being read, or None; ``own`` is its crop, where it is at hand."""
-        gate = self._recognizer.gate
-        if gate is None:
+        face_gate = self._reader.face_gate
+        if face_gate is None:
             return None
-        crop = own if own is not None and same_crops(gate.input, CROP) else crop_face(image, face, gate.input)
-        return None if gate.accepts(crop[None])[0] else UNLIKE
+        crop = own if own is not None and same_crops(face_gate.input, CROP) else crop_face(image, face, face_gate.input)
+        return None if face_gate.accepts(crop[None])[0] else UNLIKE
 
-    def _surroundings(self, shot: Shot, one: Seen) -> Window | None:
+    def _surroundings(self, picture: StreamPicture, one: Seen) -> Window | None:
         """What of the picture a face's crops can need; None where next to nothing of the face is in the picture."""
-        margin = max(spec.margin for spec in self._specs)
-        area = around(one.face.box, _CROP_REACH * (1 + 2 * margin), shot)
+        margin = max(spec.margin for spec in self._reader.inputs)
+        area = around(one.face.box, _CROP_REACH * (1 + 2 * margin), picture)
         if area is None or (one.window is not None and one.window.holds(area)):
             return one.window if area is not None else None
-        return cut(shot, area)
+        return cut(picture, area)
 
     def _judge(self, look: Look, readings: Iterator[tuple[Reading, ...]]) -> tuple[list[Face], int, list[Event]]:
         """The faces with all that is known of them, the number of finds that are none, and the events."""
@@ -192,7 +185,7 @@ class Watcher:
             if reason == UNLIKE and one.track not in self._accepted:
                 rejected += 1
                 continue
-            if own and self._recognizer.accepts(own):
+            if own and self._reader.accepts(own):
                 self._accepted.add(one.track)
             elif own and one.track in self._accepted:
                 reason, own = UNLIKE, ()
@@ -214,38 +207,17 @@ class Watcher:
         return [event for track in ended for event in self._smoother.close(track, time)]
 
 
-def read_together(models: Sequence[OnnxClassifier], looks: Sequence[Look]) -> list[Readings]:
-    """The readings of each look's faces: one call of each network for all of them, of however many streams."""
-    counts = [len(look) for look in looks]
-    full = [look for look in looks if len(look)]
-    if not full:
-        return [[] for _ in looks]
-    by_model = [model.read(np.concatenate([look.crops[model.input] for look in full])) for model in models]
-    readings = iter(zip(*by_model, strict=True))
-    return [list(islice(readings, count)) for count in counts]
-
-
-def watch_shots(
+def watch_pictures(
     watcher: Watcher, source: Source, *, stop: threading.Event | None = None
-) -> Generator[tuple[Frame, Shot], None, None]:
-    """Frames of a source with the pictures they are of, decoded ahead in a thread; see :class:`Pump`.
+) -> Generator[tuple[Frame, StreamPicture], None, None]:
+    """Frames of a source with the pictures they are of, decoded ahead in a thread; see :class:`Prefetch`.
 
     Raises:
         VideoError: the stream holds no picture, or was lost for good.
     """
-    shots = Pump(source, stop=stop).shots()
+    pictures = Prefetch(source, stop=stop).pictures()
     try:
-        for shot in shots:
-            yield watcher.step(shot, source.name), shot
+        for picture in pictures:
+            yield watcher.step(picture, source.name), picture
     finally:
-        shots.close()
-
-
-def watch_frames(watcher: Watcher, source: Source) -> Generator[Frame, None, None]:
-    """The frames alone; see :func:`watch_shots`."""
-    pairs = watch_shots(watcher, source)
-    try:
-        for frame, _ in pairs:
-            yield frame
-    finally:
-        pairs.close()
+        pictures.close()

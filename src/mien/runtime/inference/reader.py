@@ -1,0 +1,123 @@
+"""A detector, models and the face gate together: what reading pictures and watching streams share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from mien.core.errors import ModelError
+from mien.core.face import Face, Reading
+from mien.core.preprocess import Image, InputSpec, crop_face, same_crops
+from mien.runtime.inference.classify import OnnxClassifier
+from mien.runtime.inference.detect import Detector, make_detector
+from mien.runtime.inference.face_gate import FaceGate, bundled_gate
+from mien.runtime.inference.library import DEFAULT_MODEL, open_model
+
+Model = str | Path | OnnxClassifier
+"""A model's name, its path, or an open one."""
+
+Crops = Mapping[InputSpec, Image]
+"""Faces cut out of a picture, uint8 ``(n, *spec.shape)``, for each kind of input."""
+
+
+class FaceReader:
+    """Finds faces in a picture, cuts them out, and reads them by one call of each network.
+
+    Safe to call from several threads at once.
+
+    Args:
+        detector: finds the faces.
+        models: read them, each face once by each model.
+        face_gate: refuses finds that are no faces; None refuses none.
+        by_energy: refuse a find that looks unlike a face to every model, its energy being below the threshold in the
+            model's manifest; for a build without a face gate.
+
+    Raises:
+        ModelError: there is no model, or two have the same name.
+    """
+
+    def __init__(  # noqa: D107
+        self,
+        detector: Detector,
+        models: Sequence[OnnxClassifier],
+        *,
+        face_gate: FaceGate | None = None,
+        by_energy: bool = False,
+    ) -> None:
+        self.detector = detector
+        self.models = tuple(models)
+        self.names = tuple(model.name for model in self.models)
+        self.inputs = tuple(dict.fromkeys(model.input for model in self.models))
+        self.face_gate = face_gate
+        self._by_energy = by_energy
+        if not self.names or len(set(self.names)) < len(self.names):
+            raise ModelError(
+                f"give one model or several of different names, got ({', '.join(self.names)}): "
+                "mien export RUN --name NAME gives a run's model another one"
+            )
+
+    def find(self, picture: Image) -> tuple[tuple[Face, ...], dict[InputSpec, Image], int]:
+        """The faces of an RGB picture, their crops, and the number of finds that the face gate refused."""
+        finds = self.detector.detect(picture)
+        crops = {spec: _crops(picture, finds, spec) for spec in self.inputs}
+        if self.face_gate is None or not finds:
+            return tuple(finds), crops, 0
+        wanted = self.face_gate.input
+        same = next((cut for spec, cut in crops.items() if same_crops(spec, wanted)), None)
+        kept = self.face_gate.accepts(_crops(picture, finds, wanted) if same is None else same)
+        faces = tuple(find for find, is_face in zip(finds, kept, strict=True) if is_face)
+        return faces, {spec: cut[kept] for spec, cut in crops.items()}, len(finds) - len(faces)
+
+    def read(self, pictures: Sequence[Crops]) -> list[list[tuple[Reading, ...]]]:
+        """For each picture's faces one reading by each model: one call of each network for all pictures."""
+        counts = [len(next(iter(crops.values()))) if crops else 0 for crops in pictures]
+        full = [crops for crops, count in zip(pictures, counts, strict=True) if count]
+        if not full:
+            return [[] for _ in pictures]
+        by_model = [model.read(np.concatenate([crops[model.input] for crops in full])) for model in self.models]
+        readings = iter(zip(*by_model, strict=True))
+        return [list(islice(readings, count)) for count in counts]
+
+    def accepts(self, readings: Sequence[Reading]) -> bool:
+        """Whether a find with these readings, one by each model, is taken for a face where no face gate decides."""
+        return not self._by_energy or any(
+            reading.energy >= model.manifest.energy_threshold
+            for reading, model in zip(readings, self.models, strict=True)
+        )
+
+
+def open_reader(
+    model: Model | Sequence[Model] = DEFAULT_MODEL,
+    *,
+    detector: str | Detector = "auto",
+    provider: str = "cpu",
+    threads: int = 1,
+    min_score: float | None = None,
+    reject_non_faces: bool = True,
+) -> FaceReader:
+    """A reader from names; see :class:`mien.Recognizer` for what they mean.
+
+    Raises:
+        ModelError: a model, detector or provider cannot be used, or two models have the same name.
+    """
+    chosen = [model] if isinstance(model, str | Path | OnnxClassifier) else list(model)
+    models = [m if isinstance(m, OnnxClassifier) else open_model(m, provider=provider, threads=threads) for m in chosen]
+    if not isinstance(detector, str) and min_score is not None:
+        raise ModelError("min_score is for a detector that is given by name: set it on the detector itself")
+    face_gate = bundled_gate() if reject_non_faces else None
+    return FaceReader(
+        make_detector(detector, min_score=min_score) if isinstance(detector, str) else detector,
+        models,
+        face_gate=face_gate,
+        by_energy=reject_non_faces and face_gate is None,
+    )
+
+
+def _crops(picture: Image, faces: Sequence[Face], spec: InputSpec) -> Image:
+    crops = np.empty((len(faces), *spec.shape), dtype=np.uint8)
+    for index, face in enumerate(faces):
+        crops[index] = crop_face(picture, face, spec)
+    return crops
