@@ -215,11 +215,11 @@ def test_what_is_refused():
 
 def test_memory_stays_the_same():
     tracker, random = Tracker(), np.random.default_rng(0)
-    for step in range(3000):  # false finds all over the picture
+    for step in range(900):  # false finds all over the picture
         faces = [make_face(*random.uniform(0, 4000, 2), 40) for _ in range(2)]
         tracker.update(faces, step / 30)
         tracker.ended()
-    assert len(tracker.predict(3000 / 30)) <= 2 * 31
+    assert len(tracker.predict(900 / 30)) <= 2 * 31
 
 
 @settings(deadline=None, max_examples=60)
