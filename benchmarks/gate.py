@@ -30,6 +30,7 @@ import gate_data
 import harness
 from mien.core.face import Box
 from mien.core.gate import GateManifest
+from mien.core.pictures import read_picture
 from mien.core.places import BUNDLED
 from mien.core.predictor import energy
 from mien.core.preprocess import Image, crop_face
@@ -41,7 +42,6 @@ from mien.runtime.classify import OnnxClassifier
 from mien.runtime.detect import HaarDetector
 from mien.runtime.gate import FaceGate
 from mien.runtime.library import DEFAULT_MODEL, GATE, open_model
-from mien.runtime.media import read_picture
 from mien.runtime.recognizer import Recognizer
 from mien.runtime.shots import ArrayShot
 from mien.runtime.watch import Watcher

@@ -185,7 +185,7 @@ def test_the_dictionary_is_json_with_the_promised_keys():
 def test_pictures_that_are_no_rows_are_told():
     rows = replace(faces(), left_out={"no face found": 3}, detector="yunet")
     protocol = evaluate(LinearPredictor(), rows, split="private").protocol
-    assert "faces found by yunet; 3 pictures of faces: no face found" in protocol
+    assert "faces found by yunet; 3 left out of faces: no face found" in protocol
 
 
 class Averaging(DescribedPredictor):

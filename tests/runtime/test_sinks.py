@@ -18,8 +18,8 @@ from mien import Manifest, Recognizer
 from mien.core.errors import MienError, MissingExtraError, UnreadablePictureError
 from mien.core.expression import FER2013, Expression
 from mien.core.face import Frame
+from mien.core.pictures import read_picture
 from mien.runtime.detect import HaarDetector
-from mien.runtime.media import read_picture
 from mien.runtime.report import ReportSink
 from mien.runtime.sinks import CSV_COLUMNS, AnnotateSink, CsvSink, Drawings, JsonSink, TableSink
 

@@ -9,9 +9,9 @@ from typing import Any
 from mien.app.subject import Standing, Subject
 from mien.core.errors import PictureError
 from mien.core.face import Box, Face, Frame, Reading
+from mien.core.pictures import decode_picture
 from mien.core.preprocess import Image, InputSpec
 from mien.runtime.follow import Seen
-from mien.runtime.media import decode_picture
 from mien.runtime.recognizer import Recognizer
 from mien.runtime.shots import ArrayShot
 from mien.runtime.watch import Look, Watcher

@@ -19,7 +19,7 @@ from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import FER2013, Expression
 from mien.core.preprocess import Image, InputSpec, crop_pictures
 from mien.data.base import Dataset, text_column
-from mien.data.pictures import PictureIndex
+from mien.data.picture_index import PictureIndex
 
 Counts = Literal["published", "any"]
 """Whether a file must hold exactly what was published, or may be any file in the same layout."""

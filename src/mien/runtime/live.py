@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 import cv2
 
 from mien.core.errors import VideoError
+from mien.core.opencv_log import quiet
 from mien.core.preprocess import Image
 from mien.runtime.decode import Decoding, open_container, public_address, video_stream
-from mien.runtime.media import quiet
 from mien.runtime.shots import ArrayShot, Converter, DecodedShot, Shot
 from mien.runtime.video import Say
 

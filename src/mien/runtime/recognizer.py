@@ -14,12 +14,12 @@ import numpy as np
 
 from mien.core.errors import ModelError, PictureError
 from mien.core.face import Face, Frame, Reading
+from mien.core.pictures import MAX_PIXELS, as_picture, read_picture
 from mien.core.preprocess import Image, InputSpec, crop_face, same_crops
 from mien.runtime.classify import OnnxClassifier
 from mien.runtime.detect import Detector, make_detector
 from mien.runtime.gate import bundled_gate
 from mien.runtime.library import DEFAULT_MODEL, open_model
-from mien.runtime.media import MAX_PIXELS, as_picture, read_picture
 
 if TYPE_CHECKING:
     from mien.runtime.follow import DetectEvery

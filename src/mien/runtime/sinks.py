@@ -16,9 +16,9 @@ import cv2
 from mien.core.errors import MienError
 from mien.core.expression import Expression
 from mien.core.face import Face, Frame, Reading
+from mien.core.pictures import MAX_PIXELS, read_picture
 from mien.core.preprocess import Image
 from mien.runtime.draw import annotate
-from mien.runtime.media import MAX_PIXELS, read_picture
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mien.core.errors import PictureError, VideoError
+from mien.core.pictures import iter_pictures, read_picture
 from mien.runtime.decode import (
     NOTHING,
     Decoding,
@@ -23,7 +24,6 @@ from mien.runtime.decode import (
     turns,
     video_stream,
 )
-from mien.runtime.media import iter_pictures, read_picture
 from mien.runtime.shots import ArrayShot, Converter, DecodedShot, Shot
 
 if TYPE_CHECKING:
