@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -186,3 +187,9 @@ def test_a_png_of_ckplus_as_it_was_read_before(grey, tmp_path):
     assert cv2.imwrite(str(tmp_path / "a.png"), frame)
     before = cv2.cvtColor(cv2.imread(str(tmp_path / "a.png")), cv2.COLOR_BGR2RGB)
     np.testing.assert_array_equal(read_picture(tmp_path / "a.png"), before)
+
+
+def test_the_page_names_every_ending():
+    page = (Path(__file__).parents[2] / "docs" / "preprocessing.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith("| found in folders")]
+    assert tuple(re.findall(r"`(\.\w+)`", row)) == ENDINGS
