@@ -99,7 +99,7 @@ def stack(
     try:
         from sklearn.linear_model import LogisticRegression
     except ModuleNotFoundError:
-        raise MissingExtraError("scikit-learn", "report", "stacking models") from None
+        raise MissingExtraError("scikit-learn", "stats", "stacking models") from None
     classes = logs.shape[2]
     absent = sorted(set(range(classes)) - set(indices.tolist()))
     if absent:

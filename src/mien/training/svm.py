@@ -88,7 +88,7 @@ def fit_linear(
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.svm import LinearSVC
     except ModuleNotFoundError:
-        raise MissingExtraError("scikit-learn", "report", "fitting an SVM") from None
+        raise MissingExtraError("scikit-learn", "stats", "fitting an SVM") from None
     absent = sorted(set(range(classes)) - set(indices.tolist()))
     if absent:
         raise TrainingError(f"class {absent[0]} has no row that an SVM could be fitted on")
