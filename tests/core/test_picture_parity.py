@@ -17,7 +17,7 @@ from mien import Recognizer
 from mien.core.errors import DatasetError, PictureError, UnreadablePictureError
 from mien.core.pictures import ENDINGS, decode_picture, iter_pictures, read_picture
 from mien.core.preprocess import InputSpec, crop_picture
-from mien.data.folder import index_folder
+from mien.data.class_folders import index_folder
 from mien.data.load import load_dataset
 from runtime.toys import png_header
 

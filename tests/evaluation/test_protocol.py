@@ -11,7 +11,7 @@ from mien.core.expression import FER2013, FERPLUS, SIX, THREE
 from mien.core.fitted import Fitted
 from mien.core.predictor import Mirrored, Predictor, softmax
 from mien.core.preprocess import InputSpec
-from mien.data.base import text_column
+from mien.data.dataset import text_column
 from mien.evaluation.calibration import set_quality
 from mien.evaluation.protocol import evaluate, predict
 

@@ -14,7 +14,7 @@ from mien.cli.detector import DetectorName, LazyDetector
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mien.data.base import Dataset
+    from mien.data.dataset import Dataset
     from mien.data.leaks import Leaks
 
 DatasetName = Annotated[

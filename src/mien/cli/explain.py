@@ -16,7 +16,7 @@ from mien.core.errors import ConfigError, DatasetError, MissingExtraError, Pictu
 if TYPE_CHECKING:
     from mien.core.predictor import Predictor
     from mien.core.preprocess import Image
-    from mien.data.base import Dataset
+    from mien.data.dataset import Dataset
     from mien.explain.average import Averages, Condition, Maps
     from mien.explain.figure import Drawing
     from mien.explain.page import Table

@@ -15,7 +15,7 @@ from mien.core.expression import Expression
 from mien.core.files import replacing
 from mien.core.places import cache_folder
 from mien.core.preprocess import InputSpec
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 
 FORMAT = 3
 """Of cache files; another where pictures are decoded otherwise."""

@@ -18,7 +18,7 @@ import numpy as np
 from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import FER2013, Expression
 from mien.core.preprocess import Image, InputSpec, crop_pictures
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 from mien.data.picture_index import PictureIndex
 
 Counts = Literal["published", "any"]

@@ -13,7 +13,7 @@ from mien.core.errors import DatasetError
 from mien.core.expression import FERPLUS, FERPLUS_COLUMNS, Expression
 from mien.core.preprocess import InputSpec
 from mien.data import fer2013
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 
 LICENCE = f"labels MIT (Microsoft); pictures {fer2013.LICENCE}"
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import MissingExtraError
-from mien.data.base import Dataset, spread
+from mien.data.dataset import Dataset, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

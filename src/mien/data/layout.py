@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mien.core.errors import DatasetError
 from mien.core.expression import Expression
-from mien.data.base import text_column
+from mien.data.dataset import text_column
 from mien.data.picture_index import PictureIndex, no_pictures, pictures_under, visible
 
 WHOLE = "all"

@@ -15,10 +15,10 @@ from mien.core.errors import DatasetError, LabelError, nearest
 from mien.core.places import data_folder
 from mien.core.preprocess import InputSpec
 from mien.data import fer2013, ferplus
-from mien.data.base import Dataset
 from mien.data.cache import cached, digest
+from mien.data.class_folders import index_folder
 from mien.data.csv_manifest import index_manifest
-from mien.data.folder import index_folder
+from mien.data.dataset import Dataset
 from mien.data.found_faces import Finder, FoundFaces, faces_of
 from mien.data.picture_index import PictureIndex
 from mien.data.posed import JAFFE, KDEF, RAFD

@@ -15,7 +15,7 @@ from mien.core.expression import Expression
 from mien.core.face import Face
 from mien.core.pictures import ENDINGS, is_picture_file, read_picture
 from mien.core.preprocess import Image, InputSpec, crop_face, crop_picture
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 from mien.data.splits import with_splits
 
 NO_FACE = "no face found"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import Expression
-from mien.data.base import text_column
-from mien.data.folder import index_folder, is_class
+from mien.data.class_folders import index_folder, is_class
+from mien.data.dataset import text_column
 from mien.data.layout import Layout
 from mien.data.picture_index import PictureIndex, no_pictures, pictures_under, visible
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError, nearest
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 from mien.data.leaks import picture_groups
 
 SHARE = 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mien.core.predictor import Predictor
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.data.layout import WHOLE, Layout
 from mien.data.picture_index import NO_FACE
 from mien.evaluation.metrics import grouped_interval

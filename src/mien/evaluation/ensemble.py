@@ -9,7 +9,7 @@ from mien.core.ensemble import Combine, EnsembleSpec, member_logs
 from mien.core.errors import DatasetError, MissingExtraError
 from mien.core.fitted import Fitted
 from mien.core.predictor import Floats, Predictor
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.evaluation.unseen import is_learnt
 
 _STEPS = 10_000

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mien.core.errors import DatasetError, LabelError, ModelError
 from mien.core.manifest import Manifest
 from mien.core.predictor import Floats, FromRecipe, Mirrored, Predictor, Shown, softmax
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.data.leaks import leaked_rows
 from mien.evaluation import metrics
 from mien.evaluation.calibration import set_quality

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mien.core.errors import MissingExtraError, TrainingError
 from mien.core.manifest import Manifest, sha256
 from mien.core.predictor import Floats
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.evaluation.calibration import calibrate
 from mien.models.embedding import OnnxEmbedding
 from mien.models.export import COVERAGE, Provenance

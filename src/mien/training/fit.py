@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mien.core.errors import TrainingError
-from mien.data.base import Dataset, spread
+from mien.data.dataset import Dataset, spread
 from mien.evaluation.ledger import commit
 from mien.evaluation.unseen import parted_otherwise
 from mien.models.network import Normalised

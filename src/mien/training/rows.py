@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mien.core.errors import DatasetError, LabelError, MissingExtraError, TrainingError
 from mien.core.expression import LABEL_SETS
 from mien.core.preprocess import InputSpec
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.data.folds import check_apart, in_folds
 from mien.data.layout import WHOLE
 from mien.data.load import load_dataset, load_votes

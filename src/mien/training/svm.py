@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.core.errors import MissingExtraError, TrainingError
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.models.tapped import Tapped
 from mien.training.recipe import Recipe
 from mien.training.run import Epoch

@@ -2,7 +2,7 @@ import pytest
 
 from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import Expression
-from mien.data.folder import index_folder
+from mien.data.class_folders import index_folder
 
 
 def test_class_folders(picture, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import Expression
-from mien.data.base import text_column
+from mien.data.dataset import text_column
 from mien.data.picture_index import PictureIndex, folders_under, no_pictures, pictures_under, visible
 
 
