@@ -28,13 +28,13 @@ from skimage.data import lfw_subset
 
 import gate_data
 import harness
+import nonfaces
 from mien.core.face import Box
 from mien.core.gate import GateManifest
 from mien.core.pictures import read_picture
 from mien.core.places import BUNDLED
 from mien.core.predictor import energy
 from mien.core.preprocess import Image, crop_face
-from mien.data import nonfaces
 from mien.data.fer2013 import LICENCE
 from mien.evaluation.corruptions import CORRUPTIONS
 from mien.evaluation.ledger import commit
