@@ -24,7 +24,7 @@ import harness
 from mien.core.expression import FER2013
 from mien.core.predictor import Floats
 from mien.core.preprocess import Image
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 from mien.explain.average import average, paper_conditions
 from mien.explain.gradcam import GradCAM
 from mien.models.export import to_onnx

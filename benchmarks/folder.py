@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 import harness
+from mien.core.pictures import read_picture
 from mien.runtime.inference.library import DEFAULT_MODEL
-from mien.runtime.media import read_picture
 from mien.runtime.recognizer import Recognizer
 
 GOAL = 0.8

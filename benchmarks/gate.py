@@ -28,12 +28,13 @@ from skimage.data import lfw_subset
 
 import gate_data
 import harness
+import nonfaces
 from mien.core.face import Box
 from mien.core.gate import GateManifest
+from mien.core.pictures import read_picture
 from mien.core.places import BUNDLED
 from mien.core.predictor import energy
 from mien.core.preprocess import Image, crop_face
-from mien.data import nonfaces
 from mien.data.fer2013 import LICENCE
 from mien.evaluation.corruptions import CORRUPTIONS
 from mien.evaluation.ledger import commit
@@ -41,7 +42,6 @@ from mien.runtime.inference.classify import OnnxClassifier
 from mien.runtime.inference.detect import HaarDetector
 from mien.runtime.inference.face_gate import FaceGate
 from mien.runtime.inference.library import DEFAULT_MODEL, GATE, open_model
-from mien.runtime.media import read_picture
 from mien.runtime.recognizer import Recognizer
 from mien.runtime.stream.stream_picture import ArrayPicture
 from mien.runtime.stream.watcher import Watcher

@@ -15,10 +15,10 @@ import numpy as np
 import skimage.data
 import sklearn.datasets
 
+import nonfaces
 from mien.core.face import Box, Face
 from mien.core.preprocess import Image, InputSpec, crop_face
-from mien.data import nonfaces
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.data.ferplus import faces_and_others
 from mien.data.load import load_dataset
 

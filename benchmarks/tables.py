@@ -22,6 +22,7 @@ import study_pages
 import train_tables
 from mien.core.manifest import Manifest
 from mien.core.places import BUNDLED
+from mien.core.preprocess import TEMPLATE
 from mien.evaluation import ledger
 from mien.evaluation.report import markdown_table, table
 
@@ -234,8 +235,12 @@ def framing_table(root: Path) -> str:
         rows.append((name, f"{found[name]['found']:,} of {found['rows']:,}", *fractions))
     boxes = table(("detector", "found", "box width", "box height", "crop's middle, x", "crop's middle, y"), rows)
     parts = ("right eye", "left eye", "nose tip", "right mouth corner", "left mouth corner")
-    points = [(part, *(f"{v:.3f}" for v in at)) for part, at in zip(parts, found["yunet"]["template"], strict=True)]
-    return f"{boxes}\n\n{table(('landmark', 'x', 'y'), points)}"
+    points = [
+        (part, *(f"{value:.3f}" for value in (*used, *measured)))
+        for part, used, measured in zip(parts, TEMPLATE, found["yunet"]["template"], strict=True)
+    ]
+    heads = ("landmark", "template, x", "template, y", "measured again, x", "measured again, y")
+    return f"{boxes}\n\n{table(heads, points)}"
 
 
 def explaining_table(root: Path) -> str:

@@ -30,7 +30,7 @@ import harness
 from mien.core.errors import MienError
 from mien.core.expression import FER2013
 from mien.core.preprocess import InputSpec
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 from mien.models.network import Normalised
 from mien.models.registry import build, count_values, network
 from mien.training.fit import LIGHTNING_PRECISION, keep_memory, precision_here

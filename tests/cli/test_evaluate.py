@@ -12,7 +12,7 @@ from mien.cli import evaluate as commands
 from mien.core.errors import ConfigError, DatasetError, LabelError, MissingExtraError
 from mien.core.expression import THREE
 from mien.core.fitted import Fitted, Folds
-from mien.data.base import text_column
+from mien.data.dataset import text_column
 from mien.data.folds import in_folds
 from mien.evaluation import ledger, steps
 

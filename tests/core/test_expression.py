@@ -1,5 +1,7 @@
 """Expressions, polarity, and maps between label sets."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from mien.core.expression import (
     THREE,
     Expression,
     LabelMap,
+    LabelSet,
     Polarity,
     check_labels,
     label_indices,
@@ -21,6 +24,10 @@ from mien.core.expression import (
 
 def test_the_seven_stand_in_fer2013s_order():
     assert FER2013 == ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+def test_every_label_set_has_a_name_for_recipes():
+    assert set(LABEL_SETS) == set(get_args(LabelSet))
 
 
 def test_polarity_is_that_of_paper_000():

@@ -10,7 +10,7 @@ import pytest
 
 from mien.core.expression import FER2013
 from mien.core.preprocess import InputSpec
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.data.load import load_dataset
 
 USAGES = ("Training", "Training", "Training", "PublicTest", "PrivateTest", "PrivateTest", "Training")

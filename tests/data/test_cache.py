@@ -71,6 +71,12 @@ def test_a_changed_source_is_read_again(reader, folder):
     assert len(list(folder.iterdir())) == 1
 
 
+def test_files_that_are_left_out_count(reader):
+    for left_out in ({}, {"no picture": 1}, {"no picture": 1}, {"no picture": 2}):
+        cached(reader, source=reader.source, files=[reader.source], spec=InputSpec(), layout="toy", left_out=left_out)
+    assert reader.reads == 3
+
+
 def test_crop_and_layout_have_caches_of_their_own(reader, folder):
     reader.load()
     reader.load(spec=InputSpec(size=64))

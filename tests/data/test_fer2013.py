@@ -5,7 +5,7 @@ from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import FER2013
 from mien.core.preprocess import InputSpec
 from mien.data import fer2013
-from mien.data.folder import index_folder
+from mien.data.class_folders import index_folder
 
 
 def test_reads_rows_in_order(fer2013_lines, faces, write, spec):

@@ -103,7 +103,7 @@ def test_manifest_with_a_changed_label(write, picture, spec):
 
 
 def test_manifest_with_a_missing_picture(write, spec):
-    with pytest.raises(DatasetError, match=r"1 of 1 pictures cannot be read[\s\S]*a\.png: No such file"):
+    with pytest.raises(DatasetError, match=r"1 of 1 pictures cannot be read[\s\S]*a\.png: no such file"):
         load_dataset(write(["path,label", "a.png,sad"], "list.csv"), spec)
 
 

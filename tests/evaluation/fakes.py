@@ -8,7 +8,7 @@ from mien.core.expression import FER2013, Labels
 from mien.core.fitted import Fitted
 from mien.core.manifest import Manifest
 from mien.core.preprocess import InputSpec
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 
 SIZE = 8
 THRESHOLDS = (0.2, 0.1, 0.3, 0.15, 0.25, 0.05, 0.2)

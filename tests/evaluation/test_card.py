@@ -7,7 +7,7 @@ import pytest
 
 from evaluation.fakes import DescribedPredictor, faces
 from mien.core.errors import ConfigError
-from mien.data.base import text_column
+from mien.data.dataset import text_column
 from mien.data.posed import JAFFE
 from mien.evaluation import ledger
 from mien.evaluation.card import make

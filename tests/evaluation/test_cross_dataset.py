@@ -8,7 +8,7 @@ import pytest
 from evaluation.fakes import DescribedPredictor, faces
 from mien.core.errors import DatasetError
 from mien.core.expression import FER2013, Expression
-from mien.data.base import text_column
+from mien.data.dataset import text_column
 from mien.data.layout import WHOLE
 from mien.data.posed import JAFFE
 from mien.data.sequences import CK48

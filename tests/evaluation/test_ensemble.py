@@ -10,7 +10,7 @@ from mien.core.errors import DatasetError
 from mien.core.expression import FER2013, SIX
 from mien.core.fitted import Fitted
 from mien.core.predictor import softmax
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 from mien.evaluation.ensemble import make_ensemble, mixture_weights, stack
 
 

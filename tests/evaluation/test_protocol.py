@@ -11,7 +11,7 @@ from mien.core.expression import FER2013, FERPLUS, SIX, THREE
 from mien.core.fitted import Fitted
 from mien.core.predictor import Mirrored, Predictor, softmax
 from mien.core.preprocess import InputSpec
-from mien.data.base import text_column
+from mien.data.dataset import text_column
 from mien.evaluation.calibration import set_quality
 from mien.evaluation.protocol import evaluate, predict
 
@@ -185,7 +185,7 @@ def test_the_dictionary_is_json_with_the_promised_keys():
 def test_pictures_that_are_no_rows_are_told():
     rows = replace(faces(), left_out={"no face found": 3}, detector="yunet")
     protocol = evaluate(LinearPredictor(), rows, split="private").protocol
-    assert "faces found by yunet; 3 pictures of faces: no face found" in protocol
+    assert "faces found by yunet; 3 left out of faces: no face found" in protocol
 
 
 class Averaging(DescribedPredictor):

@@ -9,7 +9,7 @@ from mien.core.ensemble import Ensemble, EnsembleSpec
 from mien.core.errors import DatasetError
 from mien.core.fitted import Fitted, Folds
 from mien.core.predictor import Mirrored, TenCropped
-from mien.data.base import text_column
+from mien.data.dataset import text_column
 from mien.data.folds import in_folds
 from mien.data.layout import WHOLE
 from mien.evaluation.protocol import evaluate, predict

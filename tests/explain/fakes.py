@@ -6,7 +6,7 @@ import numpy as np
 
 from mien.core.expression import THREE, Labels
 from mien.core.preprocess import InputSpec
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 from explain.networks import SMALL, small
 from mien.core.errors import DatasetError, LabelError, ModelError
 from mien.core.expression import FER2013
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 from mien.evaluation.regions import BANDS, cover
 from mien.explain import average as module
 from mien.explain.average import Condition, average, paper_conditions

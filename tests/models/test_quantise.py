@@ -11,7 +11,7 @@ from mien.core.errors import ModelError
 from mien.core.expression import FER2013
 from mien.core.manifest import Manifest
 from mien.core.predictor import softmax
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 from mien.evaluation.calibration import fit_temperature
 from mien.models import export as export_module
 from mien.models.export import Provenance, export, to_onnx

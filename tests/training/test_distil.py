@@ -15,7 +15,7 @@ from mien.core.fitted import Folds
 from mien.core.predictor import softmax
 from mien.core.preprocess import InputSpec
 from mien.core.schema import from_mapping
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 from mien.data.folds import in_folds
 from mien.data.load import load_dataset
 from mien.models.network import Normalised, as_crops, as_planes

@@ -5,10 +5,10 @@ import onnxruntime
 import pytest
 import torch
 
+import nonfaces
 from conftest import draw_face
 from mien.core.errors import TrainingError
 from mien.core.gate import GateManifest
-from mien.data import nonfaces
 from mien.training import gate
 
 

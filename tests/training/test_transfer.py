@@ -17,7 +17,7 @@ from mien.core.manifest import Manifest
 from mien.core.places import BUNDLED
 from mien.core.predictor import softmax
 from mien.core.schema import from_mapping
-from mien.data.base import text_column
+from mien.data.dataset import text_column
 from mien.data.folds import in_folds
 from mien.data.layout import WHOLE
 from mien.data.load import load_dataset

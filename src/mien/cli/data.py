@@ -14,7 +14,7 @@ from mien.cli.detector import DetectorName, LazyDetector
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mien.data.base import Dataset
+    from mien.data.dataset import Dataset
     from mien.data.leaks import Leaks
 
 DatasetName = Annotated[
@@ -147,7 +147,7 @@ def _print_origin(console: Console, rows: Dataset) -> None:
     if rows.detector:
         console.print(f"whole pictures, cropped by the largest face that {rows.detector} finds")
     for reason, count in rows.left_out.items():
-        console.print(f"left out: {count:,} pictures, {reason}")
+        console.print(f"left out: {count:,}, {reason}")
     layout = LAYOUTS.get(rows.name.partition(" ")[0])
     if layout is None:
         return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mien.core.fitted import Folds
     from mien.core.manifest import Metric
     from mien.core.predictor import Predictor
-    from mien.data.base import Dataset
+    from mien.data.dataset import Dataset
     from mien.evaluation.compare import Pair
     from mien.evaluation.result import Evaluation
 

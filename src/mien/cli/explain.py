@@ -16,7 +16,7 @@ from mien.core.errors import ConfigError, DatasetError, MissingExtraError, Pictu
 if TYPE_CHECKING:
     from mien.core.predictor import Predictor
     from mien.core.preprocess import Image
-    from mien.data.base import Dataset
+    from mien.data.dataset import Dataset
     from mien.explain.average import Averages, Condition, Maps
     from mien.explain.figure import Drawing
     from mien.explain.page import Table
@@ -152,10 +152,10 @@ def explain(
 
 def _picture(what: str) -> Path | None:
     """The picture that is named, or None for a dataset."""
-    from mien.runtime.media import EXTENSIONS
+    from mien.core.pictures import ENDINGS
 
     path = Path(what)
-    if not path.exists() and path.suffix.lower() in EXTENSIONS:
+    if not path.exists() and path.suffix.lower() in ENDINGS:
         raise PictureError(f"{path}: there is no such picture")
     return path if path.is_file() and path.suffix.lower() != ".csv" else None
 
@@ -227,9 +227,9 @@ def _crops(path: Path, predictor: Predictor, *, detector: str, crop: bool) -> tu
     """Crops of a picture's faces, largest first, and what they are called."""
     import numpy as np
 
+    from mien.core.pictures import read_picture
     from mien.core.preprocess import crop_face, crop_picture
     from mien.runtime.inference.detect import make_detector
-    from mien.runtime.media import read_picture
 
     picture = read_picture(path)
     if crop:

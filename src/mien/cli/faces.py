@@ -128,9 +128,9 @@ def _open_torch(model: str) -> TorchPredictor:
 def _face(path: Path, spec: InputSpec, *, crop: bool, detector: str) -> Image:
     """The crop of a picture's largest face."""
     from mien.core.errors import PictureError
+    from mien.core.pictures import read_picture
     from mien.core.preprocess import crop_face, crop_picture
     from mien.runtime.inference.detect import make_detector
-    from mien.runtime.media import read_picture
 
     picture = read_picture(path)
     if crop:

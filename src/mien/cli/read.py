@@ -93,7 +93,7 @@ def read(
 
 def _pictures(paths: list[str], fail: Callable[[str, PictureError], None]) -> Iterator[Path]:
     """The pictures of all paths; a folder without one fails in its turn."""
-    from mien.runtime.media import iter_pictures
+    from mien.core.pictures import iter_pictures
 
     for path in paths:
         try:

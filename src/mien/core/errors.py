@@ -54,7 +54,16 @@ class UnreadablePictureError(PictureError):
 
 
 class PictureTooLargeError(PictureError):
-    """A picture has more pixels than the limit allows."""
+    """A picture has more pixels than the limit allows.
+
+    Attributes:
+        what: the message without its remedy, for those who cannot raise the limit.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        """Say ``what`` is wrong and, if there is one, the ``remedy``."""
+        super().__init__(f"{what}; {remedy}" if remedy else what)
+        self.what = what
 
 
 class VideoError(MienError):

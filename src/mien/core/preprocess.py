@@ -23,7 +23,7 @@ Image = NDArray[np.uint8]
 TEMPLATE = np.array([[0.308, 0.373], [0.692, 0.373], [0.5, 0.578], [0.346, 0.760], [0.654, 0.760]], dtype=np.float32)
 """Where FER2013's own faces have their five landmarks, as fractions of the crop's side.
 
-The mean over the Training rows in which YuNet finds a face, made symmetric: printed by ``benchmarks/framing.py``.
+The mean over the Training rows in which YuNet finds a face, made symmetric; ``benchmarks/framing.py`` measures it.
 """
 
 _MAX_OVERSAMPLING = 16

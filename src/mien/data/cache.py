@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from mien.core.expression import Expression
+from mien.core.files import replacing
 from mien.core.places import cache_folder
 from mien.core.preprocess import InputSpec
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 
-_FORMAT = 2
+FORMAT = 3
+"""Of cache files; another where pictures are decoded otherwise."""
+
 _METADATA = "metadata."
 
 
@@ -29,6 +30,7 @@ def cached(
     files: Iterable[Path],
     spec: InputSpec,
     layout: str,
+    left_out: Mapping[str, int] | None = None,
     folder: Path | None = None,
 ) -> Dataset:
     """A dataset from the cache, or from ``build`` and into the cache.
@@ -43,12 +45,13 @@ def cached(
         files: every file that ``build`` reads.
         spec: what the pictures are cropped to; its mean and deviation are not part of a crop.
         layout: which reader ``build`` is, with its options.
+        left_out: files beside them that ``build`` counts and does not read; with other counts the cache is rebuilt.
         folder: where cache files lie; if None, ``MIEN_CACHE``, else ``mien`` in the platform's cache folder.
     """
     folder = folder or cache_folder()
     crop = astuple(replace(spec, mean=(0.0,) * spec.channels, std=(1.0,) * spec.channels))
-    path = folder / f"{layout}-{digest(_FORMAT, layout, crop, str(source.resolve()))[:16]}.npz"
-    found = fingerprint(files)
+    path = folder / f"{layout}-{digest(FORMAT, layout, crop, str(source.resolve()))[:16]}.npz"
+    found = digest(fingerprint(files), sorted((left_out or {}).items()))
     dataset = _read(path, found)
     if dataset is None:
         dataset = build()
@@ -64,9 +67,8 @@ def fingerprint(files: Iterable[Path]) -> str:
 def write_arrays(path: Path, **arrays: Any) -> None:
     """Write a cache file, whole or not at all; where the folder cannot be written it is left out."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _part(path) as part:
-            np.savez(part, **arrays)
+        with replacing(path) as part, part.open("wb") as file:
+            np.savez(file, **arrays)
     except OSError:
         return
 
@@ -125,17 +127,3 @@ def _write(path: Path, dataset: Dataset, found: str) -> None:
     if dataset.votes is not None:
         arrays["votes"] = dataset.votes
     write_arrays(path, **arrays)
-
-
-@contextmanager
-def _part(path: Path) -> Iterator[IO[bytes]]:
-    """A file of its own for each writer, renamed to ``path`` once it is whole."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f"{path.stem}-", suffix=".part", delete=False) as part:
-        try:
-            yield part
-            part.close()  # Windows renames closed files only
-            Path(part.name).replace(path)
-        except BaseException:
-            part.close()
-            Path(part.name).unlink(missing_ok=True)
-            raise

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import Expression
-from mien.data.base import text_column
-from mien.data.pictures import PictureIndex
+from mien.data.dataset import text_column
+from mien.data.picture_index import PictureIndex
 
 _REQUIRED = ("path", "label")
 

@@ -18,8 +18,8 @@ import numpy as np
 from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import FER2013, Expression
 from mien.core.preprocess import Image, InputSpec, crop_pictures
-from mien.data.base import Dataset, text_column
-from mien.data.pictures import PictureIndex
+from mien.data.dataset import Dataset, text_column
+from mien.data.picture_index import PictureIndex
 
 Counts = Literal["published", "any"]
 """Whether a file must hold exactly what was published, or may be any file in the same layout."""
@@ -33,6 +33,9 @@ PUBLISHED: Mapping[str, tuple[int, ...]] = {
 }
 """Rows of each split and class, in the order of :data:`FER2013`."""
 
+SPLITS: Mapping[str, str] = {"Training": "train", "PublicTest": "public", "PrivateTest": "private"}
+"""The split that a Usage means."""
+
 MERGED: Mapping[str, tuple[str, ...]] = {"test": ("public", "private")}
 """Parts of a copy in two folders that are official splits in one."""
 
@@ -43,9 +46,9 @@ _FOLDERS = {
 _PIXELS_SHA256 = "c267d81af4fae7bced50ff1be0ce06f7d14fb05887ece2efe39e04c35f8558b1"
 _SIDE = 48
 _COLUMNS = ("emotion", "pixels", "usage")
-_SPLITS = {b"Training": "train", b"PublicTest": "public", b"PrivateTest": "private"}
+_SPLITS = {usage.encode(): split for usage, split in SPLITS.items()}
 _EMOTIONS = {str(index).encode(): index for index in range(len(FER2013))}
-_FILE = re.compile(r"(Training|PublicTest|PrivateTest)_\d+\.")
+_FILE = re.compile(rf"({'|'.join(SPLITS)})_\d+\.")
 _MEND = "take the original file again, or pass counts='any' if it is meant to be another"
 
 
@@ -105,7 +108,7 @@ def as_fer2013(index: PictureIndex, *, counts: Counts = "published") -> PictureI
     splits, published = list(index.splits or ["train"] * len(index.files)), _FOLDERS
     names = [_FILE.match(file.name) for file in index.files]
     if all(names):
-        splits, published = [_SPLITS[name[1].encode()] for name in names if name], dict(PUBLISHED)
+        splits, published = [SPLITS[name[1]] for name in names if name], dict(PUBLISHED)
     if counts == "published":
         check_counts(index.origin, Counter(zip(splits, index.expressions, strict=True)), published)
     return replace(index, name="fer2013", splits=splits, licence=LICENCE)

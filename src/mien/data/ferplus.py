@@ -13,12 +13,11 @@ from mien.core.errors import DatasetError
 from mien.core.expression import FERPLUS, FERPLUS_COLUMNS, Expression
 from mien.core.preprocess import InputSpec
 from mien.data import fer2013
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 
 LICENCE = f"labels MIT (Microsoft); pictures {fer2013.LICENCE}"
 
 _HEADER = ("Usage", "Image name", *FERPLUS_COLUMNS)
-_USAGES = {"Training": "train", "PublicTest": "public", "PrivateTest": "private"}
 _FROM_COLUMNS = [[Expression.parse(word) for word in FERPLUS_COLUMNS[:8]].index(label) for label in FERPLUS]
 
 
@@ -128,12 +127,12 @@ def read_votes(file: Path) -> tuple[NDArray[np.str_], NDArray[np.str_], NDArray[
                 where = f"{file}, line {reader.line_num}"
                 if len(row) != len(_HEADER):
                     raise DatasetError(f"{where}: expected {len(_HEADER)} values, found {len(row)}: the file is cut")
-                if row[0] not in _USAGES:
-                    raise DatasetError(f"{where}: expected a Usage of {', '.join(_USAGES)}, found '{row[0]}'")
+                if row[0] not in fer2013.SPLITS:
+                    raise DatasetError(f"{where}: expected a Usage of {', '.join(fer2013.SPLITS)}, found '{row[0]}'")
                 odd = [value for value in row[2:] if not (value.isascii() and value.isdigit())]
                 if odd:
                     raise DatasetError(f"{where}: expected counts of votes, found '{odd[0]}'")
-                splits.append(_USAGES[row[0]])
+                splits.append(fer2013.SPLITS[row[0]])
                 names.append(row[1].strip())
                 table.append([int(value) for value in row[2:]])
     except OSError as error:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import MissingExtraError
-from mien.data.base import Dataset, spread
+from mien.data.dataset import Dataset, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ def draw(dataset: Dataset) -> Figure:
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
-        raise MissingExtraError("matplotlib", "report", "drawing a dataset") from None
+        raise MissingExtraError("matplotlib", "plots", "drawing a dataset") from None
     columns = len(dataset.labels)
     figure = Figure(figsize=(1.25 * columns + 0.6, 2.6 + 1.15 * SAMPLES), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=(2.4, 1.15 * SAMPLES))

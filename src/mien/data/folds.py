@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mien.core.errors import DatasetError
 from mien.core.expression import LABEL_SETS
 from mien.core.fitted import Folds
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 from mien.data.splits import groups_of
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mien.core.errors import DatasetError
 from mien.core.expression import Expression
-from mien.data.base import text_column
-from mien.data.pictures import PictureIndex, pictures_under, visible
+from mien.data.dataset import text_column
+from mien.data.picture_index import PictureIndex, no_pictures, pictures_under, visible
 
 WHOLE = "all"
 """The one split of a dataset whose owners made none; :mod:`mien.data.folds` makes folds of it."""
@@ -162,7 +162,7 @@ def named_pictures(
         expressions=[expression(match) for match in matches],
         metadata={"file": text_column([file.relative_to(folder).as_posix() for file in files]), **metadata},
         whole=True,
-        left_out={"named otherwise than its owners name pictures": others} if others else {},
+        left_out=no_pictures(places) | ({"named otherwise than its owners name pictures": others} if others else {}),
     )
 
 

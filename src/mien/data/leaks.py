@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError, nearest
 from mien.core.preprocess import Image
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 
 
 @dataclass(frozen=True, slots=True)

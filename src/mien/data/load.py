@@ -15,18 +15,18 @@ from mien.core.errors import DatasetError, LabelError, nearest
 from mien.core.places import data_folder
 from mien.core.preprocess import InputSpec
 from mien.data import fer2013, ferplus
-from mien.data.base import Dataset
 from mien.data.cache import cached, digest
+from mien.data.class_folders import index_folder
 from mien.data.csv_manifest import index_manifest
-from mien.data.faces import Finder, FoundFaces, faces_of
-from mien.data.folder import index_folder
-from mien.data.pictures import PictureIndex
+from mien.data.dataset import Dataset
+from mien.data.found_faces import Finder, FoundFaces, faces_of
+from mien.data.picture_index import PictureIndex
 from mien.data.posed import JAFFE, KDEF, RAFD
 from mien.data.sequences import CK48, CKPLUS, MUG
 
 ENTRY_POINTS = "mien.datasets"
 """Group of entry points by which other packages bring datasets: the dataset's name, and a callable that takes the
-folder of named datasets and returns a :class:`~mien.data.pictures.PictureIndex`."""
+folder of named datasets and returns a :class:`~mien.data.picture_index.PictureIndex`."""
 
 LAYOUTS = {layout.name: layout for layout in (CKPLUS, CK48, JAFFE, KDEF, RAFD, MUG)}
 """Published datasets that are folders of pictures; FER2013 and FER+ are read by modules of their own."""
@@ -81,7 +81,15 @@ def load_dataset(
         build = partial(_cut, index, spec, faces)
         # labels can lie in files of their own, which the pictures' fingerprint does not know
         layout = f"{layout}-{digest(faces.identity, *map(str, index.expressions))[:16]}"
-    return cached(build, source=index.origin, files=index.sources, spec=spec, layout=layout, folder=cache)
+    return cached(
+        build,
+        source=index.origin,
+        files=index.sources,
+        spec=spec,
+        layout=layout,
+        left_out=index.left_out,
+        folder=cache,
+    )
 
 
 def load_votes(root: Path | None = None) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mien.core.expression import FER2013, FERPLUS, Expression
 from mien.data.layout import Layout, named_pictures
-from mien.data.pictures import PictureIndex
+from mien.data.picture_index import PictureIndex
 
 _JAFFE = re.compile(r"(?P<subject>[A-Z]{2})\.(?P<expression>AN|DI|FE|HA|SA|SU|NE)\d\.\d+\.tiff?", re.IGNORECASE)
 _KDEF = re.compile(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import Expression
-from mien.data.base import text_column
-from mien.data.folder import index_folder, is_class
+from mien.data.class_folders import index_folder, is_class
+from mien.data.dataset import text_column
 from mien.data.layout import Layout
-from mien.data.pictures import PictureIndex, pictures_under, visible
+from mien.data.picture_index import PictureIndex, no_pictures, pictures_under, visible
 
 CKPLUS_CODES = (
     Expression.NEUTRAL,
@@ -119,7 +119,7 @@ def list_mug(folder: Path) -> PictureIndex | None:
     index = _index(folder, found)
     if index is None or not others:
         return index
-    return replace(index, left_out={"takes of no single expression": others})
+    return replace(index, left_out={**index.left_out, "takes of no single expression": others})
 
 
 def _frames(folder: Path, label: Path) -> list[Path]:
@@ -162,6 +162,7 @@ def _index(folder: Path, found: Sequence[_Frames]) -> PictureIndex | None:
             "sequence": text_column(column("sequence")),
         },
         whole=True,
+        left_out=no_pictures({file.parent for file, _ in rows}),
     )
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import DatasetError, nearest
-from mien.data.base import Dataset, text_column
+from mien.core.errors import DatasetError
+from mien.data.dataset import Dataset, text_column
 from mien.data.leaks import picture_groups
 
 SHARE = 0.1
@@ -51,36 +51,6 @@ def held_out(
     return taken[group]
 
 
-def hold_out(
-    dataset: Dataset, *, into: str, fraction: float, seed: int = 0, within: str | None = None, group: str | None = None
-) -> Dataset:
-    """The dataset with part of its rows moved to another split.
-
-    Args:
-        dataset: the rows.
-        into: name of the split that receives them.
-        fraction: share of the rows to move, between 0 and 1.
-        seed: the same seed moves the same rows.
-        within: the split that gives them; all rows if None.
-        group: metadata column (such as ``"subject"``) of which no value may stand on both sides; if None, copies of
-            one picture stay together.
-
-    Raises:
-        DatasetError: no such split or column, or too few rows or groups to move any.
-    """
-    source = np.ones(len(dataset), dtype=np.bool_) if within is None else dataset.splits == within
-    rows = dataset if within is None else dataset.split(within)
-    moved = held_out(rows.indices, groups_of(rows, group), fraction=fraction, seed=seed)
-    if not moved.any():
-        raise DatasetError(
-            f"{dataset.name}: {len(rows)} rows in {len(np.unique(groups_of(rows, group)))} groups are too few to hold "
-            f"out {fraction:.0%}: add pictures, or ask for a larger share"
-        )
-    splits = dataset.splits.astype(object)
-    splits[np.flatnonzero(source)[moved]] = into
-    return replace(dataset, splits=text_column(splits.tolist()))
-
-
 def with_splits(dataset: Dataset, *, seed: int = 0) -> Dataset:
     """Splits ``train``, ``validation`` and ``test`` (8 : 1 : 1) for a dataset that came without.
 
@@ -96,13 +66,5 @@ def with_splits(dataset: Dataset, *, seed: int = 0) -> Dataset:
 
 
 def groups_of(dataset: Dataset, column: str | None) -> NDArray[np.generic]:
-    """Group of each row ``(n,)``: a metadata column, or if None equal pixels.
-
-    Raises:
-        DatasetError: there is no such column.
-    """
-    if column is None:
-        return picture_groups(dataset.images)
-    if column not in dataset.metadata:
-        raise DatasetError(f"{dataset.name} has no column '{column}': {nearest(column, dataset.metadata)}")
-    return dataset.metadata[column]
+    """Group of each row ``(n,)``: a metadata column that it has, or if None equal pixels."""
+    return picture_groups(dataset.images) if column is None else dataset.metadata[column]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mien.core.predictor import Predictor
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.data.layout import WHOLE, Layout
-from mien.data.pictures import NO_FACE
+from mien.data.picture_index import NO_FACE
 from mien.evaluation.metrics import grouped_interval
 from mien.evaluation.protocol import evaluate, predict
 from mien.evaluation.result import Evaluation

@@ -9,7 +9,7 @@ from mien.core.ensemble import Combine, EnsembleSpec, member_logs
 from mien.core.errors import DatasetError, MissingExtraError
 from mien.core.fitted import Fitted
 from mien.core.predictor import Floats, Predictor
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.evaluation.unseen import is_learnt
 
 _STEPS = 10_000
@@ -99,7 +99,7 @@ def stack(
     try:
         from sklearn.linear_model import LogisticRegression
     except ModuleNotFoundError:
-        raise MissingExtraError("scikit-learn", "report", "stacking models") from None
+        raise MissingExtraError("scikit-learn", "stats", "stacking models") from None
     classes = logs.shape[2]
     absent = sorted(set(range(classes)) - set(indices.tolist()))
     if absent:

@@ -41,7 +41,7 @@ def draw(evaluation: Evaluation) -> Figure:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError:
-        raise MissingExtraError("matplotlib", "report", "the evaluation's figure") from None
+        raise MissingExtraError("matplotlib", "plots", "the evaluation's figure") from None
     figure = Figure(figsize=(17, 6), layout=ConstrainedLayoutEngine(wspace=0.05))
     FigureCanvasAgg(figure)
     left, middle, right = figure.subplots(1, 3, width_ratios=(1.35, 0.8, 1))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mien.core.errors import DatasetError, LabelError, ModelError
 from mien.core.manifest import Manifest
 from mien.core.predictor import Floats, FromRecipe, Mirrored, Predictor, Shown, softmax
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.data.leaks import leaked_rows
 from mien.evaluation import metrics
 from mien.evaluation.calibration import set_quality
@@ -266,7 +266,7 @@ def _protocol(answers: Predictions, predictor: Predictor, *, mirror: bool) -> st
         parts.append(f"{answers.dropped} rows left out whose class the model cannot give")
     if answers.dataset.detector:
         parts.append(f"faces found by {answers.dataset.detector}")
-    parts += [f"{count} pictures of {answers.dataset.name}: {why}" for why, count in answers.dataset.left_out.items()]
+    parts += [f"{count} left out of {answers.dataset.name}: {why}" for why, count in answers.dataset.left_out.items()]
     empty = [str(label) for label, count in answers.dataset.counts.items() if count == 0]
     if empty:
         parts.append(f"no rows of {', '.join(empty)}, left out of means over classes")

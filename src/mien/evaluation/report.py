@@ -144,7 +144,7 @@ def html(evaluation: Evaluation) -> str:
     try:
         import jinja2
     except ImportError:
-        raise MissingExtraError("jinja2", "report", "an HTML report") from None
+        raise MissingExtraError("jinja2", "plots", "an HTML report") from None
     source = resources.files("mien.evaluation").joinpath("evaluation.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters.update(percent=percent, interval=interval)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError
 from mien.core.predictor import Predictor, softmax
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.evaluation import metrics
 from mien.evaluation.calibration import candidate_masks
 from mien.evaluation.compare import paired_bootstrap

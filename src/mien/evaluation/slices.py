@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError, nearest
 from mien.core.preprocess import Image
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.evaluation.metrics import accuracy_interval, equal_mass_bins
 
 MOST_VALUES = 24

@@ -8,7 +8,7 @@ from typing import Literal
 from mien.core.errors import DatasetError
 from mien.core.fitted import Fitted, Folds
 from mien.core.predictor import Predictor
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.data.fer2013 import MERGED
 from mien.data.folds import in_folds
 from mien.data.layout import WHOLE, pictures_of

@@ -19,7 +19,7 @@ from mien.core.expression import Expression, Labels
 from mien.core.heatmap import enlarge
 from mien.core.predictor import Predictor
 from mien.core.preprocess import Image
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.evaluation.regions import BANDS, Fill, Region, cover
 from mien.explain.figure import Drawing, maps_panel, mark_landmarks, outline
 

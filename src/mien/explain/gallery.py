@@ -17,7 +17,7 @@ from mien.core.errors import DatasetError
 from mien.core.expression import Expression, Labels, label_indices
 from mien.core.predictor import Predictor
 from mien.core.preprocess import Image
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.evaluation.protocol import predict
 from mien.explain.figure import BLUE, ORANGE, WIDTH, Drawing, canvas, style
 from mien.explain.page import Table, page

@@ -17,7 +17,7 @@ from mien.core.errors import DatasetError
 from mien.core.expression import Labels
 from mien.core.predictor import Predictor
 from mien.core.preprocess import Image
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.evaluation.compare import paired_bootstrap
 from mien.evaluation.metrics import accuracy_interval
 from mien.evaluation.protocol import predict

@@ -52,7 +52,7 @@ def page(title: str, notes: Sequence[str], parts: Sequence[Drawing | Table | str
     try:
         import jinja2
     except ImportError:
-        raise MissingExtraError("jinja2", "report", "an HTML report") from None
+        raise MissingExtraError("jinja2", "plots", "an HTML report") from None
     source = resources.files("mien.explain").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     return environment.from_string(source).render(title=title, notes=notes, parts=parts)

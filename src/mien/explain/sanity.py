@@ -134,7 +134,7 @@ def rank_correlation(first: Floats, second: Floats) -> Values:
     try:
         from scipy.stats import rankdata
     except ModuleNotFoundError:
-        raise MissingExtraError("scipy", "explain", "rank correlation") from None
+        raise MissingExtraError("scipy", "stats", "rank correlation") from None
     a, b = (rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (first, second))
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
     scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))

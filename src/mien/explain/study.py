@@ -21,7 +21,7 @@ from mien.core.errors import DatasetError, TrainingError
 from mien.core.expression import THREE, Labels
 from mien.core.files import read_record, write_json
 from mien.core.schema import to_mapping
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 from mien.data.leaks import leaked_rows, picture_groups
 from mien.data.splits import held_out
 from mien.evaluation.regions import BANDS, REGIONS, Fill, Region, cover

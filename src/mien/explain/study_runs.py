@@ -16,7 +16,7 @@ from torch import nn
 from mien.core.errors import ConfigError
 from mien.core.expression import LABEL_SETS, THREE
 from mien.core.preprocess import Image
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.data.leaks import leaked_rows
 from mien.data.load import load_dataset
 from mien.evaluation.regions import Fill, Region, cover

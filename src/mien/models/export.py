@@ -17,7 +17,7 @@ from mien.core.fitted import Fitted
 from mien.core.manifest import Head, Manifest, sha256
 from mien.core.predictor import Floats, softmax
 from mien.core.preprocess import Image
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.evaluation.calibration import calibrate
 from mien.models.head import FEATURES, logits_of, run_graph, with_features
 from mien.models.network import TorchPredictor

@@ -16,12 +16,12 @@ import numpy as np
 
 from mien.core.errors import PictureError
 from mien.core.face import Face, Frame, Reading
+from mien.core.pictures import MAX_PIXELS, as_picture, read_picture
 from mien.core.preprocess import Image, InputSpec
 from mien.runtime.inference.classify import OnnxClassifier
 from mien.runtime.inference.detect import Detector
 from mien.runtime.inference.library import DEFAULT_MODEL
 from mien.runtime.inference.reader import Model, open_reader
-from mien.runtime.media import MAX_PIXELS, as_picture, read_picture
 
 if TYPE_CHECKING:
     from mien.runtime.inference.quality import QualityLimits

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mien.core.expression import LabelSet
+
 Parts = Literal["official", "random", "persons", "pooled", "whole"]
 
 
@@ -24,7 +26,7 @@ class Protocol:
 
     dataset: str = "fer2013"
     parts: Parts = "official"
-    labels: Literal["fer2013", "six", "three", "without-disgust"] | None = None
+    labels: LabelSet | None = None
     folds: int = 1
     seeds: int = 1
 

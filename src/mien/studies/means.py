@@ -13,7 +13,7 @@ from mien.core.errors import ConfigError, nearest
 from mien.core.manifest import Manifest
 from mien.core.places import BUNDLED
 from mien.core.schema import to_mapping
-from mien.data.faces import Finder
+from mien.data.found_faces import Finder
 from mien.models.backbones import SOURCES
 from mien.models.weights import PREPROCESSING
 from mien.studies.cell import Cell

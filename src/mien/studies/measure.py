@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mien.core.predictor import Floats
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.data.load import LAYOUTS
 from mien.evaluation.ledger import commit
 from mien.evaluation.unseen import check_unseen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mien.data.base import spread
+from mien.data.dataset import spread
 from mien.data.fer2013 import Counts
 from mien.data.load import load_dataset
 from mien.evaluation.regions import BANDS

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from mien.core.expression import LABEL_SETS
 from mien.core.fitted import Folds
 from mien.core.preprocess import InputSpec
-from mien.data.base import Dataset, spread
-from mien.data.faces import Finder
+from mien.data.dataset import Dataset, spread
 from mien.data.fer2013 import Counts
 from mien.data.folds import in_folds
+from mien.data.found_faces import Finder
 from mien.data.leaks import leaked_rows
 from mien.data.load import load_dataset
 from mien.studies.cell import Protocol

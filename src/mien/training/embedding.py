@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mien.core.errors import MissingExtraError, TrainingError
 from mien.core.manifest import Manifest, sha256
 from mien.core.predictor import Floats
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.evaluation.calibration import calibrate
 from mien.models.embedding import OnnxEmbedding
 from mien.models.export import COVERAGE, Provenance
@@ -139,7 +139,7 @@ def _logistic(vectors: Floats, indices: NDArray[np.int64], penalty: float) -> tu
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
     except ModuleNotFoundError:
-        raise MissingExtraError("scikit-learn", "report", "fitting a head") from None
+        raise MissingExtraError("scikit-learn", "stats", "fitting a head") from None
     mean, deviation = vectors.mean(0), np.maximum(vectors.std(0), 1e-6)
     model = LogisticRegression(C=penalty, max_iter=2_000)
     with warnings.catch_warnings():

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mien.core.errors import TrainingError
-from mien.data.base import Dataset, spread
+from mien.data.dataset import Dataset, spread
 from mien.evaluation.ledger import commit
 from mien.evaluation.unseen import parted_otherwise
 from mien.models.network import Normalised
@@ -142,7 +142,7 @@ def fit(
         folder.mkdir(parents=True, exist_ok=True)
         record.write(folder)
         for reason, count in fitted.left_out.items():
-            print(f"{fitted.name}: {count:,} pictures left out: {reason}", file=sys.stderr)
+            print(f"{fitted.name}: {count:,} left out: {reason}", file=sys.stderr)
     graph, keeper = Normalised(body, spec), _Keeper(record, folder)
     if loaded is not None and is_exported(loaded.source):
         restore_norms(graph, fitted.images[spread(len(fitted), NORM_ROWS)])

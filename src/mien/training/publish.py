@@ -11,7 +11,7 @@ from mien.core.errors import TrainingError
 from mien.core.expression import Labels
 from mien.core.manifest import Manifest
 from mien.core.preprocess import InputSpec
-from mien.data.base import spread
+from mien.data.dataset import spread
 from mien.models.export import Provenance, export
 from mien.models.network import TorchPredictor
 from mien.models.quantise import ROWS

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mien.core.errors import DatasetError, LabelError, MissingExtraError, TrainingError
 from mien.core.expression import LABEL_SETS
 from mien.core.preprocess import InputSpec
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.data.folds import check_apart, in_folds
 from mien.data.layout import WHOLE
 from mien.data.load import load_dataset, load_votes
@@ -125,7 +125,7 @@ def translate_votes(dataset: Dataset, train: str, table: NDArray[np.int64]) -> D
     try:
         from sklearn.linear_model import LogisticRegression
     except ModuleNotFoundError:
-        raise MissingExtraError("scikit-learn", "report", "votes as labels") from None
+        raise MissingExtraError("scikit-learn", "stats", "votes as labels") from None
     if dataset.name != "fer2013":
         raise TrainingError(f"votes_as 'labels' is for FER+'s votes on fer2013, not for {dataset.name}: leave it out")
     fitted = dataset.split(train)

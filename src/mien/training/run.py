@@ -152,7 +152,7 @@ def draw_curves(run: Run, path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
-        raise MissingExtraError("matplotlib", "report", "drawing curves") from None
+        raise MissingExtraError("matplotlib", "plots", "drawing curves") from None
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     epochs = [e.epoch for e in run.history]
     for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.core.errors import TrainingError
-from mien.data.base import Dataset, class_weights
+from mien.data.dataset import Dataset, class_weights
 from mien.models.network import Normalised, as_planes
 from mien.training.augment import augment, degrade
 from mien.training.distil import Teachers, distillation_loss

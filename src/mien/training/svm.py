@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.core.errors import MissingExtraError, TrainingError
-from mien.data.base import Dataset
+from mien.data.dataset import Dataset
 from mien.models.tapped import Tapped
 from mien.training.recipe import Recipe
 from mien.training.run import Epoch
@@ -88,7 +88,7 @@ def fit_linear(
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.svm import LinearSVC
     except ModuleNotFoundError:
-        raise MissingExtraError("scikit-learn", "report", "fitting an SVM") from None
+        raise MissingExtraError("scikit-learn", "stats", "fitting an SVM") from None
     absent = sorted(set(range(classes)) - set(indices.tolist()))
     if absent:
         raise TrainingError(f"class {absent[0]} has no row that an SVM could be fitted on")

@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import nonfaces
 from mien import Recognizer
 from mien.core.errors import ChecksumError, ConfigError
 from mien.core.face import Box, Face
 from mien.core.preprocess import InputSpec, crop_face, same_crops
-from mien.data import nonfaces
 from mien.runtime.inference import library
 from mien.runtime.inference.face_gate import bundled_gate
 

@@ -19,8 +19,8 @@ from mien import Manifest, Recognizer
 from mien.core.errors import MienError, MissingExtraError, UnreadablePictureError
 from mien.core.expression import FER2013, Expression
 from mien.core.face import Frame
+from mien.core.pictures import read_picture
 from mien.runtime.inference.detect import HaarDetector
-from mien.runtime.media import read_picture
 from mien.runtime.output.annotated import AnnotateSink, SourcePictures
 from mien.runtime.output.columns import PICTURE_COLUMNS
 from mien.runtime.output.report import ReportSink

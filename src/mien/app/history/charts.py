@@ -136,7 +136,7 @@ def _figure(height: float, theme: Theme, width: Width) -> tuple[Figure, Inks]:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError:
-        raise MissingExtraError("matplotlib", "app", "the charts") from None
+        raise MissingExtraError("matplotlib", "plots", "the charts") from None
     figure = Figure(figsize=(_INCHES[width], height), layout=ConstrainedLayoutEngine(w_pad=0.14), facecolor="none")
     FigureCanvasSVG(figure)
     return figure, INKS[theme]

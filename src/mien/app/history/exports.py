@@ -140,7 +140,7 @@ def _parquet(rows: list[dict[str, Any]]) -> bytes:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise MissingExtraError("pyarrow", "report", "writing Parquet") from None
+        raise MissingExtraError("pyarrow", "parquet", "writing Parquet") from None
     schema = pa.schema(
         [(name, pa.type_for_alias(kind)) for name, kind in COLUMNS.items()], metadata={"mien_app_export": str(SCHEMA)}
     )

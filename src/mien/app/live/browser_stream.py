@@ -9,8 +9,8 @@ from typing import Any
 from mien.app.live.subject import Standing, Subject
 from mien.core.errors import PictureError
 from mien.core.face import Box, Face, Frame, Reading
+from mien.core.pictures import decode_picture
 from mien.core.preprocess import Image, InputSpec
-from mien.runtime.media import decode_picture
 from mien.runtime.recognizer import Recognizer
 from mien.runtime.stream.follow import Seen
 from mien.runtime.stream.stream_picture import ArrayPicture

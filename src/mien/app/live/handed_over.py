@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import av
 
-from mien.core.errors import PictureError, VideoError
+from mien.core.errors import PictureError, PictureTooLargeError, VideoError
 from mien.core.face import Frame
-from mien.runtime.media import decode_picture
+from mien.core.picture_format import format_of
+from mien.core.pictures import decode_picture
 from mien.runtime.recognizer import Recognizer
 from mien.runtime.stream.decode import Decoding, turns, video_stream
 from mien.runtime.stream.stream_picture import Converter, DecodedPicture
@@ -27,7 +28,6 @@ MOST_SECONDS = 120.0
 WATCHED = 10.0
 """Pictures of a video that are looked at, a second."""
 
-_PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ", b"P4", b"P5", b"P6")
 _NAME = "the upload"
 
 _VIDEOS = {b"\x1aE\xdf\xa3": "matroska", b"OggS": "ogg", b"RIFF": "avi"}
@@ -37,7 +37,7 @@ playlist, and open what that names."""
 
 def is_picture(data: bytes) -> bool:
     """Whether bytes begin as a picture file does; everything else is taken for a video."""
-    return data.startswith(_PICTURES) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
+    return format_of(data) is not None
 
 
 def read_upload(recognizer: Recognizer, data: bytes, *, every: float = 1.0) -> list[Frame]:
@@ -54,8 +54,8 @@ def read_upload(recognizer: Recognizer, data: bytes, *, every: float = 1.0) -> l
             )
         try:
             return [recognizer.read(decode_picture(data, _NAME, max_pixels=MOST_PIXELS))]
-        except PictureError as error:
-            raise type(error)(str(error).partition("; raise it with")[0]) from None
+        except PictureTooLargeError as error:
+            raise PictureTooLargeError(error.what) from None
     return list(_watched(recognizer, data, every))
 
 

@@ -65,7 +65,7 @@ def _templates() -> Any:
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
     except ImportError:
-        raise MissingExtraError("jinja2", "app", "the app's pages") from None
+        raise MissingExtraError("jinja2", "plots", "the app's pages") from None
     environment = Environment(
         loader=FileSystemLoader(PAGES),
         autoescape=select_autoescape(("html",), default=True),

@@ -9,8 +9,8 @@ import cv2
 
 from mien.core.errors import MienError
 from mien.core.face import Frame
+from mien.core.pictures import MAX_PIXELS, read_picture
 from mien.core.preprocess import Image
-from mien.runtime.media import MAX_PIXELS, read_picture
 from mien.runtime.output.draw import annotate
 from mien.runtime.output.sinks import Picture, Sink
 

@@ -79,7 +79,7 @@ def _template() -> Any:
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError:
-        raise MissingExtraError("jinja2", "report", "the HTML report") from None
+        raise MissingExtraError("jinja2", "plots", "the HTML report") from None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8")).module
 

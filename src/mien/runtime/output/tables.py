@@ -143,7 +143,7 @@ class ParquetSink(Sink):
             MienError: one of the two files exists and ``overwrite`` is off, or cannot be written.
         """
         if importlib.util.find_spec("pyarrow") is None:
-            raise MissingExtraError("pyarrow", "report", "writing Parquet")
+            raise MissingExtraError("pyarrow", "parquet", "writing Parquet")
         self._path = path
         self._journal = journal_of(path)
         if not overwrite:

@@ -105,7 +105,7 @@ def _new_figure(height: float) -> Figure:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
     except ImportError:
-        raise MissingExtraError("matplotlib", "report", "the timeline") from None
+        raise MissingExtraError("matplotlib", "plots", "the timeline") from None
     figure = Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(h_pad=0.08), facecolor="white")
     FigureCanvasAgg(figure)
     return figure

@@ -112,7 +112,7 @@ def page(recordings: Sequence[Recording], comparisons: Sequence[Comparison]) -> 
     try:
         from jinja2 import Environment, StrictUndefined
     except ImportError:
-        raise MissingExtraError("jinja2", "report", "the HTML report") from None
+        raise MissingExtraError("jinja2", "plots", "the HTML report") from None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"clock": clock, "signed": _signed}
     template = Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")

@@ -170,7 +170,7 @@ def _parquet_rows(file: BinaryIO) -> Iterator[Row]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise MissingExtraError("pyarrow", "report", "reading Parquet") from None
+        raise MissingExtraError("pyarrow", "parquet", "reading Parquet") from None
     try:
         with pq.ParquetFile(file) as table:
             names = table.schema_arrow.names

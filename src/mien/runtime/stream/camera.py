@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import cv2
 
 from mien.core.errors import VideoError
+from mien.core.opencv_log import quiet
 from mien.core.preprocess import Image
-from mien.runtime.media import quiet
 from mien.runtime.stream.decode import Decoding, open_container, public_address, video_stream
 from mien.runtime.stream.source import Say
 from mien.runtime.stream.stream_picture import ArrayPicture, Converter, DecodedPicture, StreamPicture

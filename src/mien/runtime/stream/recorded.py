@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.core.errors import PictureError, VideoError
-from mien.runtime.media import iter_pictures, read_picture
+from mien.core.pictures import iter_pictures, read_picture
 from mien.runtime.stream.decode import NOTHING, Decoding, announced_end, turns, video_stream
 from mien.runtime.stream.source import Say
 from mien.runtime.stream.stream_picture import ArrayPicture, Converter, DecodedPicture, StreamPicture

@@ -16,12 +16,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import DatasetError, UnreadablePictureError
+from mien.core.errors import DatasetError, PictureError
 from mien.core.face import Box, Face
+from mien.core.pictures import read_picture
 from mien.core.places import cache_folder
 from mien.core.preprocess import Image
-from mien.data.cache import digest, fingerprint, write_arrays
-from mien.data.pictures import PictureIndex, decode
+from mien.data.cache import FORMAT, digest, fingerprint, write_arrays
+from mien.data.picture_index import PictureIndex
 
 
 class Finder(Protocol):
@@ -80,7 +81,7 @@ def faces_of(index: PictureIndex, detector: Finder | None, *, folder: Path | Non
         DatasetError: there is no detector and nothing is kept for these very files.
     """
     folder = folder or cache_folder()
-    stem = f"faces-{digest(index.origin.resolve())[:16]}"
+    stem = f"faces-{digest(FORMAT, index.origin.resolve())[:16]}"
     current = fingerprint(index.files)
     for path in _kept(folder, stem, detector):
         faces = _read(path, current)
@@ -107,8 +108,8 @@ def _find(index: PictureIndex, detector: Finder) -> FoundFaces:
     boxes, landmarks = np.full((n, 4), np.nan), np.full((n, 5, 2), np.nan, dtype=np.float32)
     for row, file in enumerate(index.files):
         try:
-            faces = detector.detect(decode(file))
-        except UnreadablePictureError:  # reported with all others when the pictures are cropped
+            faces = detector.detect(read_picture(file))
+        except PictureError:  # reported with all others when the pictures are cropped
             continue
         if faces:
             box, points = faces[0].box, faces[0].landmarks

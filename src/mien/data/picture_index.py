@@ -1,25 +1,22 @@
-"""From a list of picture files to a dataset; the only place in the research chain that opens pictures."""
+"""From a list of picture files to a dataset, and how a folder is searched for them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import DatasetError, UnreadablePictureError
+from mien.core.errors import DatasetError, PictureError
 from mien.core.expression import Expression
 from mien.core.face import Face
+from mien.core.pictures import ENDINGS, is_picture_file, read_picture
 from mien.core.preprocess import Image, InputSpec, crop_face, crop_picture
-from mien.data.base import Dataset, text_column
+from mien.data.dataset import Dataset, text_column
 from mien.data.splits import with_splits
-
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp")
-"""Endings of the files that are taken for pictures, in lower case."""
 
 NO_FACE = "no face found"
 """Why a whole picture is left out in which a detector found nothing."""
@@ -40,8 +37,8 @@ class PictureIndex:
         licence: what the owner allows.
         metadata: further columns of n values.
         whole: whether the pictures show more than the face, so that their faces have to be found first
-            (:mod:`mien.data.faces`); if not, each is a face crop.
-        left_out: how many further pictures the owner has that are not listed, by the reason in words.
+            (:mod:`mien.data.found_faces`); if not, each is a face crop.
+        left_out: how many further files the owner has that are not listed, by the reason in words.
 
     Raises:
         DatasetError: it lists no picture.
@@ -60,7 +57,7 @@ class PictureIndex:
     def __post_init__(self) -> None:
         """Refuse an empty list."""
         if not self.files:
-            raise DatasetError(f"{self.origin} holds no pictures: files that end in {', '.join(SUFFIXES)} are expected")
+            raise DatasetError(f"{self.origin} holds no pictures: files that end in {', '.join(ENDINGS)} are expected")
 
     @property
     def sources(self) -> list[Path]:
@@ -106,9 +103,9 @@ class PictureIndex:
         unreadable = []
         for row, (file, face) in enumerate(zip(self.files, faces, strict=True)):
             try:
-                picture = decode(file)
+                picture = read_picture(file)
                 crops[row] = crop_picture(picture, spec) if face is None else crop_face(picture, face, spec)
-            except UnreadablePictureError as error:
+            except PictureError as error:
                 unreadable.append(str(error))
         if unreadable:
             more = [f"and {len(unreadable) - _NAMED} more"] if len(unreadable) > _NAMED else []
@@ -119,27 +116,6 @@ class PictureIndex:
         return crops
 
 
-def decode(file: Path) -> Image:
-    """A picture file as RGB uint8 ``(height, width, 3)``, turned upright as its EXIF says.
-
-    Raises:
-        UnreadablePictureError: it is missing, empty, cut short, or no picture.
-    """
-    try:
-        content = np.fromfile(file, dtype=np.uint8)
-    except OSError as error:
-        raise UnreadablePictureError(f"{file}: {error.strerror or error}") from None
-    if not content.size:
-        raise UnreadablePictureError(f"{file}: empty")
-    try:
-        bgr = cv2.imdecode(content, cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise UnreadablePictureError(f"{file}: {error.err}") from None
-    if bgr is None:
-        raise UnreadablePictureError(f"{file}: cut short, or no picture")
-    return cast(Image, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
-
-
 def visible(folder: Path) -> Iterator[Path]:
     """A folder's entries in order of name, without hidden ones and what archivers leave behind (``__MACOSX``)."""
     return (entry for entry in sorted(folder.iterdir()) if not entry.name.startswith((".", "__")))
@@ -147,4 +123,23 @@ def visible(folder: Path) -> Iterator[Path]:
 
 def pictures_under(folder: Path) -> list[Path]:
     """The picture files of a folder, in order of name; its subfolders are left alone."""
-    return [entry for entry in visible(folder) if entry.suffix.lower() in SUFFIXES and entry.is_file()]
+    return [entry for entry in visible(folder) if is_picture_file(entry)]
+
+
+def folders_under(folder: Path) -> Iterator[Path]:
+    """A folder and all that are below it, without hidden ones."""
+    yield folder
+    for entry in visible(folder):
+        if entry.is_dir():
+            yield from folders_under(entry)
+
+
+def no_pictures(folders: Iterable[Path]) -> dict[str, int]:
+    """How many files of the folders are in no format that mien reads, by ending: for :attr:`PictureIndex.left_out`."""
+    endings = Counter(
+        entry.suffix.lower() or entry.name
+        for folder in folders
+        for entry in visible(folder)
+        if entry.suffix.lower() not in ENDINGS and entry.is_file()
+    )
+    return {f"in no picture format ({ending})": count for ending, count in sorted(endings.items())}

@@ -2,7 +2,7 @@ import pytest
 
 from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import Expression
-from mien.data.folder import index_folder
+from mien.data.class_folders import index_folder
 
 
 def test_class_folders(picture, tmp_path):
@@ -16,6 +16,22 @@ def test_class_folders(picture, tmp_path):
     assert index.splits is None
     assert index.metadata["file"].tolist() == ["Happiness/a.jpg", "Happiness/b.PNG", "sad/c.bmp", "sad/notes.txt.webp"]
     assert list(index.expressions) == [Expression.HAPPY] * 2 + [Expression.SAD] * 2
+    assert index.left_out == {"in no picture format (.txt)": 1}
+
+
+@pytest.mark.parametrize("prefix", ["", "train/"])
+def test_no_file_vanishes_without_a_word(prefix, picture, tmp_path):
+    picture(f"mine/{prefix}happy/1.png")
+    for name in ("happy/2.gif", "happy/3.svg", "happy/README", "happy/more/4.png", "happy/.DS_Store", "5.PNG", "a.svg"):
+        (tmp_path / "mine" / prefix / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "mine" / prefix / name).touch()
+    index = index_folder(tmp_path / "mine")
+    assert [file.name for file in index.files] == ["1.png", "2.gif"]
+    assert index.left_out == {
+        "in no picture format (.svg)": 2,
+        "in no picture format (README)": 1,
+        "not directly in a class folder": 2,
+    }
 
 
 def test_split_folders(picture, tmp_path):
@@ -36,7 +52,7 @@ def test_unknown_class(prefix, picture, tmp_path):
 
 def test_class_folders_without_pictures(tmp_path):
     (tmp_path / "mine/happy").mkdir(parents=True)
-    with pytest.raises(DatasetError, match=r"mine holds no pictures: files that end in \.bmp"):
+    with pytest.raises(DatasetError, match=r"mine holds no pictures: files that end in \.jpg"):
         index_folder(tmp_path / "mine")
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+import nonfaces
 from conftest import draw_face
-from mien.data import nonfaces
 
 FACES = np.stack([draw_face(kind, seed=kind + 1) for kind in range(7)])
 PICTURES = [np.random.default_rng(seed).integers(0, 256, (60 + 40 * seed, 90), dtype=np.uint8) for seed in range(3)]

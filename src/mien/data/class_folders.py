@@ -7,16 +7,16 @@ from pathlib import Path
 
 from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import Expression
-from mien.data.base import text_column
-from mien.data.pictures import PictureIndex, pictures_under, visible
+from mien.data.dataset import text_column
+from mien.data.picture_index import PictureIndex, folders_under, no_pictures, pictures_under, visible
 
 
 def index_folder(folder: Path, *, others: Sequence[str] = ()) -> PictureIndex:
     """List a folder of face crops: ``angry/1.png`` or ``train/angry/1.png``.
 
     Class folders may carry any word that :meth:`Expression.parse` knows, split folders any name. Hidden folders are
-    left out. The column ``file`` holds each picture's path in the folder. ``others`` are further layouts, in words,
-    that were looked for before this one.
+    passed over; every other file that is not listed is counted as left out. The column ``file`` holds each picture's
+    path in the folder. ``others`` are further layouts, in words, that were looked for before this one.
 
     Raises:
         LabelError: a class folder's name is no expression.
@@ -32,12 +32,15 @@ def index_folder(folder: Path, *, others: Sequence[str] = ()) -> PictureIndex:
     else:
         raise DatasetError(_unknown_layout(folder, others))
     has_splits = any(split for split, _, _ in listed)
+    folders, files = list(folders_under(folder)), {file for _, _, file in listed}
+    loose = sum(picture not in files for place in folders for picture in pictures_under(place))
     return PictureIndex(
         name=folder.resolve().name,
         origin=folder,
         files=[file for _, _, file in listed],
         expressions=[expression for _, expression, _ in listed],
         splits=[split for split, _, _ in listed] if has_splits else None,
+        left_out=no_pictures(folders) | ({"not directly in a class folder": loose} if loose else {}),
         metadata={"file": text_column([file.relative_to(folder).as_posix() for _, _, file in listed])},
     )
 
