@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -11,6 +12,11 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 def networks(root: Path) -> Table:  # noqa: ARG001
     """Heads and rows: every network of mien's own that recipes can name, counted at its own input."""
+    return _counted()
+
+
+@cache
+def _counted() -> Table:
     from mien.models.registry import ENTRY_POINTS, measured
     from mien.models.registry import networks as registered
 

@@ -44,11 +44,12 @@ EXPLAINED = Path("results/explain")
 _BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status; ``arguments`` are those of the command line if None."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing; end with 1 if a document is out of date")
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     stale = []
     for name in DOCUMENTS:
         path = options.root / name
@@ -60,8 +61,7 @@ def main() -> None:
         stale += _renewed(path, name, text, current, check=options.check)
     if stale:
         print(f"{'out of date, make tables' if options.check else 'written'}: {', '.join(stale)}")
-    if stale and options.check:
-        sys.exit(1)
+    return int(bool(stale) and options.check)
 
 
 def _renewed(path: Path, name: str, text: str, current: str, *, check: bool) -> list[str]:
@@ -410,4 +410,4 @@ def _footer(found: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

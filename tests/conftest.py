@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from itertools import count
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def face_csv(face_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests out of the user's cache and model folders."""
-    base = tmp_path_factory.getbasetemp() / "user"
-    monkeypatch.setenv("MIEN_CACHE", str(base / "cache"))
+    base = tmp_path_factory.getbasetemp()
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # what one process decoded, all have
+    monkeypatch.setenv("MIEN_CACHE", str(run / "cache"))
     monkeypatch.setenv("MIEN_HOME", str(base / "home"))

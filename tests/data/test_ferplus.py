@@ -6,7 +6,7 @@ import pytest
 from mien.core.errors import DatasetError
 from mien.core.expression import FERPLUS, FERPLUS_COLUMNS
 from mien.core.preprocess import InputSpec
-from mien.data import ferplus
+from mien.data import fer2013, ferplus
 from mien.data.load import load_dataset
 
 HEADER = "Usage,Image name," + ",".join(FERPLUS_COLUMNS)
@@ -23,11 +23,12 @@ ROWS = [  # columns: neutral happiness surprise sadness anger disgust fear conte
 
 @pytest.fixture
 def pair(fer2013_lines, write):
-    return write([HEADER, *ROWS], "fer2013new.csv"), write(fer2013_lines)
+    faces = fer2013.read_csv(write(fer2013_lines), InputSpec(), counts="any")
+    return write([HEADER, *ROWS], "fer2013new.csv"), faces
 
 
-def test_joined_by_row_position(pair, faces, spec):
-    dataset = ferplus.read_csv(*pair, spec, counts="any")
+def test_joined_by_row_position(pair, faces):
+    dataset = ferplus.with_majority(*pair)
     assert dataset.rows.tolist() == [1, 3, 6]
     np.testing.assert_array_equal(dataset.images, faces[[1, 3, 6]])
     assert [str(dataset.labels[i]) for i in dataset.indices] == ["neutral", "contempt", "fear"]
@@ -80,30 +81,30 @@ def test_majority_of_random_votes():
         ("PrivateTest,a.png,10,0,0,0,0,0,0,0,0,0", "line 3: expected the split train as in .* found private"),
     ],
 )
-def test_damaged_votes(row, message, pair, write, spec):
+def test_damaged_votes(row, message, pair, write):
     votes = write([HEADER, ROWS[0], row, *ROWS[2:]], "fer2013new.csv")
     with pytest.raises(DatasetError, match=message):
-        ferplus.read_csv(votes, pair[1], spec, counts="any")
+        ferplus.with_majority(votes, pair[1])
 
 
-def test_votes_cut_short(pair, write, spec):
+def test_votes_cut_short(pair, write):
     votes = write([HEADER, *ROWS[:-1]], "fer2013new.csv")
     with pytest.raises(DatasetError, match=r"expected 7 rows, one for each of .*, found 6"):
-        ferplus.read_csv(votes, pair[1], spec, counts="any")
+        ferplus.with_majority(votes, pair[1])
 
 
-def test_missing_column(pair, write, spec):
+def test_missing_column(pair, write):
     votes = write([HEADER.removesuffix(",NF"), *ROWS], "fer2013new.csv")
     with pytest.raises(DatasetError, match=r"line 1: expected Usage,Image name,.* found"):
-        ferplus.read_csv(votes, pair[1], spec, counts="any")
+        ferplus.with_majority(votes, pair[1])
 
 
-def test_votes_are_missing_or_no_text(pair, tmp_path, spec):
+def test_votes_are_missing_or_no_text(pair, tmp_path):
     with pytest.raises(DatasetError, match="No such file"):
-        ferplus.read_csv(tmp_path / "none.csv", pair[1], spec, counts="any")
+        ferplus.with_majority(tmp_path / "none.csv", pair[1])
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DatasetError, match="is not the CSV file of FER"):
-        ferplus.read_csv(tmp_path / "binary.csv", pair[1], spec, counts="any")
+        ferplus.with_majority(tmp_path / "binary.csv", pair[1])
 
 
 @pytest.mark.real_data

@@ -66,8 +66,8 @@ def ck_sequences():
     return [(f"S{5 + index % 118:03}", f"{index // 118 + 1:03}", code) for index, code in enumerate(codes)]
 
 
-def make_ckplus(folder):
-    for index, (person, number, code) in enumerate(ck_sequences()):
+def make_ckplus(folder, *, sequences=None):
+    for index, (person, number, code) in enumerate(ck_sequences()[:sequences]):
         length = 6 + index % 9
         for frame in range(1, length + 1):
             touch(folder / "cohn-kanade-images" / person / number / f"{person}_{number}_{frame:08}.png")
@@ -85,9 +85,9 @@ def make_ck48(folder):
             touch(folder / CK_WORDS[code] / f"{person}_{number}_{frame:08}.png")
 
 
-def make_mug(folder):
+def make_mug(folder, words=("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")):
     for person in range(1, 53):
-        for word in ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"):
+        for word in words:
             place = folder / f"{person:03}" / (f"session{person % 2}" if person > 50 else "") / word / "take000"
             for frame in range(9):
                 touch(place / f"img_{frame:04}.jpg")
@@ -185,14 +185,14 @@ def test_a_part_goes_by_path_and_says_so(tmp_path):
 
 
 def test_missing_persons_are_noticed(tmp_path):
-    make_mug(tmp_path / "mug")
+    make_mug(tmp_path / "mug", ["fear"])
     (tmp_path / "mug" / "007").rename(tmp_path / "mug" / "x")
     with pytest.raises(DatasetError, match="persons: expected 52, found 51"):
         LAYOUTS["mug"].named(tmp_path)
 
 
 def test_takes_of_no_expression_are_counted(tmp_path):
-    make_mug(tmp_path / "mug")
+    make_mug(tmp_path / "mug", ["fear"])
     touch(tmp_path / "mug" / "001" / "mixed" / "take000" / "img_0000.jpg")
     assert LAYOUTS["mug"].named(tmp_path).left_out == {"takes of no single expression": 1}
 
@@ -205,7 +205,7 @@ def test_absent(name, tmp_path, spec):
 
 @pytest.mark.parametrize("content", ["", "9.0", "2.5", "happy", "é"])
 def test_a_damaged_emotion_file(content, tmp_path):
-    make_ckplus(tmp_path / "ck+")
+    make_ckplus(tmp_path / "ck+", sequences=2)
     file = next((tmp_path / "ck+" / "Emotion" / "S005" / "001").iterdir())
     file.write_text(content, encoding="utf-8")
     with pytest.raises(
@@ -215,7 +215,7 @@ def test_a_damaged_emotion_file(content, tmp_path):
 
 
 def test_a_label_without_its_frames(tmp_path):
-    make_ckplus(tmp_path / "ck+")
+    make_ckplus(tmp_path / "ck+", sequences=2)
     (tmp_path / "ck+" / "cohn-kanade-images" / "S005" / "001" / "S005_001_00000006.png").unlink()
     with pytest.raises(DatasetError, match=r"S005/001, which has 5 pictures and no frame S005_001_00000006"):
         LAYOUTS["ckplus"].named(tmp_path)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 
 import pytest
 
+import tables
 from readme.blocks import ROOT, Block, blocks
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+PRINTED = {"reading.describe()": r"^\w+ \d+% (positive|neutral|negative)\ncould be \w+"}
+"""What a block with such words in it prints."""
+
+WRITTEN = {"--annotate": ("readings.json", "out/photo-mien.jpg", "out/report.html", "out/faces.csv")}
+"""Files that a block with such words in it leaves."""
 
 
 def _params() -> list[object]:
@@ -21,28 +25,25 @@ def _params() -> list[object]:
 
 
 @pytest.mark.parametrize("block", _params())
-def test_an_example_runs(block: Block, desk, request):
+def test_an_example_runs_and_does_what_it_says(block: Block, desk, request):
     if request.node.get_closest_marker("real_data") and "MIEN_DATA" not in os.environ:
         pytest.skip("MIEN_DATA is not set: it names the folder that holds fer2013/fer2013.csv")
-    block.run(desk)
+    printed = block.run(desk)
+    for words, pattern in PRINTED.items():
+        assert words not in block.code or re.search(pattern, printed)
+    for words, names in WRITTEN.items():
+        if words in block.code:
+            assert {name: (desk / name).stat().st_size > 100 for name in names} == dict.fromkeys(names, True)
 
 
-def test_the_python_example_finds_the_face(desk):
-    first = next(block for block in blocks("README.md") if block.language == "python")
-    assert re.search(r"^\w+ \d+% (positive|neutral|negative)\ncould be \w+", first.run(desk))
+def test_what_the_examples_do_is_looked_at():
+    for words in (*PRINTED, *WRITTEN):
+        assert sum(words in param.values[0].code for param in _params()) == 1, words
 
 
-def test_the_shell_example_writes_what_it_names(desk):
-    first = next(block for block in blocks("README.md") if "--annotate" in block.code)
-    first.run(desk)
-    for name in ("readings.json", "out/photo-mien.jpg", "out/report.html", "out/faces.csv"):
-        assert (desk / name).stat().st_size > 100
-
-
-def test_generated_tables_match_the_measurements():
-    command = [sys.executable, str(ROOT / "benchmarks" / "tables.py"), "--check"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_generated_tables_match_the_measurements(capsys):
+    assert tables.main(["--check"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError
 from mien.core.expression import FERPLUS, FERPLUS_COLUMNS, Expression
-from mien.core.preprocess import InputSpec
 from mien.data import fer2013
 from mien.data.dataset import Dataset, text_column
 
@@ -21,8 +20,8 @@ _HEADER = ("Usage", "Image name", *FERPLUS_COLUMNS)
 _FROM_COLUMNS = [[Expression.parse(word) for word in FERPLUS_COLUMNS[:8]].index(label) for label in FERPLUS]
 
 
-def read_csv(votes: Path, pictures: Path, spec: InputSpec, *, counts: fer2013.Counts = "published") -> Dataset:
-    """Join ``fer2013new.csv`` to ``fer2013.csv`` by row position, and keep the rows with a majority.
+def with_majority(votes: Path, faces: Dataset) -> Dataset:
+    """Join ``fer2013new.csv`` to FER2013 by row position, and keep the rows with a majority.
 
     The number in FER+'s image names is not a row number. Rows without an image name were removed by Microsoft (173,
     most of them no face) and are left out, as are those that :func:`majority` drops. ``rows`` still are positions in
@@ -30,28 +29,21 @@ def read_csv(votes: Path, pictures: Path, spec: InputSpec, *, counts: fer2013.Co
 
     Args:
         votes: ``fer2013new.csv``.
-        pictures: ``fer2013.csv``, in its original order.
-        spec: what the pictures are cropped to.
-        counts: ``"published"`` refuses a ``fer2013.csv`` that is not the published one.
+        faces: ``fer2013.csv``, in its original order.
 
     Raises:
-        DatasetError: a file is missing, cut or damaged, or the two do not fit row by row.
+        DatasetError: the file of the votes is missing, cut or damaged, or the two do not fit row by row.
     """
-    if not pictures.is_file():
-        raise DatasetError(
-            f"{votes} holds votes and no pictures: FER2013's file is missing at {pictures}; put it there"
-        )
-    faces = fer2013.read_csv(pictures, spec, counts=counts)
     splits, names, table = read_votes(votes)
     if len(splits) != len(faces):
         raise DatasetError(
-            f"{votes}: expected {len(faces)} rows, one for each of {pictures}, found {len(splits)}: "
+            f"{votes}: expected {len(faces)} rows, one for each of FER2013, found {len(splits)}: "
             "take the original file again"
         )
     odd = np.flatnonzero(splits != faces.splits)
     if odd.size:
         raise DatasetError(
-            f"{votes}, line {odd[0] + 2}: expected the split {faces.splits[odd[0]]} as in {pictures}, found "
+            f"{votes}, line {odd[0] + 2}: expected the split {faces.splits[odd[0]]} as in FER2013, found "
             f"{splits[odd[0]]}: the rows of the two files must stand in the same, original order"
         )
     indices, soft = majority(table)

@@ -176,10 +176,18 @@ def _csv(source: Path, spec: InputSpec, counts: fer2013.Counts, cache: Path | No
     build: Callable[[], Dataset] = partial(fer2013.read_csv, source, spec, counts=counts)
     files, layout = [source], f"fer2013-{counts}"
     if "image name" in _header(source):
-        pictures = source.with_name(_PICTURES)
-        build = partial(ferplus.read_csv, source, pictures, spec, counts=counts)
-        files, layout = [source, pictures], f"ferplus-{counts}"
+        build = partial(_voted, source, spec, counts, cache)
+        files, layout = [source, source.with_name(_PICTURES)], f"ferplus-{counts}"
     return cached(build, source=source, files=files, spec=spec, layout=layout, folder=cache)
+
+
+def _voted(votes: Path, spec: InputSpec, counts: fer2013.Counts, cache: Path | None) -> Dataset:
+    pictures = votes.with_name(_PICTURES)
+    if not pictures.is_file():
+        raise DatasetError(
+            f"{votes} holds votes and no pictures: FER2013's file is missing at {pictures}; put it there"
+        )
+    return ferplus.with_majority(votes, _csv(pictures, spec, counts, cache))
 
 
 def _cut(index: PictureIndex, spec: InputSpec, found: FoundFaces) -> Dataset:

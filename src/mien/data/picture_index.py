@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -118,7 +119,8 @@ class PictureIndex:
 
 def visible(folder: Path) -> Iterator[Path]:
     """A folder's entries in order of name, without hidden ones and what archivers leave behind (``__MACOSX``)."""
-    return (entry for entry in sorted(folder.iterdir()) if not entry.name.startswith((".", "__")))
+    entries = sorted(folder.iterdir(), key=lambda entry: os.path.normcase(entry.name))  # as paths compare, but faster
+    return (entry for entry in entries if not entry.name.startswith((".", "__")))
 
 
 def pictures_under(folder: Path) -> list[Path]:

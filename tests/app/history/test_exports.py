@@ -101,7 +101,7 @@ def test_what_cannot_be_exported_is_said(store: Store, monkeypatch: pytest.Monke
     with pytest.raises(StoreError, match="nothing to export"):
         export(store, [], "csv")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"mien\[report\]"):
+    with pytest.raises(MissingExtraError, match=r"mien\[parquet\]"):
         export(store, 1, "parquet")
 
 

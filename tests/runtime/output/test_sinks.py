@@ -214,5 +214,5 @@ def test_memory_does_not_grow_with_the_number_of_pictures(frames, toy, tmp_path)
 
 def test_a_missing_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[report\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[plots\]'"):
         ReportSink(tmp_path / "r.html", detector="haar", models=[])

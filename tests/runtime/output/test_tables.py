@@ -154,7 +154,7 @@ def test_frames_of_no_stream_are_refused(kind, tmp_path):
 
 def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[report\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[parquet\]'"):
         ParquetSink(tmp_path / "r.parquet")
     assert not list(tmp_path.iterdir())
 

@@ -225,5 +225,5 @@ def test_missing_packages_name_their_extra(package, work, recording, monkeypatch
     for name in [n for n in sys.modules if n == package or n.startswith(f"{package}.")]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtraError, match=rf"{package}.*pip install 'mien\[report\]'"):
+    with pytest.raises(MissingExtraError, match=rf"{package}.*pip install 'mien\[plots\]'"):
         work([recording])

@@ -173,7 +173,7 @@ def test_a_parquet_file_of_others_is_refused(tmp_path):
 def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
     (tmp_path / "x.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[report\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[parquet\]'"):
         read_recording(tmp_path / "x.parquet")
 
 
