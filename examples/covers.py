@@ -7,10 +7,10 @@ from pathlib import Path
 
 from skimage.data import astronaut
 
-from mien.core.preprocess import InputSpec, crop_face
+from mien.core import InputSpec, crop_face
 from mien.evaluation.regions import REGIONS, cover
 from mien.explain.figure import Drawing, canvas, style
-from mien.runtime.inference.detect import make_detector
+from mien.runtime import make_detector
 
 COLUMNS = 7
 

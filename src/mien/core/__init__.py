@@ -1,1 +1,5 @@
 """What both chains share: expressions, results, preprocessing, manifests and errors. numpy and OpenCV only."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

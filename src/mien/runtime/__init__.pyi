@@ -1,0 +1,113 @@
+from .inference.activation import ActivationMapper as ActivationMapper
+from .inference.activation import overlay as overlay
+from .inference.classify import OnnxClassifier as OnnxClassifier
+from .inference.detect import (
+    Detector as Detector,
+)
+from .inference.detect import (
+    HaarDetector as HaarDetector,
+)
+from .inference.detect import (
+    RegionDetector as RegionDetector,
+)
+from .inference.detect import (
+    YuNetDetector as YuNetDetector,
+)
+from .inference.detect import (
+    make_detector as make_detector,
+)
+from .inference.library import DEFAULT_MODEL as DEFAULT_MODEL
+from .inference.library import open_model as open_model
+from .inference.pose import Pose as Pose
+from .inference.pose import head_pose as head_pose
+from .inference.pull import pull as pull
+from .inference.quality import QualityLimits as QualityLimits
+from .inference.quality import assess as assess
+from .inference.reader import FaceReader as FaceReader
+from .inference.reader import open_reader as open_reader
+from .output.annotated import AnnotateSink as AnnotateSink
+from .output.annotated import SourcePictures as SourcePictures
+from .output.columns import PICTURE_COLUMNS as PICTURE_COLUMNS
+from .output.columns import RECORDING_COLUMNS as RECORDING_COLUMNS
+from .output.draw import StreamDrawer as StreamDrawer
+from .output.draw import annotate as annotate
+from .output.mjpeg import LivePage as LivePage
+from .output.mp4 import VideoSink as VideoSink
+from .output.report import ReportSink as ReportSink
+from .output.sinks import Sink as Sink
+from .output.tables import (
+    CsvSink as CsvSink,
+)
+from .output.tables import (
+    CsvStreamSink as CsvStreamSink,
+)
+from .output.tables import (
+    JsonLinesSink as JsonLinesSink,
+)
+from .output.tables import (
+    JsonSink as JsonSink,
+)
+from .output.tables import (
+    ParquetSink as ParquetSink,
+)
+from .recognizer import Recognizer as Recognizer
+from .recordings.compare import Cohort as Cohort
+from .recordings.compare import Comparison as Comparison
+from .recordings.compare import compare_cohorts as compare_cohorts
+from .recordings.read import Recording as Recording
+from .recordings.read import read_recording as read_recording
+from .stream.opening import open_source as open_source
+from .stream.sampling import SampledSource as SampledSource
+from .stream.smooth import Smoothing as Smoothing
+from .stream.source import Source as Source
+from .stream.stream_picture import ArrayPicture as ArrayPicture
+from .stream.stream_picture import StreamPicture as StreamPicture
+from .stream.watcher import Watcher as Watcher
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "PICTURE_COLUMNS",
+    "RECORDING_COLUMNS",
+    "ActivationMapper",
+    "AnnotateSink",
+    "ArrayPicture",
+    "Cohort",
+    "Comparison",
+    "CsvSink",
+    "CsvStreamSink",
+    "Detector",
+    "FaceReader",
+    "HaarDetector",
+    "JsonLinesSink",
+    "JsonSink",
+    "LivePage",
+    "OnnxClassifier",
+    "ParquetSink",
+    "Pose",
+    "QualityLimits",
+    "Recognizer",
+    "Recording",
+    "RegionDetector",
+    "ReportSink",
+    "SampledSource",
+    "Sink",
+    "Smoothing",
+    "Source",
+    "SourcePictures",
+    "StreamDrawer",
+    "StreamPicture",
+    "VideoSink",
+    "Watcher",
+    "YuNetDetector",
+    "annotate",
+    "assess",
+    "compare_cohorts",
+    "head_pose",
+    "make_detector",
+    "open_model",
+    "open_reader",
+    "open_source",
+    "overlay",
+    "pull",
+    "read_recording",
+]
