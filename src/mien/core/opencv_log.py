@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import cv2
+
+_SILENT = 0
+_log: Any = getattr(cv2.utils, "logging", cv2)  # cv2 itself up to OpenCV 4.12
 
 
 class _Quiet:
@@ -18,14 +22,14 @@ class _Quiet:
     def __enter__(self) -> None:
         with self._lock:
             if self._inside == 0:
-                self._level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+                self._level = _log.setLogLevel(_SILENT)
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
-                cv2.utils.logging.setLogLevel(self._level)
+                _log.setLogLevel(self._level)
 
 
 quiet = _Quiet()
