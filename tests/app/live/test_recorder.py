@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from mien.app.live import recorder as module
-from mien.app.live.browser_stream import View
+from mien.app.live.browser_stream import FrameView
 from mien.app.live.recorder import Recorder
-from mien.app.live.subject import Standing
+from mien.app.live.subject import Presence
 from mien.core.errors import ConsentError, NoRecordingError, StoreError
 from mien.core.face import Frame
 
@@ -32,8 +32,8 @@ class Shelf:
         self.closed.append(recording)
 
 
-def nobody(time: float) -> View:
-    return View(Frame(640, 480, (), "haar", ("toy",), time=time), (), Standing.AWAY, {})
+def nobody(time: float) -> FrameView:
+    return FrameView(Frame(640, 480, (), "haar", ("toy",), time=time), (), Presence.AWAY, {})
 
 
 def recorded(shelf: Shelf, work, *, began: float = 0.0) -> list[str]:

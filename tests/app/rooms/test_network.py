@@ -20,11 +20,11 @@ from app.made import dark, room_consent, second
 from mien.app.law.policy import Place, decide
 from mien.app.law.terms import DAY, VERSION, Scope
 from mien.app.rooms import client as client_module
-from mien.app.rooms import server as room_routes
+from mien.app.rooms import room_app as room_routes
 from mien.app.rooms.address import check_address, check_fingerprint, fingerprint_of
 from mien.app.rooms.client import Membership, RoomClient
 from mien.app.rooms.room import WINDOW, Room
-from mien.app.rooms.server import RoomHost, rooms_app
+from mien.app.rooms.room_app import RoomHost, rooms_app
 from mien.core.errors import ConfigError, ConsentError, RoomError
 from mien.core.expression import Expression
 

@@ -20,9 +20,9 @@ from mien.app.law.policy import Feature, Place, Purpose
 from mien.app.law.terms import DAY, Scope
 from mien.app.store.aggregate import Second
 from mien.app.store.database import HEAD, Database
-from mien.app.store.records import Settings
-from mien.app.store.store import Store, default_path
+from mien.app.store.facade import Store, default_path
 from mien.app.store.tables import METADATA
+from mien.app.store.values import Settings
 from mien.core.errors import ConsentError, NoRecordingError, NotStoredError, PolicyError, StoreError
 from mien.core.expression import Expression
 

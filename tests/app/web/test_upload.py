@@ -19,8 +19,8 @@ from app.serving import jpeg, on_canvas
 from mien import Recognizer
 from mien.app.law.audit import Action
 from mien.app.law.policy import Purpose
-from mien.app.live import handed_over as uploads
-from mien.app.live.handed_over import is_picture, read_upload
+from mien.app.live import own_files
+from mien.app.live.own_files import is_picture, read_upload
 from mien.core.errors import MienError, PictureError, VideoError
 from runtime.streams import moving_faces, write_video
 from runtime.toys import png_header
@@ -135,18 +135,18 @@ def test_a_film_that_is_cut_short_is_read_as_far_as_it_goes_or_refused(haar, fil
 def test_limits_hold_before_anything_is_decoded(haar, film, monkeypatch):
     with pytest.raises(PictureError, match=r"10000 x 10000 is 100.0 megapixels and the limit is 40.0$"):
         read_upload(haar, png_header(10_000, 10_000))
-    monkeypatch.setattr(uploads, "LARGEST_PICTURE", 1000)
+    monkeypatch.setattr(own_files, "LARGEST_PICTURE", 1000)
     with pytest.raises(PictureError, match="at most"):
         read_upload(haar, b"\xff\xd8\xff" + b"\0" * 1000)
-    monkeypatch.setattr(uploads, "LARGEST_VIDEO", 1000)
+    monkeypatch.setattr(own_files, "LARGEST_VIDEO", 1000)
     with pytest.raises(VideoError, match="at most"):
         read_upload(haar, film)
-    monkeypatch.setattr(uploads, "LARGEST_VIDEO", 10**8)
-    monkeypatch.setattr(uploads, "MOST_VIDEO_PIXELS", 1000)
+    monkeypatch.setattr(own_files, "LARGEST_VIDEO", 10**8)
+    monkeypatch.setattr(own_files, "MOST_VIDEO_PIXELS", 1000)
     with pytest.raises(VideoError, match="480 x 320 pixels"):
         read_upload(haar, film)
-    monkeypatch.setattr(uploads, "MOST_VIDEO_PIXELS", 10**7)
-    monkeypatch.setattr(uploads, "MOST_SECONDS", 1.0)
+    monkeypatch.setattr(own_files, "MOST_VIDEO_PIXELS", 10**7)
+    monkeypatch.setattr(own_files, "MOST_SECONDS", 1.0)
     with pytest.raises(VideoError, match="longer than the 1 s"):
         read_upload(haar, film)
 
@@ -165,7 +165,7 @@ def test_uploads_that_wait_do_not_hold_up_the_live_view(served, monkeypatch):
     waiting = min(32, (os.cpu_count() or 1) + 4) + 2  # more than there are threads in the event loop's own pool
     with served.socket() as talk, ThreadPoolExecutor(waiting) as pool:
         talk.hear("ready")
-        uploads = [pool.submit(ask, served, b"x") for _ in range(waiting)]
+        answers = [pool.submit(ask, served, b"x") for _ in range(waiting)]
         try:
             assert reading.wait(10)
             time.sleep(0.5)
@@ -174,7 +174,7 @@ def test_uploads_that_wait_do_not_hold_up_the_live_view(served, monkeypatch):
             assert at_once == [0]
         finally:
             go_on.set()
-        assert [upload.result().status_code for upload in uploads] == [200] * waiting
+        assert [upload.result().status_code for upload in answers] == [200] * waiting
 
 
 def test_an_upload_that_does_not_arrive_lets_the_next_one_in(served, one_face, monkeypatch):

@@ -42,7 +42,7 @@ _DIAGNOSES = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class RuleCondition:
     """One thing that must be so.
 
     Attributes:
@@ -91,7 +91,7 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class RuleSource:
     """Where it was found that something may help.
 
     Attributes:
@@ -127,10 +127,10 @@ class Rule:
     kind: Literal["activity", "thought"]
     title: str
     suggest: str
-    when: tuple[Condition, ...]
+    when: tuple[RuleCondition, ...]
     needs: Needs
     why: str
-    source: Study
+    source: RuleSource
     limits: str
 
     def __post_init__(self) -> None:

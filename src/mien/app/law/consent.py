@@ -8,7 +8,7 @@
 
 A page shows the text of :func:`mien.app.law.terms.terms`, makes a :class:`Consent` with :func:`show`, and moves it on;
 each move returns a new one. Before a frame is analysed, :meth:`Consent.check` is asked.
-:class:`mien.app.store.store.Store` keeps consents and erases on withdrawal.
+:class:`mien.app.store.facade.Store` keeps consents and erases on withdrawal.
 
 >>> from mien.app.law.policy import decide
 >>> from mien.app.law.terms import terms
@@ -147,7 +147,7 @@ class Consent:
         return self._move("resume", now)
 
     def withdraw(self, now: float) -> Consent:
-        """Take it back: stop and erase (:meth:`mien.app.store.store.Store.withdraw` does the erasing)."""
+        """Take it back: stop and erase (:meth:`mien.app.store.facade.Store.withdraw` does the erasing)."""
         return self._move("withdraw", now)
 
     def at(self, now: float) -> Consent:

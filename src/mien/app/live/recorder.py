@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from mien.app.law.consent import Consent
-from mien.app.live.browser_stream import View
+from mien.app.live.browser_stream import FrameView
 from mien.app.store.aggregate import Aggregator, Second
-from mien.app.store.store import Store
+from mien.app.store.facade import Store
 from mien.core.errors import AppError, ConsentError, NoRecordingError, StoreError
 
 Tell = Callable[[str], Awaitable[None]]
@@ -77,7 +77,7 @@ class Recorder:
         number = await asyncio.to_thread(store.open_recording, consent, model=model, name=name, kind=kind)
         return cls(store, number, began=began, tell=tell)
 
-    def push(self, view: View) -> None:
+    def push(self, view: FrameView) -> None:
         """Take in a view of the stream."""
         self.length = max((view.frame.time or 0.0) - self._began, self.length)
         self._queue(self._aggregator.push_face(self.length, view.own, faces=view.faces))

@@ -32,7 +32,7 @@ from mien.app.law.policy import Decision, Feature, Place, Purpose, decide
 from mien.app.law.terms import VERSION, Scope, Terms, terms
 from mien.app.rooms.address import UnreachableError, check_address, check_fingerprint, pinned
 from mien.app.rooms.reports import Coarse, coarse
-from mien.app.rooms.server import SCHEMA, About
+from mien.app.rooms.room_app import SCHEMA, About
 from mien.app.store.aggregate import Second
 from mien.core.errors import ConsentError, RoomError
 from mien.core.expression import Polarity

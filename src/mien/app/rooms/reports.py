@@ -66,7 +66,7 @@ class Report:
 
 
 @dataclass(slots=True)
-class Window:
+class WindowSums:
     """Sums of the ten seconds under way."""
 
     sent: set[str] = field(default_factory=set)

@@ -13,10 +13,10 @@ from mien.app.law.policy import Feature
 from mien.app.law.terms import DAY
 from mien.app.store import tables as t
 from mien.app.store.aggregate import Second
+from mien.app.store.base import recording_row
+from mien.app.store.consents import ConsentStore, read_consent, read_settings
 from mien.app.store.database import owe_erasing
-from mien.app.store.records import RecordingId, RecordingInfo
-from mien.app.store.settings import SettingsPart, read_consent, read_settings
-from mien.app.store.shared import recording_row
+from mien.app.store.values import RecordingId, RecordingInfo
 from mien.core.errors import ConsentError
 
 LONGEST_NAME = 200
@@ -25,7 +25,7 @@ LONGEST_NAME = 200
 _DIGITS = 6
 
 
-class RecordingsPart(SettingsPart):
+class RecordingStore(ConsentStore):
     """Recordings, their seconds, and how they end: deleted, purged."""
 
     def open_recording(
@@ -180,7 +180,7 @@ class RecordingsPart(SettingsPart):
         self._database.erase()
 
     def purge(self, now: float | None = None) -> int:
-        """See :meth:`mien.app.store.store.Store.purge`."""
+        """See :meth:`mien.app.store.facade.Store.purge`."""
         now = self._clock() if now is None else now
         with self._database.write() as connection:
             purged = connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.expires <= now)).rowcount

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from mien import __version__
 from mien.app.law.audit import Action
 from mien.app.law.policy import Feature
-from mien.app.live.handed_over import LARGEST_PICTURE, LARGEST_VIDEO, read_upload
+from mien.app.live.own_files import LARGEST_PICTURE, LARGEST_VIDEO, read_upload
 from mien.app.web.context import context_of
 from mien.core.errors import PictureError
 from mien.core.face import Frame
@@ -29,7 +29,7 @@ SCHEMA = 1
 router = APIRouter(prefix="/v1")
 
 
-class Reading(BaseModel):
+class ReadingJson(BaseModel):
     """One model's answer for one face."""
 
     model: str
@@ -43,28 +43,28 @@ class Reading(BaseModel):
     energy: float = Field(description="Low where the crop looks unlike a face.")
 
 
-class Track(BaseModel):
+class TrackJson(BaseModel):
     """A face's place in its video."""
 
     id: int
     since: float
     detected: bool
-    smoothed: Reading | None
+    smoothed: ReadingJson | None
     held: str | None = Field(description="The expression that stands; null while uncertain.")
 
 
-class Face(BaseModel):
+class FaceJson(BaseModel):
     """A face that was found."""
 
     box: list[float] = Field(description="x, y, width, height in pixels.")
     score: float
     landmarks: list[list[float]] | None
-    readings: list[Reading] = Field(description="Empty where the face is not measurable.")
+    readings: list[ReadingJson] = Field(description="Empty where the face is not measurable.")
     unmeasurable: str | None = Field(description="Why the face was not read.")
-    track: Track | None
+    track: TrackJson | None
 
 
-class Event(BaseModel):
+class EventJson(BaseModel):
     """An expression that began or ended."""
 
     kind: str
@@ -74,7 +74,7 @@ class Event(BaseModel):
     strength: float
 
 
-class OneFrame(BaseModel):
+class FrameJson(BaseModel):
     """One picture and its faces."""
 
     source: str | None
@@ -84,8 +84,8 @@ class OneFrame(BaseModel):
     detector: str
     models: list[str]
     rejected: int = Field(description="Finds that did not look like a face to the model.")
-    faces: list[Face]
-    events: list[Event]
+    faces: list[FaceJson]
+    events: list[EventJson]
 
 
 class Answer(BaseModel):
@@ -93,7 +93,7 @@ class Answer(BaseModel):
 
     schema_: int = Field(SCHEMA, alias="schema", serialization_alias="schema")
     mien: str
-    frames: list[OneFrame] = Field(description="One for a picture; for a video one each `every` seconds.")
+    frames: list[FrameJson] = Field(description="One for a picture; for a video one each `every` seconds.")
 
 
 class Failure(BaseModel):

@@ -14,8 +14,9 @@ from mien.app.history.rules import Rules
 from mien.app.law.consent import Consent, State
 from mien.app.law.policy import Decision, Feature
 from mien.app.live.engine import Engine
-from mien.app.rooms.desk import TLS, Hosted, Seat
-from mien.app.store.store import Store
+from mien.app.rooms.hosting import TLS, Hosted
+from mien.app.rooms.seat import Seat
+from mien.app.store.facade import Store
 from mien.app.web.security import Access
 from mien.core.errors import ConsentError, PolicyError
 
@@ -35,7 +36,7 @@ class Context:
         access: who may ask.
         clock: gives Unix seconds.
         epoch: grows whenever consent, purpose or retention may have changed, so that live sessions ask again.
-        sitting: how many browsers' frames are being analysed.
+        streams: how many browsers' frames are being analysed.
         recording: number of the recording under way; one at a time, as it is one person's.
         hosted: the room that this machine hosts.
         opening: held while a room is opened, so that two clicks open one.
@@ -51,7 +52,7 @@ class Context:
     access: Access
     clock: Callable[[], float] = time.time
     epoch: int = 0
-    sitting: int = 0
+    streams: int = 0
     recording: int | None = None
     hosted: Hosted | None = None
     opening: threading.Lock = field(default_factory=threading.Lock)

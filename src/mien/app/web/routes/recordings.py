@@ -12,10 +12,10 @@ from starlette.responses import Response
 from mien.app.history import charts
 from mien.app.history.charts import Theme, Width
 from mien.app.history.exports import export
-from mien.app.history.stored import Day, as_recording, compare_days, days, load
+from mien.app.history.stored_recordings import Day, as_recording, compare_days, days, load
 from mien.app.law.audit import Action
 from mien.app.law.policy import Feature
-from mien.app.store.records import RecordingInfo
+from mien.app.store.values import RecordingInfo
 from mien.app.web.context import Context, context_of
 from mien.app.web.routes import go, page
 from mien.core.errors import AppError, ConsentError

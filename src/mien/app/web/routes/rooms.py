@@ -15,8 +15,9 @@ from mien.app.law.consent import State, show
 from mien.app.law.policy import Feature
 from mien.app.law.terms import Scope
 from mien.app.rooms.client import RoomClient
-from mien.app.rooms.desk import Hosted, Seat
+from mien.app.rooms.hosting import Hosted
 from mien.app.rooms.reports import hints
+from mien.app.rooms.seat import Seat
 from mien.app.web.context import Context, context_of
 from mien.app.web.routes import go, page
 from mien.core.errors import ConsentError, RoomError

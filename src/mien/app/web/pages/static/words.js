@@ -1,6 +1,6 @@
 // What a view means, in words. "An expression like …", and how sure; never what somebody feels.
 
-const STANDING = {
+const PRESENCE = {
   waiting: "Looking for your face.",
   away: "Your face is out of view.",
   lost: "Nobody is read. Point at your own face to go on.",
@@ -8,7 +8,7 @@ const STANDING = {
 };
 
 export function sentence(view) {
-  if (!view.own) return STANDING[view.standing] ?? STANDING.away;
+  if (!view.own) return PRESENCE[view.presence] ?? PRESENCE.away;
   if (view.own.unmeasurable) return `Not measurable: ${view.own.unmeasurable}.`;
   if (!view.own.bars) return "Reading …";
   if (!view.own.held) return "Uncertain: no expression stands out.";

@@ -34,7 +34,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from mien.app.law.terms import VERSION
-from mien.app.rooms.room import LEAST, WINDOW, Coarse, Room, View
+from mien.app.rooms.room import LEAST, WINDOW, Coarse, Room, RoomView
 from mien.core.errors import AppError, PolicyError, RoomError
 
 SCHEMA = 1
@@ -54,7 +54,7 @@ class RoomHost:
         self._lock = threading.Lock()
         self._guesses: deque[tuple[float, str]] = deque()
 
-    def view(self) -> View:
+    def view(self) -> RoomView:
         """What whoever opened it sees now."""
         with self._lock:
             return self.room.view(now=self._clock())
@@ -163,7 +163,7 @@ def rooms_app(host: RoomHost) -> Callable[..., Awaitable[None]]:
 
     for kind in (AppError, ValueError, RequestValidationError):
         app.add_exception_handler(kind, explain)
-    return _Gate(app)
+    return _ProgramsOnly(app)
 
 
 def _router(host: RoomHost) -> APIRouter:
@@ -231,7 +231,7 @@ _Receive = Callable[[], Awaitable[_Message]]
 _Send_ = Callable[[_Message], Awaitable[None]]
 
 
-class _Gate:
+class _ProgramsOnly:
     """Lets programs' small requests through, and nothing else: no browser's pages, no sockets, no long bodies."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from mien.app.law.audit import Action, Entry
+from mien.app.law.audit import Action, AuditEntry
 from mien.app.law.consent import Consent, State
 from mien.app.law.policy import Decision, Place, Purpose, decide
 from mien.app.law.terms import DAY, Scope, Terms, terms
 from mien.app.store import tables as t
-from mien.app.store.records import Settings
-from mien.app.store.shared import Part
+from mien.app.store.base import StoreBase
+from mien.app.store.values import Settings
 from mien.core.errors import ConsentError, PolicyError
 
 _ACTIONS = {
@@ -27,7 +27,7 @@ _ACTIONS = {
 }
 
 
-class SettingsPart(Part):
+class ConsentStore(StoreBase):
     """Settings, what the policy makes of them, and consents."""
 
     @property
@@ -142,7 +142,7 @@ class SettingsPart(Part):
         if consent in self._stopped:
             raise ConsentError("this consent was taken back, but could not be erased yet: withdraw it again")
 
-    def take_over(self, entries: Sequence[Entry], consents: Sequence[Consent]) -> None:
+    def take_over(self, entries: Sequence[AuditEntry], consents: Sequence[Consent]) -> None:
         """Take over what a restore must not undo: another database's audit log, and what was withdrawn in it."""
         with self._database.write(erases=True) as connection:
             rows = connection.execute(select(t.AUDIT.c.at, t.AUDIT.c.action))

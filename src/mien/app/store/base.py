@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, Row, insert, select
 
-from mien.app.law.audit import Action, Entry, check_details
+from mien.app.law.audit import Action, AuditEntry, check_details
 from mien.app.store import tables as t
 from mien.app.store.database import Database
-from mien.app.store.records import RecordingId
+from mien.app.store.values import RecordingId
 from mien.core.errors import NoRecordingError
 
 
-class Part:
+class StoreBase:
     """Base of the store's parts.
 
     Args:
@@ -35,11 +35,11 @@ class Part:
         with self._database.write() as connection:
             self._log(connection, action, details)
 
-    def audit(self) -> tuple[Entry, ...]:
+    def audit(self) -> tuple[AuditEntry, ...]:
         """The audit log, the oldest row first."""
         with self._database.read() as connection:
             rows = connection.execute(select(t.AUDIT).order_by(t.AUDIT.c.id))
-            return tuple(Entry(row.id, row.at, Action(row.action), row.details) for row in rows)
+            return tuple(AuditEntry(row.id, row.at, Action(row.action), row.details) for row in rows)
 
     def _log(self, connection: Connection, action: Action, details: Mapping[str, str | int | bool]) -> None:
         check_details(details)

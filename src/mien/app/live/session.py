@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from mien.app.law.consent import Consent, State
 from mien.app.law.permission import in_room, on_their_own, pause, resume
 from mien.app.law.policy import Feature
-from mien.app.live.browser_stream import LARGEST_FRAME, Sitting, View, described
+from mien.app.live.browser_stream import LARGEST_FRAME, BrowserStream, FrameView, described
 from mien.app.live.overlay import Activation
 from mien.app.live.recorder import Recorder
 from mien.app.store.aggregate import Aggregator
@@ -74,7 +74,7 @@ class Session:
         self._context = context
         self._kind: Kind = kind
         self._for_room = Aggregator()
-        self._sitting = Sitting(context.engine.recognizer, alone=kind == "scheduled")
+        self._stream = BrowserStream(context.engine.recognizer, alone=kind == "scheduled")
         self._newest: tuple[int, bytes] | None = None
         self._arrived = asyncio.Event()
         self._sending = asyncio.Lock()
@@ -90,11 +90,11 @@ class Session:
     async def run(self) -> None:
         """Serve the socket to its end."""
         context = self._context
-        context.sitting += 1
+        context.streams += 1
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._ask()
-            await self._send({"is": "ready", "model": self._model, "most_fps": MOST_FPS, "others": context.sitting - 1})
+            await self._send({"is": "ready", "model": self._model, "most_fps": MOST_FPS, "others": context.streams - 1})
             tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._read())]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -110,7 +110,7 @@ class Session:
             await self._stop_recording(say=False)
             if self._closing is not None:
                 await self._closing
-            context.sitting -= 1
+            context.streams -= 1
 
     @property
     def _model(self) -> str:
@@ -147,7 +147,7 @@ class Session:
             due = time.monotonic() + 0.95 / MOST_FPS
             number, jpeg = taken
             start = time.monotonic()
-            job = self._context.engine.submit(self._sitting, jpeg, start - self._began)
+            job = self._context.engine.submit(self._stream, jpeg, start - self._began)
             try:
                 view = await asyncio.wrap_future(job)
             except PictureError as error:
@@ -158,7 +158,7 @@ class Session:
             answer = {"is": "view", "frame": number, "milliseconds": round(1000 * (time.monotonic() - start), 1)}
             await self._send(answer | described(view) | await self._map_of(view))
 
-    async def _keep(self, view: View) -> None:
+    async def _keep(self, view: FrameView) -> None:
         """Hand a view on to what adds them up: the recording, or the room."""
         seat = self._context.seat
         if self._kind == "room" and seat is not None:
@@ -181,7 +181,7 @@ class Session:
             raise _OverError(BAD, f"one frame after another cannot be used: {error}")
         await self._send({"is": "bad", "frame": number, "why": str(error)})
 
-    async def _map_of(self, view: View) -> dict[str, Any]:
+    async def _map_of(self, view: FrameView) -> dict[str, Any]:
         if self._activation is None:
             return {}
         found = await asyncio.to_thread(self._activation.of, view)
@@ -196,12 +196,12 @@ class Session:
             return
         self._epoch, was = self._context.epoch, self._paused
         try:
-            standing = in_room if self._kind == "room" else on_their_own
-            self._consent, self._paused = await asyncio.to_thread(standing, self._context)
+            permission = in_room if self._kind == "room" else on_their_own
+            self._consent, self._paused = await asyncio.to_thread(permission, self._context)
         except (ConsentError, PolicyError) as error:
             raise _OverError(REFUSED, str(error)) from None
         if was and not self._paused:
-            self._sitting.subject.restart()
+            self._stream.subject.restart()
         if was != self._paused:
             await self._send({"is": "paused", "paused": self._paused})
 
@@ -236,7 +236,7 @@ class Session:
         self._context.changed()
 
     async def _point(self, command: dict[str, Any]) -> None:
-        self._sitting.subject.point(float(command["x"]), float(command["y"]))
+        self._stream.subject.point(float(command["x"]), float(command["y"]))
 
     async def _map(self, command: dict[str, Any]) -> None:
         self._activation = Activation(self._context.engine.recognizer.models[0]) if command.get("on") else None

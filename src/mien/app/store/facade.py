@@ -39,10 +39,10 @@ from types import TracebackType
 from typing import Self
 
 from mien.app.law.audit import Action
-from mien.app.store.annotations import AnnotationsPart
+from mien.app.store.annotations import AnnotationStore
 from mien.app.store.backup import RESTORING, Backup, inspect_backup, is_readable, remove, replace_by, write_backup
 from mien.app.store.database import Database
-from mien.app.store.recordings import RecordingsPart
+from mien.app.store.recordings import RecordingStore
 from mien.core.errors import StoreError
 
 _STALE = 3600.0
@@ -56,7 +56,7 @@ def default_path() -> Path:
     return models_folder().parent / "app.db"
 
 
-class Store(RecordingsPart, AnnotationsPart):
+class Store(RecordingStore, AnnotationStore):
     """The app's database. See the module for how it is used, and the parts in ``mien.app.store`` for each operation.
 
     Args:
