@@ -56,7 +56,6 @@ class Served:
         shown = show(self.store.terms(), now=self.context.clock())
         self.store.keep(shown)
         self.store.keep(shown.give(self.context.clock()))
-        self.context.changed()
 
     @contextlib.contextmanager
     def socket(self, path: str = "/live/frames", **options: Any) -> Iterator[Talk]:

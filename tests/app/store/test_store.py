@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from app.made import Clock, agreed, dark, filled, hurry, second
+from app.made import Clock, agreed, dark, filled, hurry, room_consent, second
 from mien.app.law.audit import Action
 from mien.app.law.consent import State, show
 from mien.app.law.policy import Feature, Place, Purpose
@@ -141,7 +141,7 @@ def test_a_withdrawn_consent_cannot_be_brought_back(store: Store, clock: Clock) 
 def test_consents_of_rooms_stand_apart(store: Store, clock: Clock) -> None:
     own = agreed(store)
     store.change_settings(purpose=Purpose.RESEARCH)
-    room = show(store.terms(Scope.ROOM_FACES, room="https://host:1"), now=clock()).give(clock())
+    room = room_consent(Scope.ROOM_FACES, clock())
     store.keep(room)
     assert store.consent() == own
     assert store.consent(Scope.ROOM_FACES) == room
@@ -385,7 +385,7 @@ def test_withdrawing_ones_own_consent_takes_all_of_ones_own_with_it_and_none_to_
     store.change_settings(purpose=Purpose.RESEARCH)
     earlier = agreed(store)
     store.open_recording(earlier, model="toy")
-    room = show(store.terms(Scope.ROOM_FACES, room="https://host:1"), now=clock()).give(clock())
+    room = room_consent(Scope.ROOM_FACES, clock())
     store.keep(room)
     clock.now += 60
     later = agreed(store)

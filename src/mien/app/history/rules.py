@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 
 import yaml
 
+from mien.app.law.terms import Pace
 from mien.core.errors import ConfigError, nearest
 from mien.core.expression import Expression, Polarity
 from mien.core.schema import from_mapping
@@ -22,13 +23,13 @@ from mien.runtime.recordings.read import UNCERTAIN, UNMEASURABLE
 
 Measure = Literal["held", "by_probability"]
 
-PACES = ("too fast", "fine", "too slow")
-"""What a person in a room can tap."""
+NO_READING = "no reading"
+"""The share of a room's people whose faces were not read."""
 
 PERSON_SHARES = (*map(str, Polarity), *(str(e) for e in Expression if str(e) != "neutral"), UNCERTAIN, UNMEASURABLE)
 """What a rule for a person can look at: shares of the measurable time (*not measurable*: of the face time)."""
 
-ROOM_SHARES = (*map(str, Polarity), "no reading", *PACES)
+ROOM_SHARES = (*map(str, Polarity), NO_READING, *map(str, Pace))
 """What a rule for a room can look at: shares of the people in it."""
 
 LEAST_MINUTES, LEAST_DAYS, LEAST_REPORTS = 5.0, 2, 2

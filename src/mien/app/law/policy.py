@@ -7,8 +7,9 @@
 Traceback (most recent call last):
 mien.core.errors.PolicyError: ...
 
-Pages show :attr:`Decision.reason`, :attr:`Decision.conditions` and :attr:`Decision.sources`; every route that starts
-something calls :meth:`Decision.require`. The sources are read in ``docs/law.md``. This is no legal advice.
+Pages show :attr:`Decision.reason`, :attr:`Decision.conditions` and :attr:`Decision.sources`. Whether a face may be read
+now depends on consent too: :func:`mien.app.law.permission.may_read` answers that. The sources are read in
+``docs/law.md``. This is no legal advice.
 """
 
 from __future__ import annotations
@@ -335,6 +336,11 @@ def decide(purpose: Purpose | str, place: Place | str = Place.UNSET) -> Decision
         conditions=entry.conditions,
         sources=entry.sources,
     )
+
+
+def stricter(mine: Place, theirs: Place) -> Place:
+    """Of two places that both count, the one whose law allows less."""
+    return mine if mine.in_eu else theirs
 
 
 def _parse(kind: type[E], word: str) -> E:

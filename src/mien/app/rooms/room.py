@@ -6,7 +6,7 @@ or more. No time comes from a clock here: ``now`` is monotonic seconds, handed i
 ::
 
     room = Room(decide("audience-test", "eu"), now=time.monotonic())
-    token = room.join(room.code, terms_version=VERSION, now=…)      # a participant, who consented on their machine
+    token = room.join(room.code, terms_version=ROOM_VERSION, now=…)      # a participant, who consented on their machine
     room.send(token, Coarse(3, 1, 0), now=…)                        # every ten seconds; None: present, but no reading
     room.tap(token, "too fast", now=…)
     room.leave(token, now=…)
@@ -36,9 +36,8 @@ import secrets
 from collections import deque
 from dataclasses import dataclass
 
-from mien.app.history.rules import PACES
 from mien.app.law.policy import Decision, Feature
-from mien.app.law.terms import VERSION, Scope
+from mien.app.law.terms import ROOM_VERSION, Pace, Scope
 from mien.app.rooms.reports import (
     LEAST,
     REPORT_WINDOWS,
@@ -151,9 +150,9 @@ class Room:
         """
         self._advance(now)
         self.check_code(code)
-        if terms_version != VERSION:
+        if terms_version != ROOM_VERSION:
             raise RoomError(
-                f"the room asks for consent to version {VERSION} of the text, not {terms_version}: update mien"
+                f"the room asks for consent to version {ROOM_VERSION} of the text, not {terms_version}: update mien"
             )
         if len(self._members) >= MOST_PEOPLE:
             raise RoomError(f"the room is full: {MOST_PEOPLE} people")
@@ -209,8 +208,8 @@ class Room:
         """
         self._advance(now)
         self._member(token).seen = self._at
-        if pace not in PACES:
-            raise ValueError(f"a tap is one of {', '.join(PACES)}, got {pace!r}")
+        if pace not in tuple(Pace):
+            raise ValueError(f"a tap is one of {', '.join(Pace)}, got {pace!r}")
         draft = self._current()
         if draft is None or token not in self._circle or token in draft.tapped:
             return False

@@ -26,14 +26,14 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from mien.app.law.terms import VERSION
+from mien.app.law.terms import ROOM_VERSION, Pace
 from mien.app.rooms.room import LEAST, WINDOW, Coarse, Room, RoomView
 from mien.core.errors import AppError, PolicyError, RoomError
 
@@ -127,7 +127,7 @@ class _Send(_Body):
 
 
 class _Tap(_Body):
-    pace: Literal["too fast", "fine", "too slow"]
+    pace: Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def _router(host: RoomHost) -> APIRouter:
         host.check_code(body.code, _address(request))
         room = host.room
         decision = room.decision
-        return About(SCHEMA, str(decision.purpose), str(decision.place), room.faces, VERSION, WINDOW, LEAST)
+        return About(SCHEMA, str(decision.purpose), str(decision.place), room.faces, ROOM_VERSION, WINDOW, LEAST)
 
     @router.post("/join")
     async def join(body: _Join, request: Request) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The store's part that keeps what a person says: notes, corrections, and what they think of suggestions."""
+"""The store of what a person says: notes, corrections, and what they think of suggestions."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What the parts of the store share: the database, the clock and the audit log."""
+"""What all of the store share: the database, the clock, the audit log, and the count of what has changed."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 
 from sqlalchemy import Connection, Row, insert, select
@@ -14,7 +15,7 @@ from mien.core.errors import NoRecordingError
 
 
 class StoreBase:
-    """Base of the store's parts.
+    """What each part of the store builds on.
 
     Args:
         database: where to keep things.
@@ -24,7 +25,25 @@ class StoreBase:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:  # noqa: D107
         self._database = database
         self._clock = clock
-        self._stopped: set[str] = set()  # consents that are being withdrawn, should that not succeed
+        self._taken_back: set[str] = set()  # consents that are being withdrawn, should that not succeed
+        self._changes = 0
+        self._counting = threading.Lock()
+
+    @property
+    def changes(self) -> tuple[int, int]:
+        """Differs after every change of a setting or a consent, and of anything by another program; costs no waiting.
+
+        A withdrawal counts from the moment on at which it begins, everything else from that at which it is done.
+
+        Raises:
+            StoreError: the store is closed.
+        """
+        return self._changes, self._database.others_changes()
+
+    def _changed(self) -> None:
+        """Count a change; within its transaction, so that whoever reads after it was counted waits for its end."""
+        with self._counting:
+            self._changes += 1
 
     def log(self, action: Action, **details: str | int | bool) -> None:
         """Write a row of the audit log, for what happens outside of the store (app opened, export, room …).

@@ -49,6 +49,7 @@ class Database:
         self.path = path
         self._lock = threading.RLock()
         self._closed = False
+        self._others_changes = 0
         _make_file(path)
         self._engine = create_engine(
             f"sqlite:///{path}",
@@ -100,6 +101,16 @@ class Database:
         """Whether something was deleted, by whatever program, whose traces could not be erased yet."""
         with self.raw() as raw:
             return bool(raw.execute("PRAGMA user_version").fetchone()[0])
+
+    def others_changes(self) -> int:
+        """Differs after what another program wrote; waits for nobody, so the last answer stands while one is busy."""
+        if self._lock.acquire(blocking=False):
+            try:
+                with self.raw() as raw:
+                    self._others_changes = int(raw.execute("PRAGMA data_version").fetchone()[0])
+            finally:
+                self._lock.release()
+        return self._others_changes
 
     def erase(self) -> None:
         """Overwrite what earlier deletions may have left in the file and in the write-ahead log.

@@ -13,7 +13,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from mien.app.law.audit import Action
-from mien.app.live import session as live
 from mien.app.live.browser_stream import LARGEST_FRAME
 from mien.app.web import api, templates
 from mien.app.web.context import Context
@@ -38,7 +37,6 @@ def create_app(context: Context) -> Application:
     """The guarded application of a context."""
     app = FastAPI(title="mien", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
     app.state.context = context
-    app.include_router(live.router)
     app.include_router(api.router)
     for router in pages():
         app.include_router(router)

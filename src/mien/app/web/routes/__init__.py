@@ -45,6 +45,7 @@ SAID = {
 }
 """What a page says after something was done; the address holds the key alone."""
 
+NOT_TICKED = "nothing was agreed to: tick the box if you agree, or leave it"
 
 _NARROW = frozenset({"consent.html", "room-consent.html", "help.html", "error.html", "start.html"})
 """Templates that are text to read, and no more than a column wide."""
@@ -52,9 +53,9 @@ _NARROW = frozenset({"consent.html", "room-consent.html", "help.html", "error.ht
 
 def pages() -> Iterator[APIRouter]:
     """The routers of all pages."""
-    from mien.app.web.routes import advice, consent, recordings, rooms, settings, start, upload
+    from mien.app.web.routes import advice, consent, live, recordings, rooms, settings, start, upload
 
-    for module in (start, consent, recordings, advice, upload, rooms, settings):
+    for module in (start, consent, live, recordings, advice, upload, rooms, settings):
         yield module.router
 
 

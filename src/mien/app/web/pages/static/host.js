@@ -1,9 +1,8 @@
 // The room as whoever opened it sees it, asked for every few seconds.
 
 const $ = (id) => document.getElementById(id);
-const SHARES = ["positive", "neutral", "negative", "no reading"];
-const PACES = ["too fast", "fine", "too slow"];
-const faces = $("rows").dataset.faces === "yes";
+const SHARES = $("rows").dataset.shares.split(",").filter(Boolean);  // none in a room of taps
+const PACES = $("rows").dataset.paces.split(",");
 let shown = -1;
 
 async function look() {
@@ -32,7 +31,7 @@ function show(view) {
 function bars(report) {
   const list = document.createElement("ul");
   list.className = "bars";
-  const entries = faces && report.shares ? SHARES.map((name) => [name, report.shares[name] ?? 0]) : [];
+  const entries = report.shares ? SHARES.map((name) => [name, report.shares[name] ?? 0]) : [];
   for (const [name, share] of entries) {
     const item = document.createElement("li");
     item.append(part("span", "name", name), track(name, share), part("span", "value", `${Math.round(100 * share)} %`));
@@ -63,7 +62,7 @@ function hint(one) {
 function row(report) {
   const made = document.createElement("tr");
   made.append(part("td", "", `${clock(report.start)} to ${clock(report.end)}`), part("td", "", report.people));
-  if (faces) for (const name of SHARES) made.append(part("td", "number", report.shares ? `${Math.round(100 * report.shares[name])} %` : "–"));
+  for (const name of SHARES) made.append(part("td", "number", report.shares ? `${Math.round(100 * report.shares[name])} %` : "–"));
   for (const pace of PACES) made.append(part("td", "number", String(report.taps[pace])));
   return made;
 }
