@@ -751,7 +751,7 @@ def test_frames_have_no_place_in_the_schema() -> None:
     """A second's line stays small: nothing of a picture fits into it."""
     import json
 
-    from mien.app.store.recordings import _pack
+    from mien.app.store.recording_store import _pack
 
     longest = Second(
         index=9,

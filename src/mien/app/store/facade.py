@@ -39,10 +39,10 @@ from types import TracebackType
 from typing import Self
 
 from mien.app.law.audit import Action
-from mien.app.store.annotations import AnnotationStore
+from mien.app.store.annotation_store import AnnotationStore
 from mien.app.store.backup import RESTORING, Backup, inspect_backup, is_readable, remove, replace_by, write_backup
 from mien.app.store.database import BUSY_SECONDS, Database
-from mien.app.store.recordings import RecordingStore
+from mien.app.store.recording_store import RecordingStore
 from mien.core.errors import StoreError
 
 _STALE = 3600.0

@@ -15,7 +15,7 @@ from mien.app.law.terms import DAY
 from mien.app.store import tables as t
 from mien.app.store.aggregate import Second
 from mien.app.store.base import recording_row
-from mien.app.store.consents import ConsentStore, read_consent
+from mien.app.store.consent_store import ConsentStore, read_consent
 from mien.app.store.database import owe_erasing
 from mien.app.store.values import RecordingId, RecordingInfo
 from mien.core.errors import ConsentError
