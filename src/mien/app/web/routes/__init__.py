@@ -41,7 +41,6 @@ SAID = {
     "saved": "Saved.",
     "noted": "The note was added.",
     "corrected": "Your word counts: the sums follow it, and what was measured stays visible beside it.",
-    "restored": "The backup was restored.",
 }
 """What a page says after something was done; the address holds the key alone."""
 

@@ -1,5 +1,7 @@
 // The room as whoever opened it sees it, asked for every few seconds.
 
+import { NO_ANSWER } from "./words.js";
+
 const $ = (id) => document.getElementById(id);
 const SHARES = $("rows").dataset.shares.split(",").filter(Boolean);  // none in a room of taps
 const PACES = $("rows").dataset.paces.split(",");
@@ -11,7 +13,7 @@ async function look() {
     if (!answer.ok) throw new Error();
     show(await answer.json());
   } catch {
-    $("state").textContent = "mien does not answer; is it still running?";
+    $("state").textContent = NO_ANSWER;
   }
   setTimeout(look, 3000);
 }

@@ -3,7 +3,7 @@
 import { Camera, cameraTrouble } from "./camera.js";
 import { Link } from "./link.js";
 import { colourOf, Picture } from "./draw.js";
-import { couldBe, percent, sentence } from "./words.js";
+import { couldBe, LOST, percent, sentence } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const picture = new Picture($("picture"));
@@ -49,9 +49,9 @@ const answers = {
     $("me").hidden = presence !== "lost" || !largest;
     if (largest) largest = { x: (largest[0] + largest[2] / 2) / view.size[0], y: (largest[1] + largest[3] / 2) / view.size[1] };
     $("words").textContent = sentence(view);
-    $("could-be").textContent = couldBe(view);
+    $("could-be").textContent = couldBe(view.own);
     $("cover").hidden = presence !== "lost";
-    if (presence === "lost") $("cover-words").textContent = "Nobody is read. Point at your own face to go on.";
+    if (presence === "lost") $("cover-words").textContent = LOST;
     $("start").hidden = true;
     showBars(view);
     tellAloud(view);
