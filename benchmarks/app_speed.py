@@ -30,8 +30,8 @@ import numpy as np
 
 import harness
 from app_load import Job, pack, start_of
-from mien.app.live.browser_stream import Sitting, described
-from mien.app.web import site
+from mien.app.live.browser_stream import BrowserStream, described
+from mien.app.web import templates
 from mien.runtime.inference.library import detector_path
 from mien.runtime.recognizer import Recognizer
 from video_clip import Clip
@@ -86,12 +86,12 @@ def jpegs(count: int) -> list[bytes]:
 def frame_cost(frames: list[bytes], detector: str) -> dict[str, Any]:
     """CPU milliseconds from a frame's JPEG to what the page draws, one frame a call; and of decoding it alone."""
     recognizer = Recognizer(detector=detector)
-    sitting, milliseconds = Sitting(recognizer), []
+    stream, milliseconds = BrowserStream(recognizer), []
     read = 0
     for at, jpeg in enumerate(frames):
         start = time.process_time()
-        look = sitting.look(jpeg, at / FPS)
-        view = sitting.conclude(look, recognizer.reader.read([look.crops])[0])
+        look = stream.look(jpeg, at / FPS)
+        view = stream.conclude(look, recognizer.reader.read([look.crops])[0])
         json.dumps(described(view))
         milliseconds.append(1000 * (time.process_time() - start))
         read += view.own is not None
@@ -198,9 +198,9 @@ def weights(app: App) -> dict[str, int]:
     """Bytes that a browser is sent, compressed, for the heaviest page and everything that it loads."""
     with app.client() as client:
         page = client.get("/live")
-        names = [name for name in site.assets() if name.endswith((".css", ".svg"))]
+        names = [name for name in templates.assets() if name.endswith((".css", ".svg"))]
         scripts = ["live.js", "camera.js", "link.js", "draw.js", "words.js"]
-        packed = sum(len(site.assets()[name].packed) for name in (*names, *scripts))
+        packed = sum(len(templates.assets()[name].packed) for name in (*names, *scripts))
     return {"live_html_bytes": len(page.content), "live_assets_bytes": packed}
 
 

@@ -10,7 +10,7 @@ from mien.app.law.consent import Consent, show
 from mien.app.law.policy import Place, Purpose, decide
 from mien.app.law.terms import Scope, terms
 from mien.app.store.aggregate import Second
-from mien.app.store.store import Store
+from mien.app.store.facade import Store
 from mien.core.expression import FER2013, Expression
 from mien.core.face import Reading
 

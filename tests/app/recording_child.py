@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from app.made import agreed, reading
 from mien.app.store.aggregate import Aggregator
-from mien.app.store.store import Store
+from mien.app.store.facade import Store
 
 FRAMES_A_SECOND = 15
 

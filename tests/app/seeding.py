@@ -9,7 +9,7 @@ from mien.app.law.consent import Consent, State, show
 from mien.app.law.policy import Place, Purpose
 from mien.app.law.terms import DAY
 from mien.app.store.aggregate import Second
-from mien.app.store.store import Store
+from mien.app.store.facade import Store
 from mien.core.expression import Expression
 
 

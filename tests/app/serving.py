@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 from mien.app.law.consent import show
 from mien.app.law.policy import Place, Purpose
 from mien.app.live.engine import Engine
-from mien.app.store.store import Store
+from mien.app.store.facade import Store
 from mien.app.web.context import Context
 from mien.app.web.security import Access
 from mien.app.web.server import make_server
@@ -56,7 +56,6 @@ class Served:
         shown = show(self.store.terms(), now=self.context.clock())
         self.store.keep(shown)
         self.store.keep(shown.give(self.context.clock()))
-        self.context.changed()
 
     @contextlib.contextmanager
     def socket(self, path: str = "/live/frames", **options: Any) -> Iterator[Talk]:

@@ -123,7 +123,6 @@ def test_a_recording_that_is_over_does_not_look_as_if_it_ran(opened, served):
     record.click()
     expect(record).to_have_text("Stop recording R")
     served.store.change_settings(retention_days=30)  # another text, which nobody consented to
-    served.context.changed()
     expect(page.locator("#cover-words")).to_contain_text("consent anew")
     expect(said).to_have_text("The recording has ended too.")
     expect(record).to_have_attribute("aria-pressed", "false")
@@ -133,7 +132,6 @@ def test_a_recording_that_is_over_does_not_look_as_if_it_ran(opened, served):
 @pytest.mark.slow
 def test_advice_shows_why_and_can_be_put_off(opened, served):
     seed_days(served.store.path, time.time(), [course(6, NEGATIVE, seed=at) for at in range(4)])
-    served.context.changed()
     page = opened(served, "/advice")
     card = page.locator("#short-break")
     expect(card.get_by_text("An expression like negative stood for")).to_be_visible()

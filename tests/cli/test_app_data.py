@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from app.made import Clock, filled, second
 from mien.app.law.terms import DAY
-from mien.app.store.store import Store
+from mien.app.store.facade import Store
 from mien.cli import app_data
 from mien.cli.main import app, run
 from mien.core.errors import StoreError

@@ -36,7 +36,7 @@ def backup(
     The copy keeps what you delete later, and no retention ends for it: look after it, and delete it in time.
     """
     _need_app()
-    from mien.app.store.store import Store
+    from mien.app.store.facade import Store
 
     with Store(_existing(database)) as store:
         made = store.backup(file, overwrite=overwrite)
@@ -56,8 +56,8 @@ def restore(
     """
     _need_app()
     from mien.app.store.backup import inspect_backup
-    from mien.app.store.store import Store, default_path
-    from mien.app.store.store import restore as put_back
+    from mien.app.store.facade import Store, default_path
+    from mien.app.store.facade import restore as put_back
 
     found = inspect_backup(file)
     place = database or default_path()
@@ -76,7 +76,7 @@ def restore(
 def purge(database: _Database = None) -> None:
     """Erase recordings whose retention has run out, as the app does every hour while it runs."""
     _need_app()
-    from mien.app.store.store import Store
+    from mien.app.store.facade import Store
 
     with Store(_existing(database)) as store:
         purged = store.purge()
@@ -87,7 +87,7 @@ def purge(database: _Database = None) -> None:
 
 def _existing(database: Path | None) -> Path:
     """The database's file, refused where there is none: opening one that is not there would make it."""
-    from mien.app.store.store import default_path
+    from mien.app.store.facade import default_path
 
     place = database or default_path()
     if not place.is_file():

@@ -59,7 +59,7 @@ def serve(
 
     from mien.app.law.audit import Action
     from mien.app.live.engine import Engine
-    from mien.app.store.store import Store
+    from mien.app.store.facade import Store
     from mien.app.web.context import Context
     from mien.runtime.inference.library import DEFAULT_MODEL
     from mien.runtime.recognizer import Recognizer

@@ -20,9 +20,9 @@ from mien.app.history.advice import (
     person_samples,
 )
 from mien.app.history.rules import LEAST_DAYS, LEAST_MINUTES, LEAST_REPORTS, Rule, bundled, parse_rules
-from mien.app.history.stored import days
-from mien.app.store.records import Feedback
-from mien.app.store.store import Store
+from mien.app.history.stored_recordings import days
+from mien.app.store.facade import Store
+from mien.app.store.values import Feedback
 from mien.core.errors import ConfigError
 from mien.core.expression import Expression
 

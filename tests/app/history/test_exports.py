@@ -10,7 +10,7 @@ import pytest
 
 from app.made import Clock, agreed, dark, filled, second
 from mien.app.history.exports import COLUMNS, export
-from mien.app.store.store import Store
+from mien.app.store.facade import Store
 from mien.core.errors import ConfigError, MissingExtraError, StoreError
 from mien.core.expression import Expression
 

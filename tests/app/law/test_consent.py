@@ -9,11 +9,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mien.app.law.consent import Consent, State, show
 from mien.app.law.policy import Place, Purpose, decide
-from mien.app.law.terms import DAY, VERSION, Scope, Terms, terms
+from mien.app.law.terms import DAY, OWN_VERSION, ROOM_VERSION, Scope, Terms, terms
 from mien.core.errors import ConsentError, PolicyError
 
 FROZEN = [
-    "416af0d7825578692b98272b178d032bd2830a461645460fca2f8208bcd984cf",
+    "432a20b274bf8248444e26c49c9b71f44a4b191b3a197a38c67f47316e2fcd8d",
     "3d3317f6e1bf2b79bb1928dd5780d00c8376004d8d9e153aafa25abb6fcb65ea",
     "c708709b620cf4a5f7d8f067c01e65e1e751a4adf39db4cefc54862713eff76e",
 ]
@@ -100,8 +100,8 @@ def changed(consent: Consent, **values: object) -> Consent:
 
 def test_a_consent_to_another_text_purpose_or_a_shorter_retention_does_not_count() -> None:
     given = show(text(), now=0.0).give(1.0)
-    older = changed(given, version=VERSION - 1)
-    with pytest.raises(ConsentError, match=rf"version {VERSION - 1} .* version {VERSION}.*consent anew"):
+    older = changed(given, version=OWN_VERSION - 1)
+    with pytest.raises(ConsentError, match=rf"version {OWN_VERSION - 1} .* version {OWN_VERSION}.*consent anew"):
         older.check(text(), now=2.0)
     with pytest.raises(ConsentError, match=r"7 days.*8 days"):
         given.check(text(retention_days=8), now=2.0)
@@ -133,14 +133,16 @@ def test_the_text_answers_the_questions_that_consent_needs() -> None:
     headings = [paragraph.heading for paragraph in text(retention_days=3).paragraphs]
     assert headings[:4] == ["What is computed?", "Where is it kept?", "How long?", "Who sees it?"]
     words = " ".join(paragraph.words for paragraph in text(retention_days=3).paragraphs)
+    assert "hand over yourself" in words
+    assert "a program of yours" in words
     for needed in ("an expression like", "3 days", "never written down", "erased", "What you feel", "no diagnosis"):
         assert needed in words
     assert "1 day," in " ".join(p.words for p in text(retention_days=1).paragraphs)
 
 
 def test_the_wording_of_a_version_is_frozen() -> None:
-    """Who changes a text has to raise VERSION, so that consent is asked for anew; then FROZEN is to be changed too."""
-    assert VERSION == 1
+    """Who changes a text has to raise its version, so that consent is asked for anew, and then to change FROZEN."""
+    assert (OWN_VERSION, ROOM_VERSION) == (2, 1)
     research = decide("research", "eu")
     found = [text().sha256, *(terms(research, scope=s).sha256 for s in (Scope.ROOM_FACES, Scope.ROOM_TAPS))]
     assert found == FROZEN

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from app.serving import jpeg, on_canvas
-from mien.app.live.browser_stream import LARGEST_FRAME, Sitting, described
+from mien.app.live.browser_stream import LARGEST_FRAME, BrowserStream, described
 from mien.app.live.engine import Engine
-from mien.app.live.subject import Standing
+from mien.app.live.subject import Presence
 from mien.core.errors import PictureError
 from mien.core.face import Box, Face, Frame
 from mien.runtime.inference.classify import OnnxClassifier
@@ -26,24 +26,24 @@ def engine(haar):
 
 
 class Busy:
-    """A sitting that keeps the thread from the next round."""
+    """A stream that keeps the thread from the next round."""
 
-    def __init__(self, busy: threading.Event, gate: threading.Event) -> None:
-        self._busy, self._gate = busy, gate
+    def __init__(self, busy: threading.Event, go_on: threading.Event) -> None:
+        self._busy, self._go_on = busy, go_on
 
     def look(self, *_):
         self._busy.set()
-        self._gate.wait(10)
+        self._go_on.wait(10)
         raise PictureError("nothing")
 
 
-def watch(engine, sitting, frames, *, fps=10.0):
-    return [engine.submit(sitting, frame, at / fps).result(timeout=10) for at, frame in enumerate(frames)]
+def watch(engine, stream, frames, *, fps=10.0):
+    return [engine.submit(stream, frame, at / fps).result(timeout=10) for at, frame in enumerate(frames)]
 
 
 def test_a_stream_of_one_face_is_read(engine, one_face):
-    views = watch(engine, Sitting(engine.recognizer), [one_face] * 14)
-    assert [view.standing for view in views[:5]] == [Standing.WAITING] * 5
+    views = watch(engine, BrowserStream(engine.recognizer), [one_face] * 14)
+    assert [view.presence for view in views[:5]] == [Presence.WAITING] * 5
     last = described(views[-1])
     assert last["own"]["held"] == "happy"
     assert last["own"]["sure"] > 0.5
@@ -57,7 +57,7 @@ def test_others_are_neither_cut_out_nor_read(engine, two_faces, monkeypatch):
     crops = []
     original = OnnxClassifier.read
     monkeypatch.setattr(OnnxClassifier, "read", lambda self, given: crops.append(len(given)) or original(self, given))
-    views = watch(engine, Sitting(engine.recognizer), [two_faces] * 8)
+    views = watch(engine, BrowserStream(engine.recognizer), [two_faces] * 8)
     assert set(crops) == {1}
     assert len(crops) == 3  # nobody before half a second
     assert len(views[0].others) == 2
@@ -73,13 +73,13 @@ def test_what_waits_together_is_read_together(haar, one_face, monkeypatch):
     original = OnnxClassifier.read
     monkeypatch.setattr(OnnxClassifier, "read", lambda self, crops: calls.append(len(crops)) or original(self, crops))
     engine = Engine(haar)
-    sittings = [Sitting(haar) for _ in range(5)]
+    streams = [BrowserStream(haar) for _ in range(5)]
     for at in range(8):
-        busy, gate = threading.Event(), threading.Event()
-        engine.submit(Busy(busy, gate), b"", 0.0)
+        busy, go_on = threading.Event(), threading.Event()
+        engine.submit(Busy(busy, go_on), b"", 0.0)
         busy.wait(10)
-        jobs = [engine.submit(sitting, one_face, at / 10) for sitting in sittings]
-        gate.set()
+        jobs = [engine.submit(stream, one_face, at / 10) for stream in streams]
+        go_on.set()
         assert all(job.result(timeout=10).faces == 1 for job in jobs)
     engine.close()
     assert calls == [5, 5, 5]
@@ -87,7 +87,7 @@ def test_what_waits_together_is_read_together(haar, one_face, monkeypatch):
 
 @pytest.mark.parametrize("bad", [b"", b"no picture at all", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0" + b"\0" * 50])
 def test_a_bad_frame_harms_only_its_own_stream(engine, one_face, bad):
-    good, other = Sitting(engine.recognizer), Sitting(engine.recognizer)
+    good, other = BrowserStream(engine.recognizer), BrowserStream(engine.recognizer)
     jobs = [engine.submit(good, one_face, 0.0), engine.submit(other, bad, 0.0), engine.submit(good, one_face, 0.1)]
     with pytest.raises(PictureError):
         jobs[1].result(timeout=10)
@@ -96,29 +96,29 @@ def test_a_bad_frame_harms_only_its_own_stream(engine, one_face, bad):
 
 
 def test_large_frames_are_refused_before_they_are_decoded(engine, monkeypatch):
-    sitting = Sitting(engine.recognizer)
+    stream = BrowserStream(engine.recognizer)
     with pytest.raises(PictureError, match=r"1\.0 MB"):
-        engine.submit(sitting, b"\xff\xd8\xff" + b"\0" * LARGEST_FRAME, 0.0).result(timeout=10)
+        engine.submit(stream, b"\xff\xd8\xff" + b"\0" * LARGEST_FRAME, 0.0).result(timeout=10)
     many_pixels = jpeg(np.zeros((1300, 1300, 3), dtype=np.uint8), quality=10)
     monkeypatch.setattr("cv2.imdecode", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(PictureError, match="1300 x 1300"):
-        engine.submit(sitting, many_pixels, 0.0).result(timeout=10)
+        engine.submit(stream, many_pixels, 0.0).result(timeout=10)
 
 
 def test_a_network_that_fails_is_told_to_all_and_not_for_good(engine, one_face, monkeypatch):
-    sitting = Sitting(engine.recognizer)
-    watch(engine, sitting, [one_face] * 7)
+    stream = BrowserStream(engine.recognizer)
+    watch(engine, stream, [one_face] * 7)
     with monkeypatch.context() as broken:
         broken.setattr(OnnxClassifier, "read", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            engine.submit(sitting, one_face, 0.8).result(timeout=10)
-    assert engine.submit(sitting, one_face, 0.9).result(timeout=10).own is not None
+            engine.submit(stream, one_face, 0.8).result(timeout=10)
+    assert engine.submit(stream, one_face, 0.9).result(timeout=10).own is not None
 
 
 def test_time_that_jumps_back_ends_tracks_and_nothing_else(engine, one_face):
-    sitting = Sitting(engine.recognizer)
-    watch(engine, sitting, [one_face] * 8)
-    view = engine.submit(sitting, one_face, -100.0).result(timeout=10)
+    stream = BrowserStream(engine.recognizer)
+    watch(engine, stream, [one_face] * 8)
+    view = engine.submit(stream, one_face, -100.0).result(timeout=10)
     assert view.own is None
     assert view.faces == 1
 
@@ -127,19 +127,19 @@ def test_a_closed_engine_says_so(haar, one_face):
     engine = Engine(haar)
     engine.close()
     with pytest.raises(RuntimeError, match="closed"):
-        engine.submit(Sitting(haar), one_face, 0.0)
+        engine.submit(BrowserStream(haar), one_face, 0.0)
     assert not [thread for thread in threading.enumerate() if thread.name == "mien-engine"]
 
 
 def test_an_empty_picture_shows_nobody(engine):
     blank = jpeg(np.full((480, 640, 3), 90, dtype=np.uint8))
-    view = watch(engine, Sitting(engine.recognizer), [blank] * 3)[-1]
-    assert (view.own, view.others, view.standing) == (None, (), Standing.WAITING)
+    view = watch(engine, BrowserStream(engine.recognizer), [blank] * 3)[-1]
+    assert (view.own, view.others, view.presence) == (None, (), Presence.WAITING)
 
 
 def test_views_are_told_in_pixels_of_the_frame(engine, astronaut):
     small = jpeg(on_canvas(astronaut, width=480, height=320))
-    view = watch(engine, Sitting(engine.recognizer), [small] * 8)[-1]
+    view = watch(engine, BrowserStream(engine.recognizer), [small] * 8)[-1]
     x, y, width, height = described(view)["own"]["box"]
     assert 100 < x < x + width < 400
     assert 0 < y < y + height < 320
@@ -165,11 +165,11 @@ def test_a_find_that_the_gate_takes_for_no_face_is_given_up_for_the_person(haar,
     canvas[140:340, 180:380] = ((rows // 10 + columns // 10) % 2 * 120 + 60)[..., None]
     canvas[20:188, 420:574] = cv2.resize(astronaut[0:240, 110:330], (154, 168))
     recognizer = Recognizer(detector=Wrong(haar.detector))
-    sitting, frame = Sitting(recognizer), jpeg(canvas)
+    stream, frame = BrowserStream(recognizer), jpeg(canvas)
     views = []
     for at in range(20):
-        look = sitting.look(frame, at / 10)
-        views.append(sitting.conclude(look, recognizer.reader.read([look.crops])[0]))
+        look = stream.look(frame, at / 10)
+        views.append(stream.conclude(look, recognizer.reader.read([look.crops])[0]))
     assert [view.frame.rejected for view in views].count(1) == 4
     assert views[-1].own is not None
     assert views[-1].own.box.x > 400

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mien.app.live.subject import SETTLE, Standing, Subject
+from mien.app.live.subject import SETTLE, Presence, Subject
 from mien.core.face import Box, Face
 from mien.runtime.stream.follow import Seen
 
@@ -23,7 +23,7 @@ def run(subject: Subject, *pictures: tuple[float, list[Seen]]) -> list[tuple[int
 def found(track: int = 1, x: float = 320) -> Subject:
     subject = Subject()
     run(subject, (0.0, [at(track, x)]), (SETTLE, [at(track, x)]))
-    assert subject.standing is Standing.FOUND
+    assert subject.presence is Presence.FOUND
     return subject
 
 
@@ -35,7 +35,7 @@ def give_up(subject: Subject) -> None:
 def test_nobody_is_read_before_faces_have_settled():
     subject = Subject()
     assert run(subject, (0.0, []), (1.0, [at(1, 320)]), (1.4, [at(1, 320)])) == [(), (), ()]
-    assert subject.standing is Standing.WAITING
+    assert subject.presence is Presence.WAITING
     assert run(subject, (1.5, [at(1, 320)])) == [(1,)]
 
 
@@ -60,9 +60,9 @@ def test_nobody_who_comes_is_read():
 def test_a_face_that_comes_back_is_not_read_before_it_is_pointed_at():
     subject = found()
     assert run(subject, (1.0, []), (2.0, [])) == [(), ()]
-    assert subject.standing is Standing.AWAY
+    assert subject.presence is Presence.AWAY
     assert run(subject, (3.0, [at(2, 320)]), (60.0, [at(2, 320)])) == [(), ()]
-    assert subject.standing is Standing.LOST
+    assert subject.presence is Presence.LOST
     subject.point(0.9, 0.9)
     assert run(subject, (61.0, [at(2, 320)])) == [()]  # beside every face
     subject.point(0.52, 0.4)
@@ -73,13 +73,13 @@ def test_the_same_track_goes_on_by_itself():
     subject = found()
     run(subject, (1.0, []), (1.5, []))
     assert run(subject, (1.9, [at(1, 300)])) == [(1,)]
-    assert subject.standing is Standing.FOUND
+    assert subject.presence is Presence.FOUND
 
 
 def test_after_a_pause_the_face_is_looked_for_as_at_first():
     subject = found()
     run(subject, (1.0, []), (9.0, []))
-    assert subject.standing is Standing.LOST
+    assert subject.presence is Presence.LOST
     subject.restart()
     assert run(subject, (10.0, [at(2, 320)]), (10.0 + SETTLE, [at(2, 320)])) == [(), (2,)]
 
@@ -93,7 +93,7 @@ def test_pointing_at_another_face_changes_whose_is_read():
 def test_a_find_that_is_no_face_is_given_up():
     subject = found()
     give_up(subject)
-    assert subject.standing is Standing.WAITING
+    assert subject.presence is Presence.WAITING
     wall = at(1, 320)
     assert run(subject, (2.0, [wall, at(2, 100)]), (2.6, [wall, at(2, 100)]))[-1] == (2,)
 
@@ -126,7 +126,7 @@ def test_a_doubt_now_and_then_is_none():
 def test_unattended_only_a_single_face_is_read():
     subject = Subject(alone=True)
     assert run(subject, (0.0, [at(1, 320)]), (1.0, [at(1, 320), at(2, 100)])) == [(1,), ()]
-    assert subject.standing is Standing.CROWD
+    assert subject.presence is Presence.CROWD
     assert run(subject, (2.0, []), (600.0, [at(3, 320)])) == [(), (3,)]
 
 

@@ -18,13 +18,13 @@ import uvicorn
 
 from app.made import dark, room_consent, second
 from mien.app.law.policy import Place, decide
-from mien.app.law.terms import DAY, VERSION, Scope
+from mien.app.law.terms import DAY, ROOM_VERSION, Scope
 from mien.app.rooms import client as client_module
-from mien.app.rooms import server as room_routes
+from mien.app.rooms import room_app as room_routes
 from mien.app.rooms.address import check_address, check_fingerprint, fingerprint_of
 from mien.app.rooms.client import Membership, RoomClient
 from mien.app.rooms.room import WINDOW, Room
-from mien.app.rooms.server import RoomHost, rooms_app
+from mien.app.rooms.room_app import RoomHost, rooms_app
 from mien.core.errors import ConfigError, ConsentError, RoomError
 from mien.core.expression import Expression
 
@@ -89,11 +89,11 @@ def test_a_participant_is_told_joins_sends_and_leaves(clock: Time) -> None:
             "purpose": "audience-test",
             "place": "eu",
             "faces": True,
-            "terms_version": VERSION,
+            "terms_version": ROOM_VERSION,
             "window": 10.0,
             "least": 5,
         }
-        token = (await ask(room, "join", {"code": code, "terms_version": VERSION})).json()["token"]
+        token = (await ask(room, "join", {"code": code, "terms_version": ROOM_VERSION})).json()["token"]
         reading = {"reading": {"positive": 2, "neutral": 1, "negative": 1}}
         answer = await ask(room, "send", reading, token)
         assert (answer.status_code, answer.json()) == (200, {"next_in": 15.0})
@@ -109,7 +109,7 @@ def test_a_participant_is_told_joins_sends_and_leaves(clock: Time) -> None:
 @pytest.mark.parametrize(
     ("verb", "body", "status", "words"),
     [
-        ("join", {"code": "WRONGONE", "terms_version": VERSION}, 401, "code is wrong"),
+        ("join", {"code": "WRONGONE", "terms_version": ROOM_VERSION}, 401, "code is wrong"),
         ("about", {"code": 7}, 400, "code"),
         ("about", {"code": "x" * 33}, 400, "code"),
         ("about", {}, 400, "code"),
@@ -128,7 +128,7 @@ def test_a_participant_is_told_joins_sends_and_leaves(clock: Time) -> None:
 def test_a_request_that_is_none_is_refused_in_words(clock: Time, verb: str, body: Any, status: int, words: str) -> None:
     async def run() -> None:
         room = host(clock)
-        token = room.join(room.room.code, VERSION)
+        token = room.join(room.room.code, ROOM_VERSION)
         answer = await ask(room, verb, body, token)
         assert answer.status_code == status
         if status < 404:
@@ -158,7 +158,7 @@ def test_guesses_are_limited_by_address_and_in_all_and_the_right_code_waits_too(
         for _ in range(room_routes.GUESSES):
             assert (await ask(room, "about", {"code": "WRONG"})).status_code == 401
         assert (await ask(room, "about", right)).status_code == 429
-        assert (await ask(room, "join", {**right, "terms_version": VERSION})).status_code == 429
+        assert (await ask(room, "join", {**right, "terms_version": ROOM_VERSION})).status_code == 429
         assert (await ask(room, "about", right, address="10.0.0.2")).status_code == 200
         clock.now += 61
         assert (await ask(room, "about", right)).status_code == 200
@@ -219,7 +219,7 @@ def test_nothing_else_of_the_app_is_behind_a_room(clock: Time, path: str) -> Non
 def test_a_room_of_taps_and_a_closed_room_say_so(clock: Time) -> None:
     async def run() -> None:
         room = host(clock, "education")
-        token = room.join(room.room.code, VERSION)
+        token = room.join(room.room.code, ROOM_VERSION)
         reading = {"reading": {"positive": 4, "neutral": 0, "negative": 0}}
         answer = await ask(room, "send", reading, token)
         assert answer.status_code == 403
@@ -259,7 +259,7 @@ def test_all_that_leaves_the_machine_is_quarters_every_ten_seconds(clock: Time, 
         line = Line(room)
         mine = client(line, room, clock)
         about = await mine.about()
-        assert mine.terms(about, Place.EU).scope is Scope.ROOM_FACES
+        assert mine.asks(about).terms(Place.EU).scope is Scope.ROOM_FACES
         await mine.join(room_consent(Scope.ROOM_FACES), now=lambda: 1.0)
         task = asyncio.create_task(mine.run())
         for index in range(100):
@@ -279,7 +279,7 @@ def test_all_that_leaves_the_machine_is_quarters_every_ten_seconds(clock: Time, 
                 assert sum(body["reading"].values()) == 4
         assert [path for path, _ in line.sent][:2] == ["/room/about", "/room/join"]
         assert [path for path, _ in line.sent][-1] == "/room/leave"
-        assert line.sent[1][1] == {"code": room.room.code, "terms_version": VERSION}
+        assert line.sent[1][1] == {"code": room.room.code, "terms_version": ROOM_VERSION}
         assert all(1.0 <= wait <= 17.0 for wait in hasty[1:])
 
     asyncio.run(run())
@@ -333,7 +333,7 @@ def test_in_a_room_of_taps_no_reading_is_gathered(clock: Time, hasty: list[float
         line = Line(room)
         mine = client(line, room, clock)
         about = await mine.about()
-        assert mine.terms(about, Place.EU).scope is Scope.ROOM_TAPS
+        assert mine.asks(about).terms(Place.EU).scope is Scope.ROOM_TAPS
         await mine.join(room_consent(Scope.ROOM_TAPS), now=lambda: 1.0)
         for index in range(30):
             mine.offer(second(index))
@@ -490,10 +490,10 @@ def test_the_stricter_place_counts(clock: Time, theirs: str, mine: Place) -> Non
         room = host(clock, "education", theirs)
         about = await client(Line(room), room, clock).about()
         assert about.faces
-        text = client(Line(room), room, clock).terms(about, mine)
+        text = client(Line(room), room, clock).asks(about).terms(mine)
         assert text.scope is Scope.ROOM_TAPS
         assert "no face is read" in text.paragraphs[0].words
-        assert client(Line(room), room, clock).terms(about, Place.ELSEWHERE).scope is Scope.ROOM_FACES
+        assert client(Line(room), room, clock).asks(about).terms(Place.ELSEWHERE).scope is Scope.ROOM_FACES
 
     asyncio.run(run())
 

@@ -17,7 +17,7 @@ from mien.app.law.consent import State
 from mien.app.law.policy import Place, Purpose
 from mien.app.law.terms import Scope
 from mien.app.rooms.client import Membership, RoomClient
-from mien.app.rooms.desk import Hosted
+from mien.app.rooms.hosting import Hosted
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mien.app.history.advice import load
 from mien.app.law.policy import Place, Purpose, decide
-from mien.app.law.terms import VERSION
+from mien.app.law.terms import ROOM_VERSION
 from mien.app.rooms import room as module
 from mien.app.rooms.reports import Draft, Report, people_range, rounded
 from mien.app.rooms.room import LEAST, WINDOW, Coarse, Room, coarse, hints
@@ -32,7 +32,7 @@ class Hall:
         self.people: dict[str, Coarse | None] = {}
 
     def join(self, *moods: Coarse | None) -> list[str]:
-        tokens = [self.room.join(self.room.code, terms_version=VERSION, now=self.now) for _ in moods]
+        tokens = [self.room.join(self.room.code, terms_version=ROOM_VERSION, now=self.now) for _ in moods]
         self.people.update(zip(tokens, moods, strict=True))
         return tokens
 
@@ -331,16 +331,16 @@ def test_who_has_no_code_an_old_text_or_comes_too_late_stays_outside(monkeypatch
     room = hall.room
     for code in ("", "WRONG", room.code[:-1], room.code + "A", "é" * 8):
         with pytest.raises(RoomError, match="code is wrong"):
-            room.join(code, terms_version=VERSION, now=hall.now)
+            room.join(code, terms_version=ROOM_VERSION, now=hall.now)
     with pytest.raises(RoomError, match="update mien"):
-        room.join(room.code, terms_version=VERSION - 1, now=hall.now)
-    assert room.join(f" {room.code.lower()} ", terms_version=VERSION, now=hall.now)
+        room.join(room.code, terms_version=ROOM_VERSION - 1, now=hall.now)
+    assert room.join(f" {room.code.lower()} ", terms_version=ROOM_VERSION, now=hall.now)
     monkeypatch.setattr(module, "MOST_PEOPLE", 1)
     with pytest.raises(RoomError, match="full"):
-        room.join(room.code, terms_version=VERSION, now=hall.now)
+        room.join(room.code, terms_version=ROOM_VERSION, now=hall.now)
     room.close(now=hall.now)
     with pytest.raises(RoomError, match="closed"):
-        room.join(room.code, terms_version=VERSION, now=hall.now)
+        room.join(room.code, terms_version=ROOM_VERSION, now=hall.now)
 
 
 def test_codes_and_tokens_cannot_be_guessed() -> None:

@@ -17,8 +17,8 @@ from websockets.sync.client import connect
 from mien.app.law.policy import Place, Purpose, decide
 from mien.app.live.engine import Engine
 from mien.app.rooms.client import RoomClient
-from mien.app.rooms.desk import Hosted
-from mien.app.store.store import Store
+from mien.app.rooms.hosting import Hosted
+from mien.app.store.facade import Store
 from mien.app.web.context import Context
 from mien.app.web.security import Access
 from mien.app.web.server import make_server

@@ -11,7 +11,7 @@ from mien.app.law.audit import Action
 from mien.app.law.consent import State
 from mien.app.law.terms import DAY
 from mien.app.store import backup as module
-from mien.app.store.store import Store, restore
+from mien.app.store.facade import Store, restore
 from mien.core.errors import StoreError
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mien.app.law.audit import Action
-from mien.app.store.store import Store
+from mien.app.store.facade import Store
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

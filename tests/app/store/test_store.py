@@ -13,16 +13,16 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from app.made import Clock, agreed, dark, filled, hurry, second
+from app.made import Clock, agreed, dark, filled, hurry, room_consent, second
 from mien.app.law.audit import Action
 from mien.app.law.consent import State, show
 from mien.app.law.policy import Feature, Place, Purpose
 from mien.app.law.terms import DAY, Scope
 from mien.app.store.aggregate import Second
 from mien.app.store.database import HEAD, Database
-from mien.app.store.records import Settings
-from mien.app.store.store import Store, default_path
+from mien.app.store.facade import Store, default_path
 from mien.app.store.tables import METADATA
+from mien.app.store.values import Settings
 from mien.core.errors import ConsentError, NoRecordingError, NotStoredError, PolicyError, StoreError
 from mien.core.expression import Expression
 
@@ -141,7 +141,7 @@ def test_a_withdrawn_consent_cannot_be_brought_back(store: Store, clock: Clock) 
 def test_consents_of_rooms_stand_apart(store: Store, clock: Clock) -> None:
     own = agreed(store)
     store.change_settings(purpose=Purpose.RESEARCH)
-    room = show(store.terms(Scope.ROOM_FACES, room="https://host:1"), now=clock()).give(clock())
+    room = room_consent(Scope.ROOM_FACES, clock())
     store.keep(room)
     assert store.consent() == own
     assert store.consent(Scope.ROOM_FACES) == room
@@ -385,7 +385,7 @@ def test_withdrawing_ones_own_consent_takes_all_of_ones_own_with_it_and_none_to_
     store.change_settings(purpose=Purpose.RESEARCH)
     earlier = agreed(store)
     store.open_recording(earlier, model="toy")
-    room = show(store.terms(Scope.ROOM_FACES, room="https://host:1"), now=clock()).give(clock())
+    room = room_consent(Scope.ROOM_FACES, clock())
     store.keep(room)
     clock.now += 60
     later = agreed(store)
@@ -751,7 +751,7 @@ def test_frames_have_no_place_in_the_schema() -> None:
     """A second's line stays small: nothing of a picture fits into it."""
     import json
 
-    from mien.app.store.recordings import _pack
+    from mien.app.store.recording_store import _pack
 
     longest = Second(
         index=9,

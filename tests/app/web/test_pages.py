@@ -30,7 +30,6 @@ def lived(served):
     """An app with two short recordings, of yesterday and of today."""
     days = [[second(at, Expression.SAD) for at in range(8)], course(0.5, {Expression.HAPPY: 1.0, None: 1.0})]
     seed_days(served.store.path, time.time(), days)
-    served.context.changed()
     return served
 
 
@@ -62,10 +61,18 @@ def test_every_page_opens_or_refuses_as_the_policy_says(client, served, purpose,
         ("/advice", Feature.ADVICE),
         ("/upload", Feature.UPLOAD),
     ):
-        assert client.get(path).status_code == (200 if decision.allows(feature) else 403)
+        if path != "/upload":
+            assert client.get(path).status_code == (200 if decision.allows(feature) else 403)
         assert (f'href="{path}"' in home) is decision.allows(feature)
-    assert client.get("/live").status_code == 303
+    for path in ("/live", "/recordings/schedule", "/upload"):
+        answer = client.get(path)
+        assert answer.status_code == (303 if decision.face_analysis or path == "/live" else 403)
+        if decision.face_analysis:
+            assert answer.headers["location"] == "/consent"
     assert ("taps" in home.lower()) or decision.face_analysis
+    if decision.face_analysis:
+        served.agree(purpose, place)
+        assert [client.get(path).status_code for path in ("/live", "/recordings/schedule", "/upload")] == [200] * 3
 
 
 @pytest.mark.parametrize(("purpose", "place"), [("spying", "eu"), ("research", "moon"), ("", "")])
@@ -241,7 +248,6 @@ def test_a_recording_of_nobody_has_a_page(client, served):
 def test_advice_comes_with_its_evidence_and_can_be_rated_put_off_and_switched_off(client, served):
     days = [course(6, NEGATIVE, seed=at) for at in range(4)]
     seed_days(served.store.path, time.time(), days)
-    served.context.changed()
     page = client.get("/advice").text
     assert "Take short breaks" in page
     assert "Why do I see this?" in page
@@ -271,7 +277,6 @@ def test_advice_comes_with_its_evidence_and_can_be_rated_put_off_and_switched_of
 @pytest.mark.slow
 def test_a_persons_own_rules_count_and_a_wrong_key_in_them_is_named(client, served):
     seed_days(served.store.path, time.time(), [course(6, NEGATIVE, seed=at) for at in range(2)])
-    served.context.changed()
     own = served.store.path.with_name("advice.yaml")
     rule = """
       - id: tea

@@ -19,9 +19,10 @@ from app.serving import jpeg, on_canvas
 from mien import Recognizer
 from mien.app.law.audit import Action
 from mien.app.law.policy import Purpose
-from mien.app.live import handed_over as uploads
-from mien.app.live.handed_over import is_picture, read_upload
+from mien.app.live import own_files
+from mien.app.live.own_files import is_picture, read_own_file
 from mien.core.errors import MienError, PictureError, VideoError
+from mien.runtime.stream.watcher import Watcher
 from runtime.streams import moving_faces, write_video
 from runtime.toys import png_header
 
@@ -98,7 +99,7 @@ def test_a_video_is_followed_and_told_each_second(served, film):
 def test_other_containers_are_read(haar, film, tmp_path, codec):
     ending = {"matroska": "mkv", "avi": "avi"}[codec]
     path = write_video(tmp_path / f"film.{ending}", moving_faces(12), fps=12)
-    frames = read_upload(haar, path.read_bytes(), every=0.5)
+    frames = read_own_file(haar, path.read_bytes(), every=0.5)
     assert len(frames) >= 2
     assert all(len(frame) == 1 for frame in frames)
 
@@ -126,29 +127,29 @@ def test_what_is_neither_is_refused_in_words(served, data, words):
 
 
 def test_a_film_that_is_cut_short_is_read_as_far_as_it_goes_or_refused(haar, film):
-    whole = len(read_upload(haar, film, every=0.1))
+    whole = len(read_own_file(haar, film, every=0.1))
     for share in (0.3, 0.6, 0.9):
         with contextlib.suppress(VideoError):
-            assert 0 < len(read_upload(haar, film[: int(share * len(film))], every=0.1)) <= whole
+            assert 0 < len(read_own_file(haar, film[: int(share * len(film))], every=0.1)) <= whole
 
 
 def test_limits_hold_before_anything_is_decoded(haar, film, monkeypatch):
     with pytest.raises(PictureError, match=r"10000 x 10000 is 100.0 megapixels and the limit is 40.0$"):
-        read_upload(haar, png_header(10_000, 10_000))
-    monkeypatch.setattr(uploads, "LARGEST_PICTURE", 1000)
+        read_own_file(haar, png_header(10_000, 10_000))
+    monkeypatch.setattr(own_files, "LARGEST_PICTURE", 1000)
     with pytest.raises(PictureError, match="at most"):
-        read_upload(haar, b"\xff\xd8\xff" + b"\0" * 1000)
-    monkeypatch.setattr(uploads, "LARGEST_VIDEO", 1000)
+        read_own_file(haar, b"\xff\xd8\xff" + b"\0" * 1000)
+    monkeypatch.setattr(own_files, "LARGEST_VIDEO", 1000)
     with pytest.raises(VideoError, match="at most"):
-        read_upload(haar, film)
-    monkeypatch.setattr(uploads, "LARGEST_VIDEO", 10**8)
-    monkeypatch.setattr(uploads, "MOST_VIDEO_PIXELS", 1000)
+        read_own_file(haar, film)
+    monkeypatch.setattr(own_files, "LARGEST_VIDEO", 10**8)
+    monkeypatch.setattr(own_files, "MOST_VIDEO_PIXELS", 1000)
     with pytest.raises(VideoError, match="480 x 320 pixels"):
-        read_upload(haar, film)
-    monkeypatch.setattr(uploads, "MOST_VIDEO_PIXELS", 10**7)
-    monkeypatch.setattr(uploads, "MOST_SECONDS", 1.0)
+        read_own_file(haar, film)
+    monkeypatch.setattr(own_files, "MOST_VIDEO_PIXELS", 10**7)
+    monkeypatch.setattr(own_files, "MOST_SECONDS", 1.0)
     with pytest.raises(VideoError, match="longer than the 1 s"):
-        read_upload(haar, film)
+        read_own_file(haar, film)
 
 
 def test_uploads_that_wait_do_not_hold_up_the_live_view(served, monkeypatch):
@@ -160,12 +161,12 @@ def test_uploads_that_wait_do_not_hold_up_the_live_view(served, monkeypatch):
         assert go_on.wait(20)
         return []
 
-    monkeypatch.setattr("mien.app.web.api.read_upload", slow)
+    monkeypatch.setattr("mien.app.web.api.read_own_file", slow)
     served.agree()
     waiting = min(32, (os.cpu_count() or 1) + 4) + 2  # more than there are threads in the event loop's own pool
     with served.socket() as talk, ThreadPoolExecutor(waiting) as pool:
         talk.hear("ready")
-        uploads = [pool.submit(ask, served, b"x") for _ in range(waiting)]
+        answers = [pool.submit(ask, served, b"x") for _ in range(waiting)]
         try:
             assert reading.wait(10)
             time.sleep(0.5)
@@ -174,7 +175,7 @@ def test_uploads_that_wait_do_not_hold_up_the_live_view(served, monkeypatch):
             assert at_once == [0]
         finally:
             go_on.set()
-        assert [upload.result().status_code for upload in uploads] == [200] * waiting
+        assert [upload.result().status_code for upload in answers] == [200] * waiting
 
 
 def test_an_upload_that_does_not_arrive_lets_the_next_one_in(served, one_face, monkeypatch):
@@ -223,6 +224,74 @@ def test_no_face_is_read_for_a_purpose_that_does_not_allow_it(served, one_face, 
         assert client.get("/upload").status_code == 403
 
 
+def test_without_a_consent_that_covers_it_nothing_is_read_and_the_words_are_those_of_the_live_view(
+    served, one_face, monkeypatch
+):
+    monkeypatch.setattr(Recognizer, "read", lambda *_: pytest.fail("a face was read"))
+
+    def refused(words: str) -> None:
+        answer = ask(served, one_face)
+        assert answer.status_code == 403
+        assert words in answer.json()["error"]
+        with served.client() as client:
+            assert client.post("/upload/read?agreed=yes", content=one_face).json()["error"] == answer.json()["error"]
+        if "paused" not in words:
+            with served.socket() as talk:
+                assert talk.hear("over")["why"] == answer.json()["error"]
+
+    served.store.change_settings(purpose=Purpose.SELF_REFLECTION)
+    refused("consent has not been given yet")
+    with served.client() as client:
+        assert client.get("/upload").headers["location"] == "/consent"
+    served.agree()
+    served.store.pause()
+    refused("the analysis is paused")
+    served.store.resume()
+    served.store.change_settings(retention_days=30)
+    refused("read it and consent anew")
+    served.store.change_settings(retention_days=7)
+    served.store.withdraw(served.store.consent())
+    refused("consent was withdrawn")
+
+
+@pytest.mark.parametrize(
+    ("stop", "words"),
+    [
+        (lambda store: store.withdraw(store.consent()), "consent was withdrawn"),
+        (lambda store: store.pause(), "paused"),
+        (lambda store: store.change_settings(purpose=Purpose.WORKPLACE), "Art. 5(1)(f)"),
+    ],
+)
+def test_what_is_taken_back_stops_an_upload_that_is_being_read(served, film, monkeypatch, stop, words):
+    looks = []
+
+    def step(watcher, shot):
+        looks.append(shot.index)
+        if len(looks) == 4:
+            stop(served.store)
+        return original(watcher, shot)
+
+    original = Watcher.step
+    monkeypatch.setattr(Watcher, "step", step)
+    served.agree()
+    answer = ask(served, film)
+    assert (answer.status_code, words in answer.json()["error"]) == (403, True)
+    assert looks == [0, 1, 2, 3]
+    assert Action.UPLOADED not in {entry.action for entry in served.store.audit()}
+
+
+def test_a_reading_that_is_done_when_it_is_taken_back_is_not_given_out(served, one_face, monkeypatch):
+    def read(recognizer, picture):
+        served.store.withdraw(served.store.consent())
+        return original(recognizer, picture)
+
+    original = Recognizer.read
+    monkeypatch.setattr(Recognizer, "read", read)
+    served.agree()
+    answer = ask(served, one_face)
+    assert (answer.status_code, set(answer.json())) == (403, {"schema", "error"})
+
+
 @pytest.mark.parametrize("every", ["0", "-1", "61", "often"])
 def test_a_wrong_cadence_is_refused(served, one_face, every):
     served.agree()
@@ -243,7 +312,7 @@ def test_a_playlist_inside_a_container_opens_nothing(haar, tmp_path, monkeypatch
     original = av.open
     monkeypatch.setattr(av, "open", lambda file, *a, **k: opened.append(type(file).__name__) or original(file, *a, **k))
     with pytest.raises(MienError):
-        read_upload(haar, b"\0\0\0\x18ftypmp42" + b"#EXTM3U\nfile:///etc/passwd\n" * 20)
+        read_own_file(haar, b"\0\0\0\x18ftypmp42" + b"#EXTM3U\nfile:///etc/passwd\n" * 20)
     assert opened == ["BytesIO"]
 
 

@@ -21,9 +21,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mien.app.history.rules import Condition, Rule, Rules, bundled, read_rules
-from mien.app.history.stored import Day
-from mien.app.store.records import Feedback
+from mien.app.history.rules import Rule, RuleCondition, Rules, bundled, read_rules
+from mien.app.history.stored_recordings import Day
+from mien.app.store.values import Feedback
 from mien.core.expression import Expression, Polarity
 from mien.core.places import models_folder
 from mien.runtime.recordings.read import UNCERTAIN, UNMEASURABLE
@@ -55,7 +55,7 @@ class Sample:
     shares: Mapping[str, float]
     by_probability: Mapping[str, float]
 
-    def share(self, condition: Condition) -> float:
+    def share(self, condition: RuleCondition) -> float:
         """The share that a condition looks at."""
         return (self.shares if condition.measure == "held" else self.by_probability).get(condition.share, 0.0)
 
@@ -71,7 +71,7 @@ class Evidence:
         words: the same in a sentence.
     """
 
-    condition: Condition
+    condition: RuleCondition
     values: Mapping[str, float]
     met: tuple[str, ...]
     words: str
@@ -234,7 +234,7 @@ def _lacking(rule: Rule, samples: int, minutes: float) -> str:
     return ""
 
 
-def _weigh(condition: Condition, samples: Sequence[Sample], scope: Literal["person", "room"]) -> Evidence:
+def _weigh(condition: RuleCondition, samples: Sequence[Sample], scope: Literal["person", "room"]) -> Evidence:
     values = {one.name: one.share(condition) for one in samples}
     what = _what(condition, scope)
     if condition.rises_by is not None:
@@ -262,7 +262,7 @@ def _weigh(condition: Condition, samples: Sequence[Sample], scope: Literal["pers
     return Evidence(condition, values, met, words)
 
 
-def _what(condition: Condition, scope: Literal["person", "room"]) -> str:
+def _what(condition: RuleCondition, scope: Literal["person", "room"]) -> str:
     share = condition.share
     if scope == "room":
         looks = share in tuple(Polarity)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mien.app.history.stored import Day
+from mien.app.history.stored_recordings import Day
 from mien.core.errors import MissingExtraError
 from mien.core.expression import Expression, Polarity
 from mien.runtime.output.canvas import COLOURS

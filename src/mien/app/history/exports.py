@@ -20,8 +20,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mien.app.store.records import Correction, RecordingId, RecordingInfo
-from mien.app.store.store import Store
+from mien.app.store.facade import Store
+from mien.app.store.values import Correction, RecordingId, RecordingInfo
 from mien.core.errors import ConfigError, MissingExtraError, StoreError, nearest
 from mien.core.expression import Expression, Polarity
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 
 import yaml
 
+from mien.app.law.terms import Pace
 from mien.core.errors import ConfigError, nearest
 from mien.core.expression import Expression, Polarity
 from mien.core.schema import from_mapping
@@ -22,13 +23,13 @@ from mien.runtime.recordings.read import UNCERTAIN, UNMEASURABLE
 
 Measure = Literal["held", "by_probability"]
 
-PACES = ("too fast", "fine", "too slow")
-"""What a person in a room can tap."""
+NO_READING = "no reading"
+"""The share of a room's people whose faces were not read."""
 
 PERSON_SHARES = (*map(str, Polarity), *(str(e) for e in Expression if str(e) != "neutral"), UNCERTAIN, UNMEASURABLE)
 """What a rule for a person can look at: shares of the measurable time (*not measurable*: of the face time)."""
 
-ROOM_SHARES = (*map(str, Polarity), "no reading", *PACES)
+ROOM_SHARES = (*map(str, Polarity), NO_READING, *map(str, Pace))
 """What a rule for a room can look at: shares of the people in it."""
 
 LEAST_MINUTES, LEAST_DAYS, LEAST_REPORTS = 5.0, 2, 2
@@ -42,7 +43,7 @@ _DIAGNOSES = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class RuleCondition:
     """One thing that must be so.
 
     Attributes:
@@ -91,7 +92,7 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class RuleSource:
     """Where it was found that something may help.
 
     Attributes:
@@ -127,10 +128,10 @@ class Rule:
     kind: Literal["activity", "thought"]
     title: str
     suggest: str
-    when: tuple[Condition, ...]
+    when: tuple[RuleCondition, ...]
     needs: Needs
     why: str
-    source: Study
+    source: RuleSource
     limits: str
 
     def __post_init__(self) -> None:

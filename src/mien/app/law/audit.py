@@ -1,6 +1,6 @@
 """The log of what was done: append-only, and without a word about anybody's face.
 
-Rows are written by :class:`mien.app.store.store.Store` and can be neither changed nor removed, which triggers in the
+Rows are written by :class:`mien.app.store.facade.Store` and can be neither changed nor removed, which triggers in the
 database enforce. Withdrawal and deletion erase recordings and leave the log: that a consent was given and taken back
 must be provable (GDPR Art. 7(1)). A detail is one of :data:`DETAILS` and nothing else, so that no reading, name or
 note can slip in.
@@ -60,7 +60,7 @@ _LONGEST = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """One row of the log.
 
     Attributes:

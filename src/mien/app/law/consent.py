@@ -7,8 +7,8 @@
       └──withdraw────┴──withdraw─────┴──▶ withdrawn  (= stop and erase; also from expired)
 
 A page shows the text of :func:`mien.app.law.terms.terms`, makes a :class:`Consent` with :func:`show`, and moves it on;
-each move returns a new one. Before a frame is analysed, :meth:`Consent.check` is asked.
-:class:`mien.app.store.store.Store` keeps consents and erases on withdrawal.
+each move returns a new one. :func:`mien.app.law.permission.may_read` says whether a face may be read under it.
+:class:`mien.app.store.facade.Store` keeps consents and erases on withdrawal.
 
 >>> from mien.app.law.policy import decide
 >>> from mien.app.law.terms import terms
@@ -147,7 +147,7 @@ class Consent:
         return self._move("resume", now)
 
     def withdraw(self, now: float) -> Consent:
-        """Take it back: stop and erase (:meth:`mien.app.store.store.Store.withdraw` does the erasing)."""
+        """Take it back: stop and erase (:meth:`mien.app.store.facade.Store.withdraw` does the erasing)."""
         return self._move("withdraw", now)
 
     def at(self, now: float) -> Consent:
@@ -168,16 +168,15 @@ class Consent:
         """
         state = self.at(now).state
         if state is not State.GIVEN:
-            raise ConsentError(_REMEDIES[state])
+            raise ConsentError(REMEDIES[state])
         mine = self.terms
         same = (mine.version, mine.purpose, mine.place.in_eu, mine.scope) == (
             *(current.version, current.purpose, current.place.in_eu, current.scope),
         )
         if not same or current.retention_days > mine.retention_days:
             raise ConsentError(
-                f"the consent was given to version {mine.version} of the text for {mine.purpose.words} "
-                f"({mine.retention_days} days), and what applies now is version {current.version} for "
-                f"{current.purpose.words} ({current.retention_days} days): read it and consent anew"
+                f"the consent was given to {_named(mine)}, and what applies now is {_named(current)}: read it and "
+                "consent anew"
             )
 
     @property
@@ -197,22 +196,28 @@ class Consent:
         allowed, target = _MOVES[name]
         current = self if name in ("withdraw", "expire") else self.at(now)
         if current.state not in allowed:
-            raise ConsentError(f"cannot {name} a consent that is {current.state}: {_REMEDIES[current.state]}")
+            raise ConsentError(f"cannot {name} a consent that is {current.state}: {REMEDIES[current.state]}")
         return replace(current, state=target, changed=max(now, self.changed))
 
 
-_REMEDIES = {
+REMEDIES = {
     State.SHOWN: "consent has not been given yet: read the text and agree, or leave it",
     State.GIVEN: "consent is given already",
     State.PAUSED: "the analysis is paused: resume it first",
     State.WITHDRAWN: "consent was withdrawn and everything under it erased: consent anew to go on",
     State.EXPIRED: "the time of the consent is up: consent anew to go on",
 }
+"""Why nothing can be done with a consent as it stands, and what to do."""
 
 
 def show(text: Terms, *, now: float) -> Consent:
     """A consent that was shown and not yet given."""
     return Consent(id=uuid.uuid4().hex, terms=text, state=State.SHOWN, shown=now, changed=now)
+
+
+def _named(text: Terms) -> str:
+    days = f"{text.retention_days} days"
+    return f"version {text.version} of the text for {text.purpose.words} (place: {text.place.words}; {days})"
 
 
 def _iso(seconds: float | None) -> str | None:

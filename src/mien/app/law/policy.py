@@ -7,8 +7,9 @@
 Traceback (most recent call last):
 mien.core.errors.PolicyError: ...
 
-Pages show :attr:`Decision.reason`, :attr:`Decision.conditions` and :attr:`Decision.sources`; every route that starts
-something calls :meth:`Decision.require`. The sources are read in ``docs/law.md``. This is no legal advice.
+Pages show :attr:`Decision.reason`, :attr:`Decision.conditions` and :attr:`Decision.sources`. Whether a face may be read
+now depends on consent too: :func:`mien.app.law.permission.may_read` answers that. The sources are read in
+``docs/law.md``. This is no legal advice.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ _TAPS = frozenset({Feature.ROOM_TAPS})
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Provision:
     """A provision that a decision rests on.
 
     Attributes:
@@ -111,54 +112,54 @@ class Source:
 _AI_ACT = "https://eur-lex.europa.eu/eli/reg/2024/1689/oj"
 _GDPR = "https://eur-lex.europa.eu/eli/reg/2016/679/oj"
 
-PROHIBITION = Source(
+PROHIBITION = Provision(
     "AI Act (Regulation (EU) 2024/1689), Art. 5(1)(f)",
     "AI systems may not be used to infer emotions of a person in the areas of workplace and education institutions, "
     "except for medical or safety reasons; it applies since 2 February 2025 (Art. 113(a)).",
     _AI_ACT,
 )
-RECITAL_44 = Source(
+RECITAL_44 = Provision(
     "AI Act, recital 44",
     "Why: expressions differ between cultures, situations and even within one person, so that inferring emotions from "
     "them is unreliable and can discriminate, all the more where power is uneven.",
     _AI_ACT,
 )
-DEFINITION = Source(
+DEFINITION = Provision(
     "AI Act, Art. 3(39) and recital 18",
     "An emotion recognition system infers emotions or intentions from biometric data; pain and fatigue are no "
     "emotions, and merely noticing that someone smiles is none either unless emotions are inferred from it.",
     _AI_ACT,
 )
-HIGH_RISK = Source(
+HIGH_RISK = Provision(
     "AI Act, Annex III(1)(c)",
     "Emotion recognition that is not prohibited counts as high-risk: its provider and whoever deploys it have duties.",
     _AI_ACT,
 )
-TRANSPARENCY = Source(
+TRANSPARENCY = Provision(
     "AI Act, Art. 50(3)",
     "Whoever deploys an emotion recognition system tells the people exposed to it that it operates, and handles their "
     "data as the GDPR demands; it applies since 2 August 2026 (Art. 113).",
     _AI_ACT,
 )
-PERSONAL_USE = Source(
+PERSONAL_USE = Provision(
     "AI Act, Art. 3(4), and GDPR, Art. 2(2)(c)",
     "A person who uses it for themselves, in a purely personal activity, is no deployer, and the GDPR does not apply "
     "to purely personal or household activity.",
     _AI_ACT,
 )
-SPECIAL_DATA = Source(
+SPECIAL_DATA = Provision(
     "GDPR (Regulation (EU) 2016/679), Art. 9(1) and 9(2)(a)",
     "Data on health, and biometric data used to identify a person, need explicit consent or another exception. mien "
     "identifies nobody; it asks for explicit consent all the same.",
     _GDPR,
 )
-CONSENT = Source(
+CONSENT = Provision(
     "GDPR, Art. 6(1)(a) and Art. 7",
     "Consent must be given freely, for a stated purpose, can be shown to have been given, and is as easy to withdraw "
     "as to give.",
     _GDPR,
 )
-MINIMISATION = Source(
+MINIMISATION = Provision(
     "GDPR, Art. 5(1)(b), (c) and (e)",
     "Data are kept to a stated purpose, to what it needs, and no longer than it needs.",
     _GDPR,
@@ -183,7 +184,7 @@ class Decision:
     features: frozenset[Feature]
     reason: str
     conditions: tuple[str, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[Provision, ...]
 
     @property
     def face_analysis(self) -> bool:
@@ -211,7 +212,7 @@ class _Entry:
     features: frozenset[Feature]
     reason: str
     conditions: tuple[str, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[Provision, ...]
 
 
 _TELL = "Tell everyone whose face is read that it is, before it is (AI Act, Art. 50(3))."
@@ -335,6 +336,11 @@ def decide(purpose: Purpose | str, place: Place | str = Place.UNSET) -> Decision
         conditions=entry.conditions,
         sources=entry.sources,
     )
+
+
+def stricter(mine: Place, theirs: Place) -> Place:
+    """Of two places that both count, the one whose law allows less."""
+    return mine if mine.in_eu else theirs
 
 
 def _parse(kind: type[E], word: str) -> E:

@@ -16,10 +16,23 @@ from typing import Any
 
 from mien.app.law.policy import Decision, Feature, Place, Purpose
 
-VERSION = 1
-"""Version of the text. It grows with every change of meaning; a consent to an older one is asked for anew."""
+OWN_VERSION, ROOM_VERSION = 2, 1
+"""Versions of the texts on one's own face and on rooms. Each grows with every change of meaning; a consent to an older
+one is asked for anew, and both sides of a room need the same."""
 
 DAY = 86_400.0
+
+
+class Pace(StrEnum):
+    """What a person in a room can tap."""
+
+    TOO_FAST = "too fast"
+    FINE = "fine"
+    TOO_SLOW = "too slow"
+
+
+*_BUT_LAST, _LAST = (f"'{pace}'" for pace in Pace)
+_PACES = f"{', '.join(_BUT_LAST)} or {_LAST}"
 
 
 class Scope(StrEnum):
@@ -33,6 +46,11 @@ class Scope(StrEnum):
     def feature(self) -> Feature:
         """The feature that the policy must allow."""
         return {Scope.OWN: Feature.LIVE, Scope.ROOM_FACES: Feature.ROOM_FACES, Scope.ROOM_TAPS: Feature.ROOM_TAPS}[self]
+
+    @property
+    def version(self) -> int:
+        """Version of its text."""
+        return OWN_VERSION if self is Scope.OWN else ROOM_VERSION
 
     @property
     def valid_for(self) -> float:
@@ -53,7 +71,7 @@ class Terms:
     """The text that a person consents to.
 
     Attributes:
-        version: of the wording, :data:`VERSION` when it was shown.
+        version: of the wording, that of its scope when it was shown.
         purpose: what for.
         place: where.
         scope: what.
@@ -115,7 +133,7 @@ def terms(decision: Decision, *, retention_days: int = 7, scope: Scope = Scope.O
         raise ValueError(f"retention is a day or more, got {retention_days}")
     own = scope is Scope.OWN
     return Terms(
-        version=VERSION,
+        version=scope.version,
         purpose=decision.purpose,
         place=decision.place,
         scope=scope,
@@ -130,15 +148,16 @@ def _own_paragraphs(days: int) -> tuple[Paragraph, ...]:
         Paragraph(
             "What is computed?",
             "Your camera's pictures are searched for faces. Of your face, and of no other, a model estimates how "
-            "probable an expression like angry, disgust, fear, happy, sad, surprise or neutral is. Nothing is computed "
-            "about who you are, your age, your gender or where your family comes from.",
+            "probable an expression like angry, disgust, fear, happy, sad, surprise or neutral is. In a picture or "
+            "video that you hand over yourself, on the page for it or by a program of yours, it does so of every face. "
+            "Nothing is computed about who you are, your age, your gender or where your family comes from.",
         ),
         Paragraph(
             "Where is it kept?",
-            "Pictures stay in this machine's memory for the moment in which they are read, and are never written down. "
-            "While you record, one line of numbers for each second is kept in a database on this machine: the mean "
-            "probabilities, how much was uncertain or could not be read and why, and how many faces were in view. "
-            "Nothing leaves this machine.",
+            "Pictures, those that you hand over too, stay in this machine's memory for the moment in which they are "
+            "read, and are never written down. While you record, one line of numbers for each second is kept in a "
+            "database on this machine: the mean probabilities, how much was uncertain or could not be read and why, "
+            "and how many faces were in view. Nothing leaves this machine.",
         ),
         Paragraph(
             "How long?",
@@ -147,12 +166,15 @@ def _own_paragraphs(days: int) -> tuple[Paragraph, ...]:
         ),
         Paragraph(
             "Who sees it?",
-            "Whoever can use this machine under your account. mien shows it to nobody else and sends it nowhere.",
+            "Whoever can use this machine under your account. A program to which you give the token of this launch "
+            "gets the readings of what it hands over, and can do with them what it likes. mien shows them to nobody "
+            "else and sends them nowhere.",
         ),
         Paragraph(
             "How do I stop?",
-            "Pause at any moment. Withdraw, and everything is stopped and all recordings made under this consent are "
-            "erased, with their notes, corrections and ratings. No reason is asked for.",
+            "Pause at any moment. Withdraw, and everything is stopped, the reading of what you handed over too, and "
+            "all recordings made under this consent are erased, with their notes, corrections and ratings. No reason "
+            "is asked for.",
         ),
         Paragraph(
             "What can it not tell?",
@@ -165,14 +187,12 @@ def _own_paragraphs(days: int) -> tuple[Paragraph, ...]:
 def _room_paragraphs(scope: Scope, room: str) -> tuple[Paragraph, ...]:
     where = f"the room at {room}" if room else "the room"
     if scope is Scope.ROOM_TAPS:
-        sent = (
-            f"Your taps on 'too fast', 'fine' or 'too slow', sent to {where}. No camera is opened and no face is read."
-        )
+        sent = f"Your taps on {_PACES}, sent to {where}. No camera is opened and no face is read."
     else:
         sent = (
             "Your machine reads your face as it does for you alone. Every ten seconds it sends "
             f"{where} how much of it looked positive, neutral or negative, each rounded to a quarter, and your taps on "
-            "'too fast', 'fine' or 'too slow'. No picture and no single expression leaves your machine."
+            f"{_PACES}. No picture and no single expression leaves your machine."
         )
     return (
         Paragraph("What is computed and sent?", sent),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mien.app.live.subject import Standing, Subject
+from mien.app.live.subject import Presence, Subject
 from mien.core.errors import PictureError
 from mien.core.face import Box, Face, Frame, Reading
 from mien.core.pictures import decode_picture
@@ -26,19 +26,19 @@ _JPEG = b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class FrameView:
     """What one frame showed.
 
     Attributes:
         frame: with the person's own face, or none.
         others: boxes of everybody else, who was neither cut out nor read.
-        standing: how it stands about the own face.
+        presence: how it stands about the own face.
         crops: of the own face where it was read, for each kind of input; for looking at what the network looked at.
     """
 
     frame: Frame
     others: tuple[Box, ...]
-    standing: Standing
+    presence: Presence
     crops: dict[InputSpec, Image]
 
     @property
@@ -52,7 +52,7 @@ class View:
         return len(self.frame.faces) + len(self.others)
 
 
-class Sitting:
+class BrowserStream:
     """Turns the frames of one browser, in their order, into views. Its memory does not grow.
 
     Args:
@@ -83,20 +83,20 @@ class Sitting:
 
         return self._watcher.look(picture, choose=own)
 
-    def conclude(self, look: Look, readings: Sequence[tuple[Reading, ...]]) -> View:
+    def conclude(self, look: Look, readings: Sequence[tuple[Reading, ...]]) -> FrameView:
         """The view of a frame that was looked at, from the reading of what was cut out of it."""
         frame = self._watcher.conclude(look, readings)
         if look.seen:
             self.subject.refused(refused=frame.rejected > 0)
-        return View(frame, tuple(one.face.box for one in look.others), self.subject.standing, look.crops)
+        return FrameView(frame, tuple(one.face.box for one in look.others), self.subject.presence, look.crops)
 
 
-def described(view: View) -> dict[str, Any]:
+def described(view: FrameView) -> dict[str, Any]:
     """What the page draws of a view: boxes in pixels of the frame, shares from 0 to 1, and the words for it."""
     own = view.own
     return {
         "size": [view.frame.width, view.frame.height],
-        "standing": str(view.standing),
+        "presence": str(view.presence),
         "others": [_rounded(box) for box in view.others],
         "own": None if own is None else _described(own),
     }

@@ -7,17 +7,17 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from mien.app.live.browser_stream import Sitting, View
+from mien.app.live.browser_stream import BrowserStream, FrameView
 from mien.runtime.recognizer import Recognizer
 from mien.runtime.stream.watcher import Look
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    sitting: Sitting
+    stream: BrowserStream
     jpeg: bytes
     time: float
-    done: Future[View]
+    done: Future[FrameView]
 
 
 class Engine:
@@ -45,13 +45,13 @@ class Engine:
         self._thread = threading.Thread(target=self._work, name="mien-engine", daemon=True)
         self._thread.start()
 
-    def submit(self, sitting: Sitting, jpeg: bytes, time: float) -> Future[View]:
-        """Read a frame of a sitting; the sitting must have no other under way.
+    def submit(self, stream: BrowserStream, jpeg: bytes, time: float) -> Future[FrameView]:
+        """Read a frame of a stream; the stream must have no other under way.
 
         Raises:
             RuntimeError: the engine was closed.
         """
-        job = _Job(sitting, jpeg, time, Future())
+        job = _Job(stream, jpeg, time, Future())
         with self._change:
             if self._closed:
                 raise RuntimeError("the engine is closed")
@@ -85,7 +85,7 @@ class Engine:
         looked: list[tuple[_Job, Look]] = []
         for job in jobs:
             try:
-                looked.append((job, job.sitting.look(job.jpeg, job.time)))
+                looked.append((job, job.stream.look(job.jpeg, job.time)))
             except Exception as error:  # whatever is wrong with one browser's frame is told to that browser alone
                 job.done.set_exception(error)
         try:
@@ -96,6 +96,6 @@ class Engine:
             return
         for (job, look), own in zip(looked, readings, strict=True):
             try:
-                job.done.set_result(job.sitting.conclude(look, own))
+                job.done.set_result(job.stream.conclude(look, own))
             except Exception as error:
                 job.done.set_exception(error)

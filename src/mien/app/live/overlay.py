@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.app.live.browser_stream import View
+from mien.app.live.browser_stream import FrameView
 from mien.core.errors import ModelError
 from mien.core.heatmap import share_of_maximum
 from mien.core.preprocess import to_unit_square
@@ -35,7 +35,7 @@ class Activation:
             raise ModelError(f"The model '{classifier.name}' cannot show what it looked at.") from None
         self._due = 0.0
 
-    def of(self, view: View) -> dict[str, Any] | None:
+    def of(self, view: FrameView) -> dict[str, Any] | None:
         """The map of the own face for the expression it was read as; None where none is due or nothing was read.
 
         Its ``shares`` are 0 to 1, row by row, and ``corners`` are where the map's top left, top right and bottom left

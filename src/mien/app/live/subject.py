@@ -24,7 +24,7 @@ _REFUSALS = 4
 """Frames in a row in which the chosen find looks like no face to the network, before another is looked for."""
 
 
-class Standing(StrEnum):
+class Presence(StrEnum):
     """How it stands about the person's own face."""
 
     WAITING = "waiting"
@@ -54,11 +54,11 @@ class Subject:
         patience: seconds out of view after which the person has to point at themselves.
 
     Attributes:
-        standing: how it stood in the last picture.
+        presence: how it stood in the last picture.
     """
 
     def __init__(self, *, alone: bool = False, patience: float = 2.0) -> None:  # noqa: D107
-        self.standing = Standing.WAITING
+        self.presence = Presence.WAITING
         self._alone = alone
         self._patience = patience
         self._track: int | None = None
@@ -86,7 +86,7 @@ class Subject:
     def restart(self) -> None:
         """The person opened the camera again, or went on after a pause: their face is looked for as at first."""
         self._track, self._first, self._pointed, self._refusals = None, None, None, 0
-        self.standing = Standing.WAITING
+        self.presence = Presence.WAITING
 
     def choose(self, seen: Sequence[Seen], width: int, height: int, time: float) -> tuple[int, ...]:
         """The track of this picture that may be read, if any."""
@@ -99,11 +99,11 @@ class Subject:
         if self._alone:
             return self._choose_alone(faces, time)
         if any(one.track == self._track for one in faces):
-            self._last_seen, self.standing = time, Standing.FOUND
+            self._last_seen, self.presence = time, Presence.FOUND
             return (self._track,) if self._track is not None else ()
-        if self._track is None and self.standing is not Standing.LOST:
+        if self._track is None and self.presence is not Presence.LOST:
             return self._choose_first(faces or seen, width, height, time)  # it may be a face that was covered
-        self.standing = Standing.AWAY if time - self._last_seen <= self._patience else Standing.LOST
+        self.presence = Presence.AWAY if time - self._last_seen <= self._patience else Presence.LOST
         return ()
 
     def refused(self, *, refused: bool) -> None:
@@ -111,19 +111,19 @@ class Subject:
         self._refusals = self._refusals + 1 if refused else 0
         if self._refusals >= _REFUSALS and self._track is not None:
             self._no_faces = {self._track, *sorted(self._no_faces)[-16:]}
-            self._track, self._first, self._refusals, self.standing = None, None, 0, Standing.WAITING
+            self._track, self._first, self._refusals, self.presence = None, None, 0, Presence.WAITING
 
     def _choose_alone(self, faces: Sequence[Seen], time: float) -> tuple[int, ...]:
         if len(faces) != 1:
-            self.standing = Standing.CROWD if faces else Standing.AWAY
+            self.presence = Presence.CROWD if faces else Presence.AWAY
             return ()
         if faces[0].track != self._track:
             self._take(faces[0].track, time)
-        self.standing = Standing.FOUND
+        self.presence = Presence.FOUND
         return (faces[0].track,)
 
     def _choose_first(self, faces: Sequence[Seen], width: int, height: int, time: float) -> tuple[int, ...]:
-        self.standing = Standing.WAITING
+        self.presence = Presence.WAITING
         if not faces:
             self._first = None
             return ()
@@ -136,7 +136,7 @@ class Subject:
 
     def _take(self, track: int, time: float) -> None:
         self._no_faces.discard(track)
-        self._track, self._last_seen, self._refusals, self.standing = track, time, 0, Standing.FOUND
+        self._track, self._last_seen, self._refusals, self.presence = track, time, 0, Presence.FOUND
 
 
 def _prominence(box: Box, width: int, height: int) -> float:

@@ -4,7 +4,7 @@
 
     client = RoomClient("https://192.168.1.20:8643", "K7P2QX9M", fingerprint="…")   # from whoever opened the room
     about = await client.about()                       # what will happen; nothing is sent yet
-    text = client.terms(about, place)                  # the consent text; of taps only where this place forbids faces
+    text = client.asks(about).terms(place)             # the consent text; of taps only where this place forbids faces
     await client.join(consent)                         # a consent to that text, given
     task = asyncio.create_task(client.run())           # sends every ten seconds until left, refused or vanished
     client.offer(second)                               # each second of the person's own readings; sums stay here
@@ -28,11 +28,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from mien.app.law.consent import Consent
-from mien.app.law.policy import Decision, Feature, Place, Purpose, decide
-from mien.app.law.terms import VERSION, Scope, Terms, terms
+from mien.app.law.permission import RoomAsks
+from mien.app.law.policy import Place, Purpose
+from mien.app.law.terms import ROOM_VERSION, Scope
 from mien.app.rooms.address import UnreachableError, check_address, check_fingerprint, pinned
 from mien.app.rooms.reports import Coarse, coarse
-from mien.app.rooms.server import SCHEMA, About
+from mien.app.rooms.room_app import SCHEMA, About
 from mien.app.store.aggregate import Second
 from mien.core.errors import ConsentError, RoomError
 from mien.core.expression import Polarity
@@ -100,6 +101,7 @@ class RoomClient:
         self._token = ""
         self._consent: Consent | None = None
         self._now: Callable[[], float] = time.time
+        self._may_send: Callable[[], bool] = lambda: True
         self._scope = Scope.ROOM_TAPS
         self._paused = False
         self._sums = dict.fromkeys(Polarity, 0.0)
@@ -118,31 +120,30 @@ class RoomClient:
             Purpose(about.purpose), Place(about.place)
         except (TypeError, ValueError):
             raise RoomError(f"{self.address}: answers, but is no room of this version of mien") from None
-        if about.schema != SCHEMA or about.terms_version != VERSION:
+        if about.schema != SCHEMA or about.terms_version != ROOM_VERSION:
             raise RoomError(
                 f"{self.address}: is a room of another version of mien (schema {about.schema}, consent text "
-                f"{about.terms_version}; this one has {SCHEMA} and {VERSION}): both sides need the same"
+                f"{about.terms_version}; this one has {SCHEMA} and {ROOM_VERSION}): both sides need the same"
             )
         return about
 
-    def terms(self, about: About, place: Place) -> Terms:
-        """The consent text for a room, by its purpose and the stricter of its place and the participant's.
+    def asks(self, about: About) -> RoomAsks:
+        """What this room asks of who joins it."""
+        return RoomAsks(self.address, Purpose(about.purpose), Place(about.place), about.faces)
 
-        Where the room asks for faces and the law at one of the two places forbids that for its purpose, the text is
-        that of taps: its ``scope`` says which, and this participant sends no reading.
-        """
-        stricter = place if place.in_eu else Place(about.place)
-        decision: Decision = decide(about.purpose, stricter)
-        faces = about.faces and decision.allows(Feature.ROOM_FACES)
-        scope = Scope.ROOM_FACES if faces else Scope.ROOM_TAPS
-        return terms(decision, scope=scope, room=self.address)
-
-    async def join(self, consent: Consent, *, now: Callable[[], float] = time.time) -> None:
-        """Join under a consent that was given to the text of :meth:`terms`.
+    async def join(
+        self,
+        consent: Consent,
+        *,
+        now: Callable[[], float] = time.time,
+        may_send: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Join under a consent that was given to the text of what the room :meth:`asks`.
 
         Args:
             consent: given, and asked again before each message.
             now: gives Unix seconds.
+            may_send: whether a reading may be sent at this moment; else what was gathered is thrown away.
 
         Raises:
             ConsentError: it is not given, or is none for a room.
@@ -154,6 +155,7 @@ class RoomClient:
         answer = await self._post("join", {"code": self._code, "terms_version": consent.terms.version})
         self._token = str(answer["token"])
         self._consent, self._now, self._scope = consent, now, consent.terms.scope
+        self._may_send = may_send
         self.state = Membership.JOINED
 
     def offer(self, second: Second) -> None:
@@ -185,6 +187,8 @@ class RoomClient:
             if self.state not in _INSIDE or not await self._still_consents():
                 return
             said = self._take()
+            if said is not None and not await asyncio.to_thread(self._may_send):
+                said = None
             try:
                 answer = await self._post("send", {"reading": None if said is None else _quarters(said)})
             except UnreachableError as error:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mien.app.history.advice import Sample, Suggestion, evaluate
-from mien.app.history.rules import PACES, Rules
+from mien.app.history.rules import NO_READING, Rules
+from mien.app.law.terms import Pace
 from mien.core.expression import Polarity
 
 LEAST = 5
@@ -21,7 +22,6 @@ REPORT_WINDOWS = 3
 """Windows of a report."""
 
 QUARTERS = 4
-NO_READING = "no reading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Report:
 
 
 @dataclass(slots=True)
-class Window:
+class WindowSums:
     """Sums of the ten seconds under way."""
 
     sent: set[str] = field(default_factory=set)
@@ -154,7 +154,7 @@ def report(draft: Draft, *, faces: bool) -> Report:
         present = draft.windows * draft.people
         parts = {str(p): draft.quarters[p] / QUARTERS / present for p in Polarity}
         shares = rounded({**parts, NO_READING: 1 - draft.readings / present}, step)
-    taps = {pace: draft.taps[pace] for pace in PACES}
+    taps = {str(pace): draft.taps[pace] for pace in Pace}
     silent = draft.people - sum(taps.values())
     tapped = rounded({**{p: n / draft.people for p, n in taps.items()}, "": silent / draft.people}, step)
     return Report(
@@ -163,5 +163,5 @@ def report(draft: Draft, *, faces: bool) -> Report:
         people=people_range(draft.people),
         shares=shares,
         taps=taps,
-        tap_shares={pace: tapped[pace] for pace in PACES},
+        tap_shares={str(pace): tapped[pace] for pace in Pace},
     )

@@ -6,7 +6,7 @@ or more. No time comes from a clock here: ``now`` is monotonic seconds, handed i
 ::
 
     room = Room(decide("audience-test", "eu"), now=time.monotonic())
-    token = room.join(room.code, terms_version=VERSION, now=…)      # a participant, who consented on their machine
+    token = room.join(room.code, terms_version=ROOM_VERSION, now=…)      # a participant, who consented on their machine
     room.send(token, Coarse(3, 1, 0), now=…)                        # every ten seconds; None: present, but no reading
     room.tap(token, "too fast", now=…)
     room.leave(token, now=…)
@@ -36,10 +36,20 @@ import secrets
 from collections import deque
 from dataclasses import dataclass
 
-from mien.app.history.rules import PACES
 from mien.app.law.policy import Decision, Feature
-from mien.app.law.terms import VERSION, Scope
-from mien.app.rooms.reports import LEAST, REPORT_WINDOWS, WINDOW, Coarse, Draft, Report, Window, coarse, hints, report
+from mien.app.law.terms import ROOM_VERSION, Pace, Scope
+from mien.app.rooms.reports import (
+    LEAST,
+    REPORT_WINDOWS,
+    WINDOW,
+    Coarse,
+    Draft,
+    Report,
+    WindowSums,
+    coarse,
+    hints,
+    report,
+)
 from mien.core.errors import RoomError
 from mien.core.expression import Polarity
 
@@ -61,11 +71,11 @@ KEPT_REPORTS = 240
 
 _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
-__all__ = ["LEAST", "WINDOW", "Coarse", "Report", "Room", "View", "coarse", "hints"]
+__all__ = ["LEAST", "WINDOW", "Coarse", "Report", "Room", "RoomView", "coarse", "hints"]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class RoomView:
     """What whoever opened a room sees.
 
     Attributes:
@@ -111,7 +121,7 @@ class Room:
         self._open = True
         self._members: dict[str, _Member] = {}
         self._circle: frozenset[str] = frozenset()
-        self._window = Window()
+        self._window = WindowSums()
         self._drafts: list[Draft] = []
         self._next = 0
         self._shown_until: int | None = None
@@ -140,9 +150,9 @@ class Room:
         """
         self._advance(now)
         self.check_code(code)
-        if terms_version != VERSION:
+        if terms_version != ROOM_VERSION:
             raise RoomError(
-                f"the room asks for consent to version {VERSION} of the text, not {terms_version}: update mien"
+                f"the room asks for consent to version {ROOM_VERSION} of the text, not {terms_version}: update mien"
             )
         if len(self._members) >= MOST_PEOPLE:
             raise RoomError(f"the room is full: {MOST_PEOPLE} people")
@@ -178,7 +188,7 @@ class Room:
             PolicyError: a reading in a room in which no face may be analysed.
         """
         self._advance(now)
-        self._known(token).seen = self._at
+        self._member(token).seen = self._at
         if said is not None and not self.faces:
             self.decision.require(Feature.ROOM_FACES)
         if token in self._circle and token not in self._window.sent:
@@ -197,9 +207,9 @@ class Room:
             ValueError: no such pace.
         """
         self._advance(now)
-        self._known(token).seen = self._at
-        if pace not in PACES:
-            raise ValueError(f"a tap is one of {', '.join(PACES)}, got {pace!r}")
+        self._member(token).seen = self._at
+        if pace not in tuple(Pace):
+            raise ValueError(f"a tap is one of {', '.join(Pace)}, got {pace!r}")
         draft = self._current()
         if draft is None or token not in self._circle or token in draft.tapped:
             return False
@@ -219,16 +229,16 @@ class Room:
         self._members.clear()
         self._circle = frozenset()
         self._drafts.clear()
-        self._window = Window()
+        self._window = WindowSums()
 
-    def view(self, *, now: float) -> View:
+    def view(self, *, now: float) -> RoomView:
         """What whoever opened it sees at this moment."""
         self._advance(now)
         enough = len(self._members) >= LEAST
         next_in = self._next_in(now) if self._open and enough else None
-        return View(self._open, enough, self._waiting(enough), next_in, tuple(self._reports))
+        return RoomView(self._open, enough, self._waiting(enough), next_in, tuple(self._reports))
 
-    def _known(self, token: str) -> _Member:
+    def _member(self, token: str) -> _Member:
         if not self._open:
             raise RoomError("the room is closed")
         member = self._members.get(token)
@@ -261,7 +271,7 @@ class Room:
             return
         self._circle = frozenset()
         self._drafts.clear()
-        self._window = Window()
+        self._window = WindowSums()
         earliest = 0 if self._shown_until is None else self._shown_until + QUIET_WINDOWS
         self._next = max(self._at + 1, earliest)
 
@@ -281,7 +291,7 @@ class Room:
 
     def _finish_window(self) -> None:
         draft, window = self._current(), self._window
-        self._window = Window()
+        self._window = WindowSums()
         if draft is not None and window.readings >= LEAST:
             draft.windows += 1
             draft.readings += window.readings

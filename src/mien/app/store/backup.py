@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.app.store.database import APPLICATION_ID, HEAD, Database, check_integrity, explained
+from mien.app.store.database import APPLICATION_ID, HEAD, Database, check_integrity, explained, too_new
 from mien.core.errors import StoreError
 
 RESTORING = ".restoring"
@@ -95,19 +95,12 @@ def inspect_backup(source: Path) -> Backup:
             check_integrity(copy, source)
             schema = str(copy.execute("SELECT version_num FROM alembic_version").fetchone()[0])
             if schema > HEAD:
-                raise StoreError(
-                    f"{source}: was written by a newer version of mien (schema {schema}; this one knows {HEAD}): "
-                    "update mien. Nothing was changed"
-                )
+                raise too_new(source, schema)
             recordings, latest = copy.execute("SELECT count(*), max(started) FROM recordings").fetchone()
             seconds = copy.execute("SELECT count(*) FROM seconds").fetchone()[0]
     except sqlite3.Error as error:
-        named = explained(error, source)
-        raise StoreError(str(named).replace(_REMEDY, "use another backup")) from None
+        raise explained(error, source, remedy="use another backup") from None
     return Backup(path=source, schema=schema, recordings=recordings, seconds=seconds, latest=latest)
-
-
-_REMEDY = "restore a backup with 'mien app restore FILE', or move the file away to begin anew"
 
 
 def replace_by(source: Path, path: Path) -> Path | None:

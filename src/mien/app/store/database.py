@@ -49,6 +49,7 @@ class Database:
         self.path = path
         self._lock = threading.RLock()
         self._closed = False
+        self._others_changes = 0
         _make_file(path)
         self._engine = create_engine(
             f"sqlite:///{path}",
@@ -100,6 +101,16 @@ class Database:
         """Whether something was deleted, by whatever program, whose traces could not be erased yet."""
         with self.raw() as raw:
             return bool(raw.execute("PRAGMA user_version").fetchone()[0])
+
+    def others_changes(self) -> int:
+        """Differs after what another program wrote; waits for nobody, so the last answer stands while one is busy."""
+        if self._lock.acquire(blocking=False):
+            try:
+                with self.raw() as raw:
+                    self._others_changes = int(raw.execute("PRAGMA data_version").fetchone()[0])
+            finally:
+                self._lock.release()
+        return self._others_changes
 
     def erase(self) -> None:
         """Overwrite what earlier deletions may have left in the file and in the write-ahead log.
@@ -196,10 +207,7 @@ def migrate(connection: Connection, path: Path) -> None:
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
-        raise StoreError(
-            f"{path}: was written by a newer version of mien (schema {found}; this one knows {HEAD}): update mien. "
-            "Nothing was changed"
-        )
+        raise too_new(path, found)
     command.upgrade(config, "head")
 
 
@@ -223,16 +231,25 @@ def check_integrity(raw: sqlite3.Connection, path: Path, *, quick: bool = False)
         raise StoreError(f"{path}: is damaged ({found.splitlines()[0]}); {_RESTORE}")
 
 
-def explained(error: BaseException | None, path: Path) -> StoreError:
-    """An error of SQLite in words: what is wrong and what to do."""
-    name = str(getattr(error, "sqlite_errorname", ""))
-    for start, words in _WORDS.items():
-        if name.startswith(start):
-            return StoreError(f"{path}: {words}")
-    return StoreError(f"{path}: {error}")
+def too_new(path: Path, schema: str) -> StoreError:
+    """The error for a database or a backup of a newer version of mien."""
+    return StoreError(
+        f"{path}: was written by a newer version of mien (schema {schema}; this one knows {HEAD}): update mien. "
+        "Nothing was changed"
+    )
 
 
 _RESTORE = "restore a backup with 'mien app restore FILE', or move the file away to begin anew"
+
+
+def explained(error: BaseException | None, path: Path, *, remedy: str = _RESTORE) -> StoreError:
+    """An error of SQLite in words: what is wrong and what to do; ``remedy`` is for a damaged file."""
+    name = str(getattr(error, "sqlite_errorname", ""))
+    for start, words in _WORDS.items():
+        if name.startswith(start):
+            return StoreError(f"{path}: {words.format(remedy=remedy)}")
+    return StoreError(f"{path}: {error}")
+
 
 _WORDS = {
     "SQLITE_FULL": "the disk is full; what was stored before is safe. Make room and try again",
@@ -241,8 +258,8 @@ _WORDS = {
     "SQLITE_READONLY": "cannot be written: check the permissions of the file and its folder",
     "SQLITE_CANTOPEN": "cannot be opened: check that it is a file, and the permissions of its folder",
     "SQLITE_PERM": "cannot be opened: check the permissions of the file and its folder",
-    "SQLITE_NOTADB": f"is no database, or is damaged; {_RESTORE}",
-    "SQLITE_CORRUPT": f"is damaged; {_RESTORE}",
+    "SQLITE_NOTADB": "is no database, or is damaged; {remedy}",
+    "SQLITE_CORRUPT": "is damaged; {remedy}",
     "SQLITE_IOERR": "cannot be read or written: the disk reports an error; what was stored before is safe",
 }
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from mien import __version__
 from mien.app.law.audit import Action
 from mien.app.law.policy import Feature
-from mien.app.live.handed_over import LARGEST_PICTURE, LARGEST_VIDEO, read_upload
+from mien.app.live.own_files import LARGEST_PICTURE, LARGEST_VIDEO, read_own_file
 from mien.app.web.context import context_of
 from mien.core.errors import PictureError
 from mien.core.face import Frame
@@ -29,7 +29,7 @@ SCHEMA = 1
 router = APIRouter(prefix="/v1")
 
 
-class Reading(BaseModel):
+class ReadingJson(BaseModel):
     """One model's answer for one face."""
 
     model: str
@@ -43,28 +43,28 @@ class Reading(BaseModel):
     energy: float = Field(description="Low where the crop looks unlike a face.")
 
 
-class Track(BaseModel):
+class TrackJson(BaseModel):
     """A face's place in its video."""
 
     id: int
     since: float
     detected: bool
-    smoothed: Reading | None
+    smoothed: ReadingJson | None
     held: str | None = Field(description="The expression that stands; null while uncertain.")
 
 
-class Face(BaseModel):
+class FaceJson(BaseModel):
     """A face that was found."""
 
     box: list[float] = Field(description="x, y, width, height in pixels.")
     score: float
     landmarks: list[list[float]] | None
-    readings: list[Reading] = Field(description="Empty where the face is not measurable.")
+    readings: list[ReadingJson] = Field(description="Empty where the face is not measurable.")
     unmeasurable: str | None = Field(description="Why the face was not read.")
-    track: Track | None
+    track: TrackJson | None
 
 
-class Event(BaseModel):
+class EventJson(BaseModel):
     """An expression that began or ended."""
 
     kind: str
@@ -74,7 +74,7 @@ class Event(BaseModel):
     strength: float
 
 
-class OneFrame(BaseModel):
+class FrameJson(BaseModel):
     """One picture and its faces."""
 
     source: str | None
@@ -84,8 +84,8 @@ class OneFrame(BaseModel):
     detector: str
     models: list[str]
     rejected: int = Field(description="Finds that did not look like a face to the model.")
-    faces: list[Face]
-    events: list[Event]
+    faces: list[FaceJson]
+    events: list[EventJson]
 
 
 class Answer(BaseModel):
@@ -93,7 +93,7 @@ class Answer(BaseModel):
 
     schema_: int = Field(SCHEMA, alias="schema", serialization_alias="schema")
     mien: str
-    frames: list[OneFrame] = Field(description="One for a picture; for a video one each `every` seconds.")
+    frames: list[FrameJson] = Field(description="One for a picture; for a video one each `every` seconds.")
 
 
 class Failure(BaseModel):
@@ -105,7 +105,10 @@ class Failure(BaseModel):
 
 _FAILURES: dict[int | str, dict[str, Any]] = {
     400: {"model": Failure, "description": "The body is no picture or video, is damaged, or beyond the limits."},
-    403: {"model": Failure, "description": "No token, a foreign page, or a purpose for which no face may be read."},
+    403: {
+        "model": Failure,
+        "description": "No token, a foreign page, a purpose for which no face may be read, or no consent to it.",
+    },
     413: {"description": "The body is larger than 100 MB."},
 }
 
@@ -128,8 +131,6 @@ async def read(
     every: Annotated[float, Query(ge=0.1, le=60, description="Seconds of a video from one frame to the next.")] = 1.0,
 ) -> JSONResponse:
     """Read the expressions of all faces in a picture or video. It is read in memory, and forgotten."""
-    context = context_of(request)
-    await asyncio.to_thread(context.allow, Feature.UPLOAD)
     return answer(await frames_of(request, every=every))
 
 
@@ -149,15 +150,26 @@ def openapi(app: FastAPI) -> dict[str, Any]:
 
 
 async def frames_of(request: Request, *, every: float) -> list[Frame]:
-    """Read what is uploaded, one upload at a time, and log that it was; those that wait hold no thread and no body."""
+    """Read what is uploaded, one upload at a time, and log that it was; those that wait hold no thread and no body.
+
+    Raises:
+        PolicyError: the policy does not allow it.
+        ConsentError: no consent covers it, or one that did was paused or taken back while it was read.
+    """
     context = context_of(request)
+    permission = context.permission(Feature.UPLOAD)
+
+    def check() -> None:
+        permission.ask().require()
+
+    await asyncio.to_thread(check)
     async with context.uploading:
         try:
             async with asyncio.timeout(ARRIVING):
                 data = await request.body()
         except TimeoutError:
             raise PictureError(f"the upload did not arrive within {ARRIVING:g} s, and others wait: try again") from None
-        frames = await asyncio.to_thread(read_upload, context.engine.recognizer, data, every=every)
+        frames = await asyncio.to_thread(read_own_file, context.engine.recognizer, data, every=every, check=check)
     await asyncio.to_thread(context.store.log, Action.UPLOADED)
     return frames
 

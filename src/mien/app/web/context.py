@@ -4,39 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from mien.app.history.advice import load
 from mien.app.history.rules import Rules
-from mien.app.law.consent import Consent, State
+from mien.app.law.permission import CurrentPermission
 from mien.app.law.policy import Decision, Feature
-from mien.app.live.engine import Engine
-from mien.app.rooms.desk import TLS, Hosted, Seat
-from mien.app.store.store import Store
+from mien.app.live.session import LiveApp
+from mien.app.rooms.hosting import TLS, Hosted
+from mien.app.rooms.seat import Seat
 from mien.app.web.security import Access
-from mien.core.errors import ConsentError, PolicyError
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
-NO_PURPOSE = "no purpose was chosen yet: say first what mien is used for, and where"
 
-
-@dataclass(slots=True, eq=False)
-class Context:
-    """All of a running app.
+@dataclass(slots=True, eq=False, kw_only=True)
+class Context(LiveApp):
+    """All of a running app: what its live views share, and what its pages need besides.
 
     Attributes:
-        store: what is kept.
-        engine: what reads frames.
         access: who may ask.
-        clock: gives Unix seconds.
-        epoch: grows whenever consent, purpose or retention may have changed, so that live sessions ask again.
-        sitting: how many browsers' frames are being analysed.
-        recording: number of the recording under way; one at a time, as it is one person's.
         hosted: the room that this machine hosts.
         opening: held while a room is opened, so that two clicks open one.
         seat: the person's own place in a room.
@@ -46,13 +35,7 @@ class Context:
             memory holds one.
     """
 
-    store: Store
-    engine: Engine
     access: Access
-    clock: Callable[[], float] = time.time
-    epoch: int = 0
-    sitting: int = 0
-    recording: int | None = None
     hosted: Hosted | None = None
     opening: threading.Lock = field(default_factory=threading.Lock)
     seat: Seat | None = None
@@ -65,31 +48,23 @@ class Context:
         """What the policy says of what was chosen; None before."""
         return self.store.decision
 
+    @property
+    def labels(self) -> list[str]:
+        """The expressions that the model knows."""
+        return [str(e) for e in self.engine.recognizer.models[0].labels]
+
     def allow(self, feature: Feature) -> Decision:
-        """Refuse what the policy does not allow.
+        """Refuse a page of something that the policy does not allow; whether a face may be read is another question.
 
         Raises:
             PolicyError: it is not allowed, or no purpose was chosen.
         """
-        decision = self.decision
-        if decision is None:
-            raise PolicyError(NO_PURPOSE)
-        decision.require(feature)
-        return decision
+        return self.store.participant().require(feature)
 
-    def gate(self, feature: Feature) -> Consent:
-        """The consent under which a face may be read now.
-
-        Raises:
-            PolicyError: the policy does not allow it.
-            ConsentError: nobody consented, or no longer.
-        """
-        self.allow(feature)
-        consent = self.store.consent()
-        if consent is None:
-            raise ConsentError("consent has not been given yet: read the text and agree, or leave it")
-        consent.check(self.store.terms(), self.clock())
-        return consent
+    def permission(self, feature: Feature) -> CurrentPermission:
+        """Whether the person's own face may be read for a feature."""
+        store = self.store
+        return CurrentPermission(feature, read=store.participant, changes=lambda: store.changes, clock=self.clock)
 
     @property
     def rules(self) -> Rules:
@@ -100,23 +75,6 @@ class Context:
         """
         own = self.store.path.with_name("advice.yaml")
         return load(own if own.is_file() else None)
-
-    @property
-    def agreed(self) -> Consent | None:
-        """The consent that holds for what mien is used for now, paused or not; None where there is none."""
-        consent, decision = self.store.consent(), self.decision
-        if consent is None or decision is None or not decision.allows(Feature.LIVE):
-            return None
-        asked = consent.resume(self.clock()) if consent.state is State.PAUSED else consent
-        try:
-            asked.check(self.store.terms(), self.clock())
-        except ConsentError:
-            return None
-        return consent
-
-    def changed(self) -> None:
-        """Tell the live sessions that what holds for them may have changed."""
-        self.epoch += 1
 
 
 def context_of(connection: HTTPConnection) -> Context:

@@ -13,9 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from mien.app.law.audit import Action
-from mien.app.live import view as live
 from mien.app.live.browser_stream import LARGEST_FRAME
-from mien.app.web import api, site, upload
+from mien.app.web import api, templates
 from mien.app.web.context import Context
 from mien.app.web.routes import page, pages
 from mien.app.web.security import Application, Guard
@@ -38,15 +37,13 @@ def create_app(context: Context) -> Application:
     """The guarded application of a context."""
     app = FastAPI(title="mien", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
     app.state.context = context
-    app.include_router(live.router)
     app.include_router(api.router)
-    app.include_router(upload.router)
     for router in pages():
         app.include_router(router)
     app.add_api_route("/static/{release}/{name}", static)
     for kind in (MienError, ValueError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _explain)
-    limits = {"/v1/read": api.LARGEST, "/upload/read": upload.LARGEST}
+    limits = {"/v1/read": api.LARGEST, "/upload/read": api.LARGEST}
     return Guard(cast(Application, app), access=context.access, limits=limits)
 
 
@@ -83,8 +80,8 @@ def make_server(context: Context, *, cert: Path | None = None, key: Path | None 
 
 def static(release: str, name: str, request: Request) -> Response:
     """A stylesheet or script, which browsers may keep: its address changes with its content."""
-    asset = site.assets().get(name)
-    if asset is None or release != site.release():
+    asset = templates.assets().get(name)
+    if asset is None or release != templates.release():
         raise HTTPException(404, "there is no such file")
     headers = {"cache-control": "private, max-age=31536000, immutable", "vary": "accept-encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from mien.app.law.policy import Decision, Feature
-from mien.app.web import site
+from mien.app.web import templates
 from mien.app.web.context import context_of
 from mien.core.errors import StoreError
 
@@ -41,10 +41,10 @@ SAID = {
     "saved": "Saved.",
     "noted": "The note was added.",
     "corrected": "Your word counts: the sums follow it, and what was measured stays visible beside it.",
-    "restored": "The backup was restored.",
 }
 """What a page says after something was done; the address holds the key alone."""
 
+NOT_TICKED = "nothing was agreed to: tick the box if you agree, or leave it"
 
 _NARROW = frozenset({"consent.html", "room-consent.html", "help.html", "error.html", "start.html"})
 """Templates that are text to read, and no more than a column wide."""
@@ -52,9 +52,9 @@ _NARROW = frozenset({"consent.html", "room-consent.html", "help.html", "error.ht
 
 def pages() -> Iterator[APIRouter]:
     """The routers of all pages."""
-    from mien.app.web.routes import advice, consent, recordings, rooms, settings, start
+    from mien.app.web.routes import advice, consent, live, recordings, rooms, settings, start, upload
 
-    for module in (start, consent, recordings, advice, rooms, settings):
+    for module in (start, consent, live, recordings, advice, upload, rooms, settings):
         yield module.router
 
 
@@ -69,7 +69,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
         "said": {"words": said, "bad": False} if said else None,
         "narrow": template in _NARROW,
     }
-    return HTMLResponse(site.render(template, **{**common, **values}), status_code=status)
+    return HTMLResponse(templates.render(template, **{**common, **values}), status_code=status)
 
 
 def menu(decision: Decision | None) -> list[Item]:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from mien.app.history.advice import SNOOZES, Silence, Suggestion, judge, person_samples
 from mien.app.history.charts import Theme, Width, draw_days
-from mien.app.history.stored import Day, days
+from mien.app.history.stored_recordings import Day, days
 from mien.app.law.policy import Feature
 from mien.app.web.context import Context, context_of
 from mien.app.web.routes import go, page
@@ -61,7 +61,7 @@ def chart(request: Request, period: int = 7, theme: Theme = "light", width: Widt
 def rate(request: Request, rule: str, rating: Annotated[int, Form()]) -> Response:
     """Keep whether a suggestion helped."""
     context = _allowed(request)
-    context.store.rate(_known(context, rule), 1 if rating > 0 else -1)
+    context.store.rate(_checked(context, rule), 1 if rating > 0 else -1)
     return go("/advice", "saved")
 
 
@@ -71,7 +71,7 @@ def snooze(request: Request, rule: str, span: Annotated[str, Form()]) -> Respons
     context = _allowed(request)
     if span not in SNOOZES:
         raise AppError(f"a suggestion is put off for {', '.join(SNOOZES)}, not for '{span[:20]}'")
-    context.store.snooze(_known(context, rule), context.clock() + SNOOZES[span])
+    context.store.snooze(_checked(context, rule), context.clock() + SNOOZES[span])
     return go("/advice", "saved")
 
 
@@ -79,7 +79,7 @@ def snooze(request: Request, rule: str, span: Annotated[str, Form()]) -> Respons
 def switch(request: Request, rule: str, off: Annotated[str, Form()] = "") -> Response:
     """Switch a rule off, or on again."""
     context = _allowed(request)
-    context.store.switch(_known(context, rule), off=off == "yes")
+    context.store.switch(_checked(context, rule), off=off == "yes")
     return go("/advice", "saved")
 
 
@@ -104,7 +104,7 @@ def _days(context: Context, period: int) -> tuple[Day, ...]:
     return days(context.store, since=midnight - (max(min(period, 366), 1) - 1) * _DAY)
 
 
-def _known(context: Context, rule: str) -> str:
+def _checked(context: Context, rule: str) -> str:
     names = [one.id for one in context.rules.rules]
     if rule not in names:
         raise AppError(f"there is no rule '{rule[:40]}': {nearest(rule[:40], names)}")

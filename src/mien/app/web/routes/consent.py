@@ -9,9 +9,10 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from mien.app.law.consent import State, show
+from mien.app.law.permission import may_read
 from mien.app.law.policy import Feature
 from mien.app.web.context import context_of
-from mien.app.web.routes import go, page
+from mien.app.web.routes import NOT_TICKED, go, page
 from mien.core.errors import ConsentError
 
 router = APIRouter()
@@ -21,12 +22,13 @@ router = APIRouter()
 def ask(request: Request) -> Response:
     """The text, to read before anything is computed."""
     context = context_of(request)
-    decision = context.decision
+    person, now = context.store.participant(), context.clock()
+    decision = person.decision
     if decision is None or not decision.allows(Feature.LIVE):
         return go("/")
-    text, shown, given = context.store.terms(), context.store.consent(), context.agreed
+    text, shown, given = person.terms(), person.consent, may_read(person, Feature.LIVE, now=now).consent
     if given is None and (shown is None or shown.state is not State.SHOWN or shown.terms.sha256 != text.sha256):
-        shown = show(text, now=context.clock())
+        shown = show(text, now=now)
         context.store.keep(shown)
     return page(request, "consent.html", decision=decision, text=text, consent=shown, given=given)
 
@@ -35,14 +37,13 @@ def ask(request: Request) -> Response:
 def give(request: Request, consent: Annotated[str, Form()], agreed: Annotated[str, Form()] = "") -> Response:
     """Agree to the text that was shown."""
     context = context_of(request)
-    context.allow(Feature.LIVE)
-    shown = context.store.consent()
-    if shown is None or shown.id != consent or shown.terms.sha256 != context.store.terms().sha256:
+    person = context.store.participant()
+    text, shown = person.terms(), person.consent
+    if shown is None or shown.id != consent or shown.terms.sha256 != text.sha256:
         raise ConsentError("the text has changed since it was shown, or was answered in another tab: read it again")
     if agreed != "yes":
-        raise ConsentError("nothing was agreed to: tick the box if you agree, or leave it")
+        raise ConsentError(NOT_TICKED)
     context.store.keep(shown.give(context.clock()))
-    context.changed()
     return go("/live")
 
 
@@ -50,14 +51,11 @@ def give(request: Request, consent: Annotated[str, Form()], agreed: Annotated[st
 def withdraw(request: Request) -> Response:
     """Stop, and erase everything that was recorded under this consent and earlier ones."""
     context = context_of(request)
-    standing = context.store.withdrawable()
-    if not standing:
+    withdrawable = context.store.withdrawable()
+    if not withdrawable:
         raise ConsentError("there is no consent to withdraw")
-    context.recording = None
-    try:
-        context.store.withdraw(standing[0])
-    finally:
-        context.changed()  # it stops even where it cannot be erased
+    context.recording.erased()
+    context.store.withdraw(withdrawable[0])
     return go("/privacy", "withdrawn")
 
 

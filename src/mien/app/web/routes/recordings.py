@@ -12,10 +12,10 @@ from starlette.responses import Response
 from mien.app.history import charts
 from mien.app.history.charts import Theme, Width
 from mien.app.history.exports import export
-from mien.app.history.stored import Day, as_recording, compare_days, days, load
+from mien.app.history.stored_recordings import Day, as_recording, compare_days, days, load
 from mien.app.law.audit import Action
 from mien.app.law.policy import Feature
-from mien.app.store.records import RecordingInfo
+from mien.app.store.values import RecordingInfo
 from mien.app.web.context import Context, context_of
 from mien.app.web.routes import go, page
 from mien.core.errors import AppError, ConsentError
@@ -64,7 +64,7 @@ def listed(request: Request) -> Response:
         "recordings.html",
         recordings=[(info, _bar(context, info)) for info in infos],
         days=days(context.store),
-        under_way=context.recording,
+        under_way=context.recording.number,
         retention=context.store.settings.retention_days,
     )
 
@@ -102,7 +102,7 @@ def schedule(request: Request) -> Response:
     """Pictures taken on a schedule over a period."""
     context = context_of(request)
     try:
-        context.gate(Feature.RECORDINGS)
+        context.permission(Feature.RECORDINGS).ask().require()
     except ConsentError:
         return go("/consent")
     return page(request, "schedule.html", here="/recordings")
@@ -119,7 +119,7 @@ def take_all(request: Request, kind: str) -> Response:
 def delete_all(request: Request) -> Response:
     """Erase all recordings, whatever mien is used for by now."""
     context = context_of(request)
-    context.recording = None
+    context.recording.erased()
     context.store.delete_all()
     return go("/recordings", "all-deleted")
 
@@ -140,13 +140,13 @@ def one(request: Request, number: int) -> Response:
         request,
         "recording.html",
         info=info,
-        under_way=context.recording == number,
+        under_way=context.recording.number == number,
         words=described,
         shares=None if added is None else shares(added),
         reasons={} if added is None else added.reasons,
         notes=context.store.notes(number),
         corrections=corrections,
-        expressions=[str(e) for e in context.engine.recognizer.models[0].labels],
+        expressions=context.labels,
     )
 
 
@@ -204,8 +204,7 @@ def delete_correction(request: Request, number: int, correction: int) -> Respons
 def delete(request: Request, number: int) -> Response:
     """Erase it, whatever mien is used for by now."""
     context = context_of(request)
-    if context.recording == number:
-        context.recording = None
+    context.recording.erased(number)
     context.store.delete(number)
     return go("/recordings", "deleted")
 

@@ -9,17 +9,19 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import JSONResponse, Response
 
-from mien.app.history.rules import PACES
+from mien.app.history.rules import NO_READING
 from mien.app.law.audit import Action
 from mien.app.law.consent import State, show
 from mien.app.law.policy import Feature
-from mien.app.law.terms import Scope
+from mien.app.law.terms import Pace, Scope
 from mien.app.rooms.client import RoomClient
-from mien.app.rooms.desk import Hosted, Seat
+from mien.app.rooms.hosting import Hosted
 from mien.app.rooms.reports import hints
+from mien.app.rooms.seat import Seat
 from mien.app.web.context import Context, context_of
-from mien.app.web.routes import go, page
+from mien.app.web.routes import NOT_TICKED, go, page
 from mien.core.errors import ConsentError, RoomError
+from mien.core.expression import Polarity
 
 router = APIRouter(prefix="/rooms")
 
@@ -67,7 +69,9 @@ def host(request: Request) -> Response:
     hosted = _allowed(request).hosted
     if hosted is None:
         return go("/rooms")
-    return page(request, "host.html", hosted=hosted, room=hosted.host.room, paces=PACES)
+    room = hosted.host.room
+    shares = [*Polarity, NO_READING] if room.faces else []
+    return page(request, "host.html", hosted=hosted, room=room, shares=shares, paces=list(Pace))
 
 
 @router.get("/host.json")
@@ -129,13 +133,12 @@ async def join(
         def say(words: str) -> None:
             if seat is not None:
                 seat.said.append(words)
-            context.changed()  # a socket that reads for a room that is gone ends
 
         client = RoomClient(address, code, fingerprint=fingerprint.strip() or None, plain=plain == "yes", say=say)
         try:
             about = await client.about()
             settings = await asyncio.to_thread(lambda: context.store.settings)
-            text = client.terms(about, settings.place)
+            text = client.asks(about).terms(settings.place)
         except BaseException:
             await client.leave()
             raise
@@ -161,12 +164,12 @@ async def agree(request: Request, agreed: Annotated[str, Form()] = "") -> Respon
     async with context.seating:
         seat = _seat(context)
         if agreed != "yes":
-            raise ConsentError("nothing was agreed to: tick the box if you agree, or leave it")
+            raise ConsentError(NOT_TICKED)
         if seat.joined:
             return go("/rooms/seat")
         given = seat.consent.give(context.clock())
         await asyncio.to_thread(context.store.keep, given)
-        await seat.join(given, context.clock)
+        await seat.join(given, context.store, context.clock)
         await asyncio.to_thread(context.store.log, Action.ROOM_JOINED, scope=str(seat.text.scope))
     return go("/rooms/seat")
 
@@ -178,9 +181,8 @@ def sit(request: Request) -> Response:
     seat = context.seat
     if seat is None or not seat.joined:
         return go("/rooms")
-    labels = [str(e) for e in context.engine.recognizer.models[0].labels]
     faces = seat.text.scope is Scope.ROOM_FACES
-    return page(request, "seat.html", seat=seat, faces=faces, paces=PACES, expressions=labels)
+    return page(request, "seat.html", seat=seat, faces=faces, paces=list(Pace), expressions=context.labels)
 
 
 @router.get("/seat.json")
@@ -193,8 +195,8 @@ def seat_state(request: Request) -> JSONResponse:
 @router.post("/tap")
 async def tap(request: Request, pace: Annotated[str, Form()]) -> JSONResponse:
     """Say how the pace is."""
-    if pace not in PACES:
-        raise RoomError(f"a tap is one of {', '.join(PACES)}")
+    if pace not in tuple(Pace):
+        raise RoomError(f"a tap is one of {', '.join(Pace)}")
     counted = await _seat(context_of(request)).client.tap(pace)
     return JSONResponse({"counted": counted})
 
@@ -216,7 +218,6 @@ def _forget(context: Context, seat: Seat) -> None:
         context.store.withdraw(seat.consent)
     if seat.joined:
         context.store.log(Action.ROOM_LEFT)
-    context.changed()
 
 
 def _allowed(request: Request) -> Context:

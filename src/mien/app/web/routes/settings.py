@@ -38,5 +38,4 @@ def change(request: Request, retention_days: Annotated[int, Form()], advice: Ann
     """Take in how long recordings stay, and whether suggestions are made."""
     context = context_of(request)
     context.store.change_settings(retention_days=retention_days, advice=advice == "yes")
-    context.changed()
     return go("/privacy", "saved")

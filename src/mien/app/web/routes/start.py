@@ -1,4 +1,4 @@
-"""The first start, where purpose and place are chosen; the overview afterwards; the live page; and human help."""
+"""The first start, where purpose and place are chosen; the overview afterwards; and human help."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from starlette.responses import Response
 from mien.app.law.policy import Feature, Place, Purpose, decide
 from mien.app.web.context import context_of
 from mien.app.web.routes import go, page
-from mien.core.errors import PolicyError
 
 router = APIRouter()
 
@@ -37,7 +36,14 @@ def overview(request: Request) -> Response:
     if decision is None:
         return page(request, "start.html", purposes=_PURPOSES, places=_PLACES, chosen=None, place=Place.UNSET)
     recordings = context.store.recordings()[:4] if decision.allows(Feature.RECORDINGS) else ()
-    return page(request, "home.html", decision=decision, consent=context.agreed, recordings=recordings, here="/")
+    return page(
+        request,
+        "home.html",
+        decision=decision,
+        consent=context.permission(Feature.LIVE).ask().consent,
+        recordings=recordings,
+        here="/",
+    )
 
 
 @router.get("/purpose")
@@ -56,23 +62,9 @@ def choose(request: Request, purpose: Annotated[str, Form()], place: Annotated[s
     decision = decide(purpose, place)
     before = context.store.settings
     context.store.change_settings(purpose=decision.purpose, place=decision.place)
-    context.changed()
     if not decision.face_analysis:
         return go("/")
     return go("/consent", None if before.purpose in (None, decision.purpose) else "purpose")
-
-
-@router.get("/live")
-def live(request: Request) -> Response:
-    """The live page, behind consent."""
-    context = context_of(request)
-    try:
-        context.allow(Feature.LIVE)
-    except PolicyError:
-        return go("/")
-    if context.agreed is None:
-        return go("/consent")
-    return page(request, "live.html", expressions=[str(e) for e in context.engine.recognizer.models[0].labels])
 
 
 @router.get("/help")

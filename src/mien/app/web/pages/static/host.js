@@ -1,9 +1,10 @@
 // The room as whoever opened it sees it, asked for every few seconds.
 
+import { NO_ANSWER } from "./words.js";
+
 const $ = (id) => document.getElementById(id);
-const SHARES = ["positive", "neutral", "negative", "no reading"];
-const PACES = ["too fast", "fine", "too slow"];
-const faces = $("rows").dataset.faces === "yes";
+const SHARES = $("rows").dataset.shares.split(",").filter(Boolean);  // none in a room of taps
+const PACES = $("rows").dataset.paces.split(",");
 let shown = -1;
 
 async function look() {
@@ -12,7 +13,7 @@ async function look() {
     if (!answer.ok) throw new Error();
     show(await answer.json());
   } catch {
-    $("state").textContent = "mien does not answer; is it still running?";
+    $("state").textContent = NO_ANSWER;
   }
   setTimeout(look, 3000);
 }
@@ -32,7 +33,7 @@ function show(view) {
 function bars(report) {
   const list = document.createElement("ul");
   list.className = "bars";
-  const entries = faces && report.shares ? SHARES.map((name) => [name, report.shares[name] ?? 0]) : [];
+  const entries = report.shares ? SHARES.map((name) => [name, report.shares[name] ?? 0]) : [];
   for (const [name, share] of entries) {
     const item = document.createElement("li");
     item.append(part("span", "name", name), track(name, share), part("span", "value", `${Math.round(100 * share)} %`));
@@ -63,7 +64,7 @@ function hint(one) {
 function row(report) {
   const made = document.createElement("tr");
   made.append(part("td", "", `${clock(report.start)} to ${clock(report.end)}`), part("td", "", report.people));
-  if (faces) for (const name of SHARES) made.append(part("td", "number", report.shares ? `${Math.round(100 * report.shares[name])} %` : "–"));
+  for (const name of SHARES) made.append(part("td", "number", report.shares ? `${Math.round(100 * report.shares[name])} %` : "–"));
   for (const pace of PACES) made.append(part("td", "number", String(report.taps[pace])));
   return made;
 }

@@ -1,12 +1,14 @@
 // What the pages send to the app on this machine: forms, files, and frames over a socket.
 
+import { NO_ANSWER } from "./words.js";
+
 // Frames; a new one waits for an answer.
 const MOST_UNDER_WAY = 2;
 
 // Posts, and gives the answer's body; fails with the app's words where it refuses, in whatever form they come.
 export async function post(path, body) {
   const answer = await fetch(path, { method: "POST", body }).catch(() => null);
-  if (!answer) throw new Error("mien does not answer; is it still running?");
+  if (!answer) throw new Error(NO_ANSWER);
   const isJson = answer.headers.get("content-type")?.startsWith("application/json");
   const said = isJson ? await answer.json() : { error: await answer.text() };
   if (!answer.ok) throw new Error(said.error);
@@ -33,7 +35,7 @@ export class Link {
         heard(message, sent);
       });
       this.#socket.addEventListener("close", () => {
-        reject(new Error(this.#why || "mien does not answer; is it still running?"));
+        reject(new Error(this.#why || NO_ANSWER));
         closed(this.#why || "The connection to mien ended. Is it still running in the terminal?");
       });
     });

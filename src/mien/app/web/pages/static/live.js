@@ -3,13 +3,13 @@
 import { Camera, cameraTrouble } from "./camera.js";
 import { Link } from "./link.js";
 import { colourOf, Picture } from "./draw.js";
-import { couldBe, percent, sentence } from "./words.js";
+import { couldBe, LOST, percent, sentence } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const picture = new Picture($("picture"));
 const camera = new Camera();
 const bars = new Map([...$("bars").children].map((row) => [row.dataset.name, row]));
-let link = null, paused = false, standing = "waiting", mapped = null, told = "", toldAt = 0, largest = null;
+let link = null, paused = false, presence = "waiting", mapped = null, told = "", toldAt = 0, largest = null;
 
 async function start() {
   cover("Opening the camera …");
@@ -44,14 +44,14 @@ const answers = {
     const held = view.own?.held;
     picture.draw(sent.canvas, { ...view, map: view.own ? mapped : null }, colourOf(held));
     $("live").dataset.delay = Math.round(performance.now() - sent.at);
-    standing = view.standing;
+    presence = view.presence;
     largest = view.others.length ? view.others.reduce((a, b) => (a[2] > b[2] ? a : b)) : null;
-    $("me").hidden = standing !== "lost" || !largest;
+    $("me").hidden = presence !== "lost" || !largest;
     if (largest) largest = { x: (largest[0] + largest[2] / 2) / view.size[0], y: (largest[1] + largest[3] / 2) / view.size[1] };
     $("words").textContent = sentence(view);
-    $("could-be").textContent = couldBe(view);
-    $("cover").hidden = standing !== "lost";
-    if (standing === "lost") $("cover-words").textContent = "Nobody is read. Point at your own face to go on.";
+    $("could-be").textContent = couldBe(view.own);
+    $("cover").hidden = presence !== "lost";
+    if (presence === "lost") $("cover-words").textContent = LOST;
     $("start").hidden = true;
     showBars(view);
     tellAloud(view);

@@ -3,7 +3,7 @@
 import { Camera, cameraTrouble } from "./camera.js";
 import { colourOf, Picture } from "./draw.js";
 import { Link, post } from "./link.js";
-import { sentence } from "./words.js";
+import { NO_ANSWER, sentence } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 let link = null, camera = null, paused = false;
@@ -26,7 +26,7 @@ async function look() {
     if (body.going_on) setTimeout(look, 3000);
     else stop("The room has ended for you. Nothing is sent.");
   } catch {
-    $("state").textContent = "mien does not answer; is it still running?";
+    $("state").textContent = NO_ANSWER;
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { colourOf } from "./draw.js";
 import { post } from "./link.js";
-import { percent } from "./words.js";
+import { couldBe, expressionLike, listed, notMeasurable, percent } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -66,9 +66,9 @@ function mark(context, face, index, scale, numbered) {
 function card(face, index, all) {
   const made = $("face").content.cloneNode(true), reading = face.readings[0];
   made.querySelector("h2").textContent = all.length > 1 ? `Face ${index + 1}` : "The face";
-  made.querySelector(".reading").textContent = words(reading, face.unmeasurable);
+  made.querySelector(".reading").textContent = reading ? expressionLike(reading.expression, reading.confidence) : notMeasurable(face.unmeasurable);
+  made.querySelector(".could-be").textContent = couldBe(reading);
   if (!reading) return made;
-  made.querySelector(".could-be").textContent = `It could be ${listed(reading.candidates)}: such a set holds the right word for about ${percent(reading.coverage)} of faces.`;
   for (const row of made.querySelectorAll("li")) {
     const share = reading.probabilities[row.dataset.name] ?? 0;
     row.querySelector(".fill").style.setProperty("--share", share);
@@ -85,18 +85,12 @@ function showCourse(frames) {
   $("rows").replaceChildren(...rows.map(([time, face]) => {
     const row = document.createElement("tr");
     const held = face.track.held, smoothed = face.track.smoothed;
-    const told = face.unmeasurable || !smoothed ? words(null, face.unmeasurable ?? "not long enough in view")
-      : held ? `An expression like ${held}, ${percent(smoothed.probabilities[held])} sure.` : `Uncertain: it could be ${listed(smoothed.candidates)}.`;
+    const told = face.unmeasurable || !smoothed ? notMeasurable(face.unmeasurable ?? "not long enough in view")
+      : held ? expressionLike(held, smoothed.probabilities[held]) : `Uncertain: it could be ${listed(smoothed.candidates)}.`;
     for (const text of [`${time.toFixed(1)} s`, String(face.track.id), told]) row.append(Object.assign(document.createElement("td"), { textContent: text }));
     return row;
   }));
 }
-
-function words(reading, reason) {
-  return reading ? `An expression like ${reading.expression}, ${percent(reading.confidence)} sure.` : `Not measurable: ${reason}.`;
-}
-
-function listed(names) { return names.length > 1 ? `${names.slice(0, -1).join(", ")} or ${names.at(-1)}` : names[0]; }
 
 function megabytes(bytes) { return `${Math.ceil(bytes / 1e5) / 10} MB`; }
 

@@ -1,9 +1,9 @@
-"""Pictures and videos that are handed over as bytes: read in memory, within limits, and gone when that is done."""
+"""A person's own pictures and videos, as bytes: read in memory, within limits, and gone when that is done."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import av
 
@@ -40,26 +40,37 @@ def is_picture(data: bytes) -> bool:
     return format_of(data) is not None
 
 
-def read_upload(recognizer: Recognizer, data: bytes, *, every: float = 1.0) -> list[Frame]:
+def read_own_file(
+    recognizer: Recognizer, data: bytes, *, every: float = 1.0, check: Callable[[], object] = lambda: None
+) -> list[Frame]:
     """The frame of a picture, or of a video one frame each ``every`` seconds, with its faces followed and smoothed.
+
+    Args:
+        recognizer: reads it.
+        data: the file's bytes.
+        every: seconds of a video.
+        check: called before each picture is read, and at the end; what it raises ends the reading.
 
     Raises:
         PictureError: no picture, damaged, or beyond the limits.
         VideoError: no video, damaged, or beyond the limits.
     """
-    if is_picture(data):
-        if len(data) > LARGEST_PICTURE:
-            raise PictureError(
-                f"a picture of {len(data) / 1e6:.0f} MB; at most {LARGEST_PICTURE / 1e6:.0f} MB are taken"
-            )
-        try:
-            return [recognizer.read(decode_picture(data, _NAME, max_pixels=MOST_PIXELS))]
-        except PictureTooLargeError as error:
-            raise PictureTooLargeError(error.what) from None
-    return list(_watched(recognizer, data, every))
+    check()
+    frames = [_read(recognizer, data)] if is_picture(data) else list(_watched(recognizer, data, every, check))
+    check()
+    return frames
 
 
-def _watched(recognizer: Recognizer, data: bytes, every: float) -> Iterator[Frame]:
+def _read(recognizer: Recognizer, data: bytes) -> Frame:
+    if len(data) > LARGEST_PICTURE:
+        raise PictureError(f"a picture of {len(data) / 1e6:.0f} MB; at most {LARGEST_PICTURE / 1e6:.0f} MB are taken")
+    try:
+        return recognizer.read(decode_picture(data, _NAME, max_pixels=MOST_PIXELS))
+    except PictureTooLargeError as error:
+        raise PictureTooLargeError(error.what) from None
+
+
+def _watched(recognizer: Recognizer, data: bytes, every: float, check: Callable[[], object]) -> Iterator[Frame]:
     if not data:
         raise PictureError(f"{_NAME}: the file is empty (0 bytes)")
     kind = "mp4" if data[4:8] == b"ftyp" else next((k for head, k in _VIDEOS.items() if data.startswith(head)), None)
@@ -85,6 +96,7 @@ def _watched(recognizer: Recognizer, data: bytes, every: float) -> Iterator[Fram
                 raise VideoError(f"{_NAME}: it is longer than the {MOST_SECONDS:.0f} s that are taken; cut it")
             if frames.time < look_at - 1e-6:
                 continue
+            check()
             index += 1
             look_at = max(look_at + 1 / WATCHED, frames.time)
             picture = DecodedPicture(frame, index=index, time=frames.time, turns=turns(frame), converter=converter)

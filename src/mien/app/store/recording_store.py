@@ -1,4 +1,4 @@
-"""The store's part that keeps recordings and their seconds, and erases them."""
+"""The store of recordings and their seconds, and how they are erased."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from sqlalchemy import Row, delete, insert, select, update
 
 from mien.app.law.audit import Action
 from mien.app.law.consent import Consent, State
+from mien.app.law.permission import may_read, may_store
 from mien.app.law.policy import Feature
 from mien.app.law.terms import DAY
 from mien.app.store import tables as t
 from mien.app.store.aggregate import Second
+from mien.app.store.base import recording_row
+from mien.app.store.consent_store import ConsentStore, read_consent
 from mien.app.store.database import owe_erasing
-from mien.app.store.records import RecordingId, RecordingInfo
-from mien.app.store.settings import SettingsPart, read_consent, read_settings
-from mien.app.store.shared import recording_row
+from mien.app.store.values import RecordingId, RecordingInfo
 from mien.core.errors import ConsentError
 
 LONGEST_NAME = 200
@@ -25,7 +26,7 @@ LONGEST_NAME = 200
 _DIGITS = 6
 
 
-class RecordingsPart(SettingsPart):
+class RecordingStore(ConsentStore):
     """Recordings, their seconds, and how they end: deleted, purged."""
 
     def open_recording(
@@ -38,15 +39,11 @@ class RecordingsPart(SettingsPart):
             PolicyError: the policy does not allow recordings.
         """
         now = self._clock()
-        self._check_going_on(consent.id)
-        current = self.terms()
-        if self.decision is not None:
-            self.decision.require(Feature.RECORDINGS)
         with self._database.write() as connection:
-            row = connection.execute(select(t.CONSENTS).where(t.CONSENTS.c.id == consent.id)).one_or_none()
-            if row is None:
+            person = self._participant(connection, consent.id)
+            if person.consent is None:
                 raise ConsentError("the store does not know this consent: keep it when it is given")
-            read_consent(row).check(current, now)
+            may_read(person, Feature.RECORDINGS, now=now).require()
             values = {
                 "consent": consent.id,
                 "name": name.strip()[:LONGEST_NAME],
@@ -57,7 +54,7 @@ class RecordingsPart(SettingsPart):
                 "length": 0.0,
                 "seconds": 0,
                 "closed": False,
-                "expires": now + read_settings(connection).retention_days * DAY,
+                "expires": now + person.retention_days * DAY,
             }
             query = insert(t.RECORDINGS).values(values).returning(t.RECORDINGS.c.id)
             recording = int(connection.execute(query).scalar_one())
@@ -76,10 +73,9 @@ class RecordingsPart(SettingsPart):
         """
         with self._database.write() as connection:
             info = read_info(recording_row(connection, recording))
-            self._check_going_on(info.consent)
-            state = connection.execute(select(t.CONSENTS.c.state).where(t.CONSENTS.c.id == info.consent)).scalar()
-            if state not in (State.GIVEN, State.PAUSED):
-                raise ConsentError(f"recording {recording} cannot go on: its consent is {state}")
+            refusal = may_store(self._participant(connection, info.consent)).refusal
+            if refusal is not None:
+                raise ConsentError(f"recording {recording} cannot go on: {refusal}")
             if info.closed:
                 raise ValueError(f"recording {recording} is closed; open a new one")
             if second.index < info.length:
@@ -180,7 +176,7 @@ class RecordingsPart(SettingsPart):
         self._database.erase()
 
     def purge(self, now: float | None = None) -> int:
-        """See :meth:`mien.app.store.store.Store.purge`."""
+        """See :meth:`mien.app.store.facade.Store.purge`."""
         now = self._clock() if now is None else now
         with self._database.write() as connection:
             purged = connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.expires <= now)).rowcount

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from mien.app.law.policy import Feature
-from mien.app.live.handed_over import LARGEST_PICTURE, LARGEST_VIDEO, MOST_SECONDS
+from mien.app.live.own_files import LARGEST_PICTURE, LARGEST_VIDEO, MOST_SECONDS
 from mien.app.web import api
 from mien.app.web.context import context_of
-from mien.app.web.routes import page
+from mien.app.web.routes import go, page
 from mien.core.errors import ConsentError
-
-LARGEST = api.LARGEST
 
 router = APIRouter()
 
 
 @router.get("/upload")
 def upload(request: Request) -> Response:
-    """The page."""
-    context_of(request).allow(Feature.UPLOAD)
-    labels = [str(e) for e in context_of(request).engine.recognizer.models[0].labels]
+    """The page, behind consent."""
+    context = context_of(request)
+    permission = context.permission(Feature.UPLOAD).ask()
+    if isinstance(permission.refusal, ConsentError):
+        return go("/consent")
+    if permission.refusal is not None:
+        raise permission.refusal
     limits = {"picture": LARGEST_PICTURE, "video": LARGEST_VIDEO, "seconds": MOST_SECONDS}
-    return page(request, "upload.html", expressions=labels, limits=limits)
+    return page(request, "upload.html", expressions=context.labels, limits=limits)
 
 
 @router.post("/upload/read")
 async def read(request: Request, agreed: str = "") -> Response:
     """Read what was chosen on the page."""
-    context = context_of(request)
-    await asyncio.to_thread(context.allow, Feature.UPLOAD)
     if agreed != "yes":
         raise ConsentError("say first that it shows you alone, or that everybody in it agreed")
     return api.answer(await api.frames_of(request, every=1.0))

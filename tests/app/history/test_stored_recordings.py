@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from app.made import Clock, absent, agreed, dark, filled, hurry, second
-from mien.app.history.stored import add, as_recording, compare_days, correct, days, load, local_date
-from mien.app.store.records import Correction
-from mien.app.store.store import Store
+from mien.app.history.stored_recordings import add, as_recording, compare_days, correct, days, load, local_date
+from mien.app.store.facade import Store
+from mien.app.store.values import Correction
 from mien.core.expression import Expression, Polarity
 from mien.runtime.recordings.read import STATES, UNCERTAIN, UNMEASURABLE
 from mien.runtime.recordings.totals import tally, timeline
@@ -216,7 +216,7 @@ def test_the_state_of_a_second_is_what_most_of_it_was() -> None:
 
 
 def _info():
-    from mien.app.store.records import RecordingInfo
+    from mien.app.store.values import RecordingInfo
 
     return RecordingInfo(
         id=3,

@@ -1,23 +1,25 @@
-"""The store's part that keeps settings, and consents with their withdrawal."""
+"""The store of settings and of consents, with their withdrawal; and what the two make of a person at one moment."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from mien.app.law.audit import Action, Entry
+from mien.app.law.audit import Action, AuditEntry
 from mien.app.law.consent import Consent, State
-from mien.app.law.policy import Decision, Place, Purpose, decide
-from mien.app.law.terms import DAY, Scope, Terms, terms
+from mien.app.law.permission import TAKEN_BACK, Participant
+from mien.app.law.policy import Decision, Place, Purpose
+from mien.app.law.terms import DAY, Scope, Terms
 from mien.app.store import tables as t
-from mien.app.store.records import Settings
-from mien.app.store.shared import Part
-from mien.core.errors import ConsentError, PolicyError
+from mien.app.store.base import StoreBase
+from mien.app.store.values import Settings
+from mien.core.errors import ConsentError
 
+_LATEST_FIRST = (t.CONSENTS.c.shown.desc(), t.CONSENTS.c.changed.desc())
 _ACTIONS = {
     State.SHOWN: Action.CONSENT_SHOWN,
     State.GIVEN: Action.CONSENT_GIVEN,
@@ -27,7 +29,7 @@ _ACTIONS = {
 }
 
 
-class SettingsPart(Part):
+class ConsentStore(StoreBase):
     """Settings, what the policy makes of them, and consents."""
 
     @property
@@ -60,25 +62,30 @@ class SettingsPart(Part):
                 **purpose,
             }
             self._log(connection, Action.SETTINGS_CHANGED, details)
+            self._changed()
         return new
+
+    def participant(self, consent: str | None = None) -> Participant:
+        """The person as one transaction finds them, for :func:`mien.app.law.permission.may_read`.
+
+        Args:
+            consent: id of the consent that is asked about; None for the latest to reading their own face.
+        """
+        with self._database.read() as connection:
+            return self._participant(connection, consent)
 
     @property
     def decision(self) -> Decision | None:
         """What the policy says of the purpose and place that are set; None before a purpose was chosen."""
-        settings = self.settings
-        return None if settings.purpose is None else decide(settings.purpose, settings.place)
+        return self.participant().decision
 
-    def terms(self, scope: Scope = Scope.OWN, *, room: str = "") -> Terms:
-        """The consent text that applies now.
+    def terms(self) -> Terms:
+        """The text on reading one's own face that applies now.
 
         Raises:
             PolicyError: no purpose was chosen yet, or the policy refuses.
         """
-        settings = self.settings
-        if settings.purpose is None:
-            raise PolicyError("no purpose was chosen yet: say first what mien is used for, and where")
-        decision = decide(settings.purpose, settings.place)
-        return terms(decision, retention_days=settings.retention_days, scope=scope, room=room)
+        return self.participant().terms()
 
     def keep(self, consent: Consent) -> None:
         """Keep a consent as it stands, and log its state. :meth:`withdraw` withdraws one.
@@ -89,10 +96,20 @@ class SettingsPart(Part):
         """
         if consent.state is State.WITHDRAWN:
             raise ValueError("a consent is withdrawn by Store.withdraw, which also erases")
-        if consent.state is State.GIVEN:
-            self._check_going_on(consent.id)
         with self._database.write() as connection:
             self._keep(connection, consent)
+
+    def pause(self) -> None:
+        """Pause the consent to reading one's own face, for all who ask; where none is given nothing is done."""
+        self._move(State.GIVEN, Consent.pause)
+
+    def resume(self) -> None:
+        """Go on after a pause; where none is made nothing is done.
+
+        Raises:
+            ConsentError: it is being withdrawn.
+        """
+        self._move(State.PAUSED, Consent.resume)
 
     def consent(self, scope: Scope = Scope.OWN) -> Consent | None:
         """The latest consent of a scope as it stands now, expired where its time is up; None where there is none."""
@@ -100,11 +117,12 @@ class SettingsPart(Part):
 
     def consents(self) -> tuple[Consent, ...]:
         """All consents as they stand now, the latest first; withdrawn ones stay as receipts."""
-        order = (t.CONSENTS.c.shown.desc(), t.CONSENTS.c.changed.desc())
         now = self._clock()
         with self._database.read() as connection:
-            found = [read_consent(row).at(now) for row in connection.execute(select(t.CONSENTS).order_by(*order))]
-        return tuple(c.pause(now) if c.id in self._stopped and c.state is State.GIVEN else c for c in found)
+            found = [
+                read_consent(row).at(now) for row in connection.execute(select(t.CONSENTS).order_by(*_LATEST_FIRST))
+            ]
+        return tuple(c.pause(now) if c.id in self._taken_back and c.state is State.GIVEN else c for c in found)
 
     def withdrawable(self) -> tuple[Consent, ...]:
         """The consents to reading one's own face that were not withdrawn yet, the latest first."""
@@ -116,7 +134,7 @@ class SettingsPart(Part):
 
         One's own takes all others of one's own with it, as recordings may stand under an earlier one than the latest.
         What survives is the receipts and the audit log, which hold no reading. Whatever comes of the erasing, it stops:
-        from the call on the consent is paused for everybody who asks this store, and cannot be resumed.
+        from the call on nothing is read under it, and it cannot be resumed.
 
         Raises:
             ConsentError: it is withdrawn already.
@@ -127,22 +145,39 @@ class SettingsPart(Part):
         withdrawn = {consent.id: consent.withdraw(now)}
         if own:
             withdrawn |= {one.id: one.withdraw(now) for one in self.withdrawable() if one.id != consent.id}
-        self._stopped.update(withdrawn)
+        self._taken_back.update(withdrawn)
+        self._changed()  # from here on nobody goes by what they knew, however long the erasing takes
         with self._database.write(erases=True) as connection:
             for one in withdrawn.values():
                 self._keep(connection, one)
             connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.consent.in_(list(withdrawn))))
             if own:
                 connection.execute(delete(t.FEEDBACK))
-        self._stopped.difference_update(withdrawn)
+        self._taken_back.difference_update(withdrawn)
         return withdrawn[consent.id]
 
-    def _check_going_on(self, consent: str) -> None:
-        """Refuse to go on under a consent that is being withdrawn."""
-        if consent in self._stopped:
-            raise ConsentError("this consent was taken back, but could not be erased yet: withdraw it again")
+    def _participant(self, connection: Connection, consent: str | None = None) -> Participant:
+        query = select(t.CONSENTS).order_by(*_LATEST_FIRST).limit(1)
+        wanted = t.CONSENTS.c.scope == Scope.OWN if consent is None else t.CONSENTS.c.id == consent
+        row = connection.execute(query.where(wanted)).one_or_none()
+        settings = read_settings(connection)
+        return Participant(
+            purpose=settings.purpose,
+            place=settings.place,
+            retention_days=settings.retention_days,
+            consent=None if row is None else read_consent(row),
+            taken_back=row is not None and row.id in self._taken_back,
+        )
 
-    def take_over(self, entries: Sequence[Entry], consents: Sequence[Consent]) -> None:
+    def _move(self, at: State, move: Callable[[Consent, float], Consent]) -> None:
+        """Move the latest consent to reading one's own face on, where it stands at ``at``."""
+        now = self._clock()
+        with self._database.write() as connection:
+            consent = self._participant(connection).consent
+            if consent is not None and consent.at(now).state is at:
+                self._keep(connection, move(consent, now))
+
+    def take_over(self, entries: Sequence[AuditEntry], consents: Sequence[Consent]) -> None:
         """Take over what a restore must not undo: another database's audit log, and what was withdrawn in it."""
         with self._database.write(erases=True) as connection:
             rows = connection.execute(select(t.AUDIT.c.at, t.AUDIT.c.action))
@@ -165,7 +200,10 @@ class SettingsPart(Part):
         kept = connection.execute(select(t.CONSENTS.c.state).where(t.CONSENTS.c.id == consent.id)).scalar()
         if kept == State.WITHDRAWN:
             raise ConsentError("this consent was withdrawn: consent anew to go on")
+        if consent.state is State.GIVEN and consent.id in self._taken_back:
+            raise ConsentError(TAKEN_BACK)
         self._write(connection, consent)
+        self._changed()
         if kept == consent.state:
             return
         resumed = kept == State.PAUSED and consent.state is State.GIVEN

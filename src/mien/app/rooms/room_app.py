@@ -26,15 +26,15 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from mien.app.law.terms import VERSION
-from mien.app.rooms.room import LEAST, WINDOW, Coarse, Room, View
+from mien.app.law.terms import ROOM_VERSION, Pace
+from mien.app.rooms.room import LEAST, WINDOW, Coarse, Room, RoomView
 from mien.core.errors import AppError, PolicyError, RoomError
 
 SCHEMA = 1
@@ -54,7 +54,7 @@ class RoomHost:
         self._lock = threading.Lock()
         self._guesses: deque[tuple[float, str]] = deque()
 
-    def view(self) -> View:
+    def view(self) -> RoomView:
         """What whoever opened it sees now."""
         with self._lock:
             return self.room.view(now=self._clock())
@@ -127,7 +127,7 @@ class _Send(_Body):
 
 
 class _Tap(_Body):
-    pace: Literal["too fast", "fine", "too slow"]
+    pace: Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ def rooms_app(host: RoomHost) -> Callable[..., Awaitable[None]]:
 
     for kind in (AppError, ValueError, RequestValidationError):
         app.add_exception_handler(kind, explain)
-    return _Gate(app)
+    return _ProgramsOnly(app)
 
 
 def _router(host: RoomHost) -> APIRouter:
@@ -174,7 +174,7 @@ def _router(host: RoomHost) -> APIRouter:
         host.check_code(body.code, _address(request))
         room = host.room
         decision = room.decision
-        return About(SCHEMA, str(decision.purpose), str(decision.place), room.faces, VERSION, WINDOW, LEAST)
+        return About(SCHEMA, str(decision.purpose), str(decision.place), room.faces, ROOM_VERSION, WINDOW, LEAST)
 
     @router.post("/join")
     async def join(body: _Join, request: Request) -> dict[str, str]:
@@ -231,7 +231,7 @@ _Receive = Callable[[], Awaitable[_Message]]
 _Send_ = Callable[[_Message], Awaitable[None]]
 
 
-class _Gate:
+class _ProgramsOnly:
     """Lets programs' small requests through, and nothing else: no browser's pages, no sockets, no long bodies."""
 
     def __init__(self, app: Callable[..., Awaitable[None]]) -> None:

@@ -1,4 +1,4 @@
-"""The live view: frames come over a socket, the newest of them is read, and what it showed goes back."""
+"""The live view's session: frames come over a socket, the newest of them is read, and what it showed goes back."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ import json
 import struct
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mien.app.law.consent import Consent, State
-from mien.app.law.permission import in_room, on_their_own, pause, resume
-from mien.app.law.policy import Feature
-from mien.app.live.browser_stream import LARGEST_FRAME, Sitting, View, described
+from mien.app.law.permission import Permission
+from mien.app.live.browser_stream import LARGEST_FRAME, BrowserStream, FrameView, described
+from mien.app.live.engine import Engine
 from mien.app.live.overlay import Activation
-from mien.app.live.recorder import Recorder
-from mien.app.store.aggregate import Aggregator
-from mien.app.web.context import Context, context_of
-from mien.core.errors import AppError, ConsentError, MienError, PictureError, PolicyError
+from mien.app.live.recipient import Recipient
+from mien.app.live.recorder import Recorder, RecordingUnderWay
+from mien.app.store.facade import Store
+from mien.core.errors import AppError, MienError, PictureError, StoreError
 
 MOST_FPS = 15.0
 """Frames read a second from one browser, at most; it may send more, of which only the newest count."""
@@ -34,22 +33,24 @@ _BAD_FRAMES = 50
 REFUSED, TOO_LARGE, TOO_SLOW, BAD = 4403, 1009, 4408, 4400
 """Codes with which the socket is closed."""
 
-Kind = Literal["live", "scheduled", "room"]
-_KINDS: dict[str, Kind] = {"scheduled": "scheduled", "room": "room"}
 
-router = APIRouter()
+@dataclass(slots=True, eq=False, kw_only=True)
+class LiveApp:
+    """What all live views of a running app share.
 
-
-@router.websocket("/live/frames")
-async def live(socket: WebSocket) -> None:
-    """Frames in, views out.
-
-    ``?kind=scheduled`` is for pictures that are taken while nobody looks at the page, ``?kind=room`` reads for the room
-    in which the person sits, under the consent to that, and records nothing.
+    Attributes:
+        store: what is kept.
+        engine: what reads frames.
+        clock: gives Unix seconds.
+        streams: how many browsers' frames are being analysed.
+        recording: which recording runs.
     """
-    kind = socket.query_params.get("kind")
-    await socket.accept()
-    await Session(socket, context_of(socket), kind=_KINDS.get(kind or "", "live")).run()
+
+    store: Store
+    engine: Engine
+    clock: Callable[[], float] = time.time
+    streams: int = 0
+    recording: RecordingUnderWay = field(default_factory=RecordingUnderWay)
 
 
 class _OverError(Exception):
@@ -60,8 +61,14 @@ class _OverError(Exception):
         self.code = code
 
 
-class Session:
+class LiveSession:
     """One browser's socket.
+
+    Args:
+        socket: accepted.
+        app: what the live views share.
+        recipient: for whom the face is read.
+        scheduled: whether the pictures are taken while nobody looks at the page.
 
     A frame is four bytes, the frame's number (little endian), and a JPEG. Commands are JSON objects with the key
     ``do``. What goes back are JSON objects with the key ``is``: ``ready``, ``view``, ``bad`` (a frame that could not be
@@ -69,19 +76,17 @@ class Session:
     ``paused``, ``said`` (a sentence for the person) and ``over``.
     """
 
-    def __init__(self, socket: WebSocket, context: Context, *, kind: Kind) -> None:  # noqa: D107
+    def __init__(self, socket: WebSocket, app: LiveApp, recipient: Recipient, *, scheduled: bool = False) -> None:  # noqa: D107
         self._socket = socket
-        self._context = context
-        self._kind: Kind = kind
-        self._for_room = Aggregator()
-        self._sitting = Sitting(context.engine.recognizer, alone=kind == "scheduled")
+        self._app = app
+        self._recipient = recipient
+        self._kind: Literal["live", "scheduled"] = "scheduled" if scheduled else "live"
+        self._stream = BrowserStream(app.engine.recognizer, alone=scheduled)
         self._newest: tuple[int, bytes] | None = None
         self._arrived = asyncio.Event()
         self._sending = asyncio.Lock()
         self._began = time.monotonic()
-        self._consent: Consent | None = None
-        self._epoch = -1
-        self._paused = False
+        self._permission = Permission()
         self._recorder: Recorder | None = None
         self._closing: asyncio.Task[None] | None = None
         self._activation: Activation | None = None
@@ -89,12 +94,12 @@ class Session:
 
     async def run(self) -> None:
         """Serve the socket to its end."""
-        context = self._context
-        context.sitting += 1
+        app = self._app
+        app.streams += 1
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._ask()
-            await self._send({"is": "ready", "model": self._model, "most_fps": MOST_FPS, "others": context.sitting - 1})
+            await self._send({"is": "ready", "model": self._model, "most_fps": MOST_FPS, "others": app.streams - 1})
             tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._read())]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -110,11 +115,11 @@ class Session:
             await self._stop_recording(say=False)
             if self._closing is not None:
                 await self._closing
-            context.sitting -= 1
+            app.streams -= 1
 
     @property
     def _model(self) -> str:
-        return self._context.engine.recognizer.models[0].name
+        return self._app.engine.recognizer.models[0].name
 
     async def _receive(self) -> None:
         """Take in frames, of which only the newest waits, and commands."""
@@ -141,38 +146,32 @@ class Session:
             await self._arrived.wait()
             self._arrived.clear()
             taken, self._newest = self._newest, None
-            await self._ask()
-            if taken is None or self._paused:
+            if not await self._ask() or taken is None:
                 continue
             due = time.monotonic() + 0.95 / MOST_FPS
             number, jpeg = taken
             start = time.monotonic()
-            job = self._context.engine.submit(self._sitting, jpeg, start - self._began)
+            job = self._app.engine.submit(self._stream, jpeg, start - self._began)
             try:
                 view = await asyncio.wrap_future(job)
             except PictureError as error:
                 await self._refuse(number, error)
                 continue
             self._bad = 0
-            await self._keep(view)
+            if not await self._ask():  # it may have been taken back while the frame was read
+                continue
+            await self._hand_on(view)
             answer = {"is": "view", "frame": number, "milliseconds": round(1000 * (time.monotonic() - start), 1)}
             await self._send(answer | described(view) | await self._map_of(view))
 
-    async def _keep(self, view: View) -> None:
-        """Hand a view on to what adds them up: the recording, or the room."""
-        seat = self._context.seat
-        if self._kind == "room" and seat is not None:
-            second = self._for_room.push_face(view.frame.time or 0.0, view.own, faces=view.faces)
-            if second is not None:
-                seat.client.offer(second)
+    async def _hand_on(self, view: FrameView) -> None:
+        """Hand a view on to whom it was read for, and to the recording."""
+        self._recipient.take(view)
         recorder = self._recorder
         if recorder is None:
             return
-        if self._context.recording != recorder.recording:
-            recorder.abandon()  # it was deleted while it was under way
-        if recorder.ended is None:
-            recorder.push(view)
-        else:
+        recorder.push(view)
+        if recorder.ended is not None:
             await self._stop_recording(say=True)
 
     async def _refuse(self, number: int, error: PictureError) -> None:
@@ -181,29 +180,30 @@ class Session:
             raise _OverError(BAD, f"one frame after another cannot be used: {error}")
         await self._send({"is": "bad", "frame": number, "why": str(error)})
 
-    async def _map_of(self, view: View) -> dict[str, Any]:
+    async def _map_of(self, view: FrameView) -> dict[str, Any]:
         if self._activation is None:
             return {}
         found = await asyncio.to_thread(self._activation.of, view)
         return {} if found is None else {"map": found}
 
-    async def _ask(self) -> None:
-        """Whether this face may still be read: by the clock always, by the store where something may have changed."""
-        consent = self._consent
-        if self._epoch == self._context.epoch:
-            if consent is not None and consent.at(self._context.clock()).state is State.EXPIRED:
-                raise _OverError(REFUSED, "the time of the consent is up: consent anew to go on")
-            return
-        self._epoch, was = self._context.epoch, self._paused
+    async def _ask(self) -> bool:
+        """Whether this face may be read at the moment; the session ends where it may not be read any more."""
+        current = self._recipient.permission
         try:
-            standing = in_room if self._kind == "room" else on_their_own
-            self._consent, self._paused = await asyncio.to_thread(standing, self._context)
-        except (ConsentError, PolicyError) as error:
+            permission = current.known()
+            if permission is None:
+                permission = await asyncio.to_thread(current.ask)
+        except StoreError as error:
             raise _OverError(REFUSED, str(error)) from None
-        if was and not self._paused:
-            self._sitting.subject.restart()
-        if was != self._paused:
-            await self._send({"is": "paused", "paused": self._paused})
+        if permission.refusal is not None:
+            raise _OverError(REFUSED, str(permission.refusal))
+        was, paused = self._permission.paused, permission.paused
+        self._permission = permission
+        if was and not paused:
+            self._stream.subject.restart()
+        if was != paused:
+            await self._send({"is": "paused", "paused": paused})
+        return permission.granted
 
     async def _command(self, text: str) -> None:
         try:
@@ -217,55 +217,36 @@ class Session:
             await self._say(str(error))
 
     async def _pause(self, command: dict[str, Any]) -> None:  # noqa: ARG002
-        if self._kind == "room":
-            self._pause_seat(paused=True)
-        else:
-            await asyncio.to_thread(pause, self._context)
+        await self._recipient.pause()
         await self._ask()
 
     async def _resume(self, command: dict[str, Any]) -> None:  # noqa: ARG002
-        if self._kind == "room":
-            self._pause_seat(paused=False)
-        else:
-            await asyncio.to_thread(resume, self._context)
+        await self._recipient.resume()
         await self._ask()
 
-    def _pause_seat(self, *, paused: bool) -> None:
-        if self._context.seat is not None:
-            self._context.seat.pause(paused=paused)
-        self._context.changed()
-
     async def _point(self, command: dict[str, Any]) -> None:
-        self._sitting.subject.point(float(command["x"]), float(command["y"]))
+        self._stream.subject.point(float(command["x"]), float(command["y"]))
 
     async def _map(self, command: dict[str, Any]) -> None:
-        self._activation = Activation(self._context.engine.recognizer.models[0]) if command.get("on") else None
+        self._activation = Activation(self._app.engine.recognizer.models[0]) if command.get("on") else None
 
     async def _record(self, command: dict[str, Any]) -> None:
-        context = self._context
         if self._recorder is not None:
             return
-        if context.recording is not None:
-            raise AppError("A recording runs in another tab of this app. Stop it there first.")
-        if self._kind == "room":
+        if not self._recipient.records:
             raise AppError("Nothing is recorded in a room.")
-        await asyncio.to_thread(context.allow, Feature.RECORDINGS)
-        if self._consent is None or self._paused:
+        if self._permission.consent is None or self._permission.paused:
             raise AppError("Nothing is analysed at the moment, so nothing can be recorded. Go on first.")
-        context.recording = 0  # before anything is awaited, so that two tabs cannot both begin
-        try:
-            self._recorder = await Recorder.open(
-                context.store,
-                self._consent,
-                model=self._model,
-                name=str(command.get("name", ""))[:200],
-                kind=self._kind,
-                began=time.monotonic() - self._began,
-                tell=self._say,
-            )
-            context.recording = self._recorder.recording
-        finally:
-            context.recording = context.recording or None
+        self._recorder = await Recorder.open(
+            self._app.store,
+            self._app.recording,
+            self._permission.consent,
+            model=self._model,
+            name=str(command.get("name", ""))[:200],
+            kind=self._kind,
+            began=time.monotonic() - self._began,
+            tell=self._say,
+        )
         await self._send({"is": "recording", "recording": self._recorder.recording})
 
     async def _stop(self, command: dict[str, Any]) -> None:  # noqa: ARG002
@@ -275,25 +256,18 @@ class Session:
         if self._recorder is None:
             raise AppError("Notes belong to a recording; start one first.")
         at = self._recorder.length
-        await asyncio.to_thread(self._context.store.note, self._recorder.recording, str(command["text"]), at=at)
+        await asyncio.to_thread(self._app.store.note, self._recorder.recording, str(command["text"]), at=at)
         await self._say("Noted.")
 
     async def _stop_recording(self, *, say: bool) -> None:
         recorder, self._recorder = self._recorder, None
         if recorder is None:
             return
-        self._closing = asyncio.create_task(self._close(recorder))
+        self._closing = asyncio.create_task(recorder.close())
         await asyncio.shield(self._closing)  # a browser that leaves meanwhile must not keep it from being closed
         if say:
             last = recorder.recording if recorder.ended is None else None
             await self._send({"is": "recording", "recording": None, "last": last, "why": recorder.ended})
-
-    async def _close(self, recorder: Recorder) -> None:
-        try:
-            await recorder.close()
-        finally:
-            if self._context.recording == recorder.recording:
-                self._context.recording = None
 
     async def _say(self, words: str) -> None:
         with contextlib.suppress(_OverError, WebSocketDisconnect, RuntimeError):
@@ -314,7 +288,7 @@ class Session:
                 await self._socket.send_text(json.dumps({"is": "over", "code": code, "why": reason}))
                 await self._socket.close(code, reason[:100])
 
-    _commands: dict[str, Callable[[Session, dict[str, Any]], Awaitable[None]]] = {  # noqa: RUF012
+    _commands: dict[str, Callable[[LiveSession, dict[str, Any]], Awaitable[None]]] = {  # noqa: RUF012
         "pause": _pause,
         "resume": _resume,
         "point": _point,

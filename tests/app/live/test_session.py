@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from app.serving import jpeg, on_canvas, serving
 from mien.app.law.consent import State, show
 from mien.app.law.policy import Place, Purpose
-from mien.app.live import view as live
+from mien.app.live import session as live
 from mien.app.live.browser_stream import LARGEST_FRAME
 from mien.app.store.database import Database
 from mien.core.errors import StoreError
@@ -44,7 +44,7 @@ def test_from_consent_to_a_reading(served, one_face):
     with served.socket() as talk:
         assert talk.hear()["is"] == "ready"
         first = talk.view(one_face)
-        assert (first["standing"], first["own"], len(first["others"])) == ("waiting", None, 1)
+        assert (first["presence"], first["own"], len(first["others"])) == ("waiting", None, 1)
         view = until_read(talk, one_face)
         assert view["own"]["held"] == "happy"
         assert 0.5 < view["own"]["sure"] <= 1
@@ -108,7 +108,7 @@ def test_withdrawing_stops_and_erases(served, one_face):
         assert talk.hear("over")["why"]
     assert served.store.recordings() == ()
     assert served.store.consent().state is State.WITHDRAWN
-    assert served.context.recording is None
+    assert served.context.recording.number is None
 
 
 def test_a_pause_holds_in_every_tab_and_analyses_nothing(served, one_face):
@@ -222,7 +222,7 @@ def test_a_recording_that_is_purged_under_way_has_ended_and_another_can_begin(se
             ended = message if message["is"] == "recording" else None
         assert (ended["recording"], ended["last"]) == (None, None)
         assert "purged" in ended["why"]
-        assert served.context.recording is None
+        assert served.context.recording.number is None
         assert talk.record() == number + 1
 
 
@@ -323,16 +323,16 @@ def test_a_socket_that_never_reads_is_closed_and_harms_nobody(served, one_face, 
         raw.settimeout(5)
         end = time.monotonic() + 15
         try:
-            while served.context.sitting == 0 or time.monotonic() < end:
+            while served.context.streams == 0 or time.monotonic() < end:
                 raw.sendall(head + payload)
                 time.sleep(0.02)
-                if served.context.sitting == 0 and served.context.engine.frames > 2:
+                if served.context.streams == 0 and served.context.engine.frames > 2:
                     break
         except OSError:
             pass  # closed by the app
-        while served.context.sitting and time.monotonic() < end:
+        while served.context.streams and time.monotonic() < end:
             time.sleep(0.05)
-    assert served.context.sitting == 0
+    assert served.context.streams == 0
 
 
 @pytest.mark.slow
@@ -487,7 +487,6 @@ def test_a_model_without_maps_says_so(served, one_face, monkeypatch):
 def test_a_consent_to_fewer_days_does_not_count(served):
     served.agree()
     served.store.change_settings(retention_days=30)
-    served.context.changed()
     with served.socket() as talk:
         assert "read it and consent anew" in talk.hear("over")["why"]
     shown = show(served.store.terms(), now=time.time())

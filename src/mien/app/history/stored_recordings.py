@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.app.store.aggregate import Second
-from mien.app.store.records import Correction, RecordingId, RecordingInfo
-from mien.app.store.store import Store
+from mien.app.store.facade import Store
+from mien.app.store.values import Correction, RecordingId, RecordingInfo
 from mien.core.expression import Expression
 from mien.runtime.recordings.compare import Cohort, Comparison, compare_cohorts
 from mien.runtime.recordings.read import STATES, UNCERTAIN, UNMEASURABLE, Recording

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mien.app.store.records import RecordingInfo
+from mien.app.store.values import RecordingInfo
 from mien.core.errors import MissingExtraError
 
 PAGES = Path(__file__).parent / "pages"

@@ -5,7 +5,7 @@
     with Store() as store:                                  # the platform's data folder; Store(path) elsewhere
         store.purge()                                       # at the start, and every hour
         store.change_settings(purpose=Purpose.SELF_REFLECTION, place=Place.EU)
-        store.decision.require(Feature.RECORDINGS)          # what the policy says of that purpose and place
+        may_read(store.participant(), Feature.LIVE, now=time.time())    # the one answer; see mien.app.law.permission
 
         shown = show(store.terms(), now=time.time())        # the text to show; every state of a consent is kept
         store.keep(shown)
@@ -39,10 +39,10 @@ from types import TracebackType
 from typing import Self
 
 from mien.app.law.audit import Action
-from mien.app.store.annotations import AnnotationsPart
+from mien.app.store.annotation_store import AnnotationStore
 from mien.app.store.backup import RESTORING, Backup, inspect_backup, is_readable, remove, replace_by, write_backup
-from mien.app.store.database import Database
-from mien.app.store.recordings import RecordingsPart
+from mien.app.store.database import BUSY_SECONDS, Database
+from mien.app.store.recording_store import RecordingStore
 from mien.core.errors import StoreError
 
 _STALE = 3600.0
@@ -56,19 +56,26 @@ def default_path() -> Path:
     return models_folder().parent / "app.db"
 
 
-class Store(RecordingsPart, AnnotationsPart):
+class Store(RecordingStore, AnnotationStore):
     """The app's database. See the module for how it is used, and the parts in ``mien.app.store`` for each operation.
 
     Args:
         path: of the database, made with its folder where it does not exist; None for :func:`default_path`.
         clock: gives Unix seconds.
+        busy_seconds: how long an operation waits for another program that holds the database.
 
     Raises:
         StoreError: it cannot be opened, is no database of mien, is damaged, or was written by a newer version.
     """
 
-    def __init__(self, path: Path | None = None, *, clock: Callable[[], float] = time.time) -> None:  # noqa: D107
-        super().__init__(Database(path or default_path()), clock)
+    def __init__(  # noqa: D107
+        self,
+        path: Path | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> None:
+        super().__init__(Database(path or default_path(), busy_seconds=busy_seconds), clock)
 
     @property
     def path(self) -> Path:

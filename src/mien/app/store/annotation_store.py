@@ -1,4 +1,4 @@
-"""The store's part that keeps what a person says: notes, corrections, and what they think of suggestions."""
+"""The store of what a person says: notes, corrections, and what they think of suggestions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from mien.app.store import tables as t
-from mien.app.store.records import Correction, Feedback, Note, RecordingId
-from mien.app.store.shared import Part, recording_row
+from mien.app.store.base import StoreBase, recording_row
+from mien.app.store.values import Correction, Feedback, Note, RecordingId
 from mien.core.errors import NotStoredError
 from mien.core.expression import Expression
 
@@ -17,7 +17,7 @@ LONGEST_NOTE = 2_000
 """Characters of a note."""
 
 
-class AnnotationsPart(Part):
+class AnnotationStore(StoreBase):
     """Notes, corrections and feedback."""
 
     def note(self, recording: RecordingId, text: str, *, at: float | None = None) -> Note:
