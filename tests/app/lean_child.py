@@ -26,7 +26,7 @@ from starlette.testclient import TestClient  # noqa: E402
 
 from app.seeding import second, seed_days  # noqa: E402
 from mien.app.live.engine import Engine  # noqa: E402
-from mien.app.store.store import Store  # noqa: E402
+from mien.app.store.facade import Store  # noqa: E402
 from mien.app.web.context import Context  # noqa: E402
 from mien.app.web.security import Access  # noqa: E402
 from mien.app.web.server import create_app  # noqa: E402
