@@ -16,10 +16,9 @@ from mien.app.history.advice import (
     evaluate,
     judge,
     load,
-    own_rules,
     person_samples,
 )
-from mien.app.history.rules import LEAST_DAYS, LEAST_MINUTES, LEAST_REPORTS, Rule, bundled, parse_rules
+from mien.app.history.rules import LEAST_DAYS, LEAST_MINUTES, LEAST_REPORTS, Rule, bundled, parse_rules, read_rules
 from mien.app.history.stored_recordings import days
 from mien.app.store.facade import Store
 from mien.app.store.values import Feedback
@@ -201,9 +200,8 @@ def test_a_suggestion_says_why_it_is_shown() -> None:
         "20 minutes were measured on 2 days; the rule needs 10 minutes on 2 days."
     )
     assert spoken.rating == -1
-    document = spoken.to_dict()
-    assert document["evidence"][0]["values"] == {"2027-01-01": 0.42, "2027-01-02": 0.1}
-    assert document["source"]["url"] == "https://doi.org/10.1/1"
+    assert dict(spoken.evidence[0].values) == {"2027-01-01": 0.42, "2027-01-02": 0.1}
+    assert spoken.rule.source.url == "https://doi.org/10.1/1"
 
 
 def test_a_silent_rule_says_why_too() -> None:
@@ -283,19 +281,7 @@ def test_a_persons_own_file_adds_and_replaces(tmp_path: Path) -> None:
     assert rules.rules[-1].id == "tea"
     assert rules.help[-1].name == "Aunt"
     assert rules.disclaimer == bundled().disclaimer
-    assert load() == bundled()
-
-
-def test_a_file_of_own_rules_in_the_data_folder_counts_by_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
-    assert load() == bundled()
-    own_rules().write_text(rules_text())
-    assert load().rules[-1].id == "mine"
-    own_rules().write_text("nonsense")
-    with pytest.raises(ConfigError, match=r"advice\.yaml: expected keys with values"):
-        load()
+    assert load(tmp_path / "none.yaml") == bundled()
 
 
 @pytest.mark.parametrize(
@@ -371,7 +357,7 @@ def test_a_file_of_something_else_is_refused(text: str) -> None:
 
 def test_a_file_that_is_not_there_or_no_text_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read"):
-        load(tmp_path / "none.yaml")
+        read_rules(tmp_path / "none.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"binary\.yaml: cannot be read"):
         load(tmp_path / "binary.yaml")

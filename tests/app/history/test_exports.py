@@ -36,14 +36,14 @@ def test_csv_has_a_row_for_each_second_as_it_was_measured(store: Store) -> None:
     assert [row["second"] for row in rows] == ["0", "1", "2", "3"]
     assert rows[2]["time"] == "2027-01-15T08:00:02+00:00"
     assert [float(row["held_happy"]) for row in rows] == [1, 1, 1, 0]
-    assert float(rows[0]["probability_happy"]) == pytest.approx(0.8, abs=1e-4)
+    assert float(rows[0]["smoothed_happy"]) == pytest.approx(0.8, abs=1e-4)
     assert sum(float(rows[0][p]) for p in ("positive", "neutral", "negative")) == pytest.approx(1, abs=1e-4)
     assert [(row["corrected_from"], row["corrected_to"]) for row in rows[:3]] == [
         ("happy", ""),
         ("happy", "neutral"),
         ("", ""),
     ]
-    assert (rows[3]["reason"], rows[3]["not_measurable"], rows[3]["probability_happy"]) == ("dark", "1.000000", "")
+    assert (rows[3]["reason"], rows[3]["not_measurable"], rows[3]["smoothed_happy"]) == ("dark", "1.000000", "")
 
 
 def test_parquet_holds_the_same_typed(store: Store) -> None:
@@ -52,9 +52,9 @@ def test_parquet_holds_the_same_typed(store: Store) -> None:
     assert table.column_names == list(COLUMNS)
     assert {field.name: str(field.type).replace("double", "float64") for field in table.schema} == COLUMNS
     rows = table.to_pylist()
-    assert rows[0]["probability_happy"] == pytest.approx(0.8, abs=1e-4)
-    assert rows[3]["probability_happy"] is None
-    assert table.schema.metadata[b"mien_app_export"] == b"1"
+    assert rows[0]["smoothed_happy"] == pytest.approx(0.8, abs=1e-4)
+    assert rows[3]["smoothed_happy"] is None
+    assert table.schema.metadata[b"mien_app_export"] == b"2"
 
 
 def test_json_holds_everything(store: Store) -> None:
@@ -109,5 +109,5 @@ def test_the_document_names_every_column() -> None:
     text = (Path(__file__).parents[3] / "docs" / "app-data.md").read_text()
     for name in COLUMNS:
         prefix, _, word = name.partition("_")
-        spanned = prefix in ("probability", "held") and f"`{prefix}_angry` … `{prefix}_contempt`" in text
+        spanned = prefix in ("smoothed", "held") and f"`{prefix}_angry` … `{prefix}_contempt`" in text
         assert f"`{name}`" in text or (spanned and word in tuple(Expression))

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from app.made import Clock, absent, agreed, dark, filled, hurry, second
-from mien.app.history.stored_recordings import add, as_recording, compare_days, correct, days, load, local_date
+from mien.app.history.stored_recordings import as_recording, compare_days, correct, days, load
 from mien.app.store.facade import Store
 from mien.app.store.values import Correction
 from mien.core.expression import Expression, Polarity
 from mien.runtime.recordings.read import STATES, UNCERTAIN, UNMEASURABLE
-from mien.runtime.recordings.totals import tally, timeline
+from mien.runtime.recordings.totals import add_up, tally, timeline
 
 HAPPY, SAD, NEUTRAL = (list(Expression).index(e) for e in (Expression.HAPPY, Expression.SAD, Expression.NEUTRAL))
 
@@ -133,13 +133,6 @@ def test_days_are_the_persons_own_and_a_night_is_cut_at_midnight(tmp_path: Path)
         assert days(store, until=late + 1)[0].tally.watched > 0
 
 
-def test_local_dates_follow_the_offset() -> None:
-    midnight = datetime.datetime(2027, 1, 1, tzinfo=datetime.UTC).timestamp()
-    assert local_date(midnight, 0) == datetime.date(2027, 1, 1)
-    assert local_date(midnight, -3600) == datetime.date(2026, 12, 31)
-    assert local_date(midnight + 11 * 3600, 13 * 3600) == datetime.date(2027, 1, 2)
-
-
 def test_adding_up_sums_times_and_weighs_sureness(tmp_path: Path) -> None:
     info = None
     tallies = []
@@ -148,7 +141,7 @@ def test_adding_up_sums_times_and_weighs_sureness(tmp_path: Path) -> None:
     for count, probability in ((10, 0.6), (30, 0.8)):
         seconds = [second(i, probability=probability) for i in range(count)]
         tallies.append(tally(as_recording(info, [*seconds, dark(count)])))
-    both = add(tallies)
+    both = add_up(tallies)
     assert both.watched == 42.0
     assert both.states[HAPPY] == 40.0
     assert both.sureness[HAPPY] == pytest.approx((10 * 0.6 + 30 * 0.8) / 40)
@@ -156,7 +149,7 @@ def test_adding_up_sums_times_and_weighs_sureness(tmp_path: Path) -> None:
     assert both.reasons == {"dark": 2.0}
     assert both.polarity_mass[Polarity.POSITIVE] + both.mass[[0, 1, 2, 4, 6]].sum() == pytest.approx(40.0)
     with pytest.raises(ValueError, match="nothing"):
-        add([])
+        add_up([])
 
 
 def test_days_are_compared_by_the_runtimes_statistics(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.app.history.advice import load
+from mien.app.history.rules import bundled
 from mien.app.law.policy import Place, Purpose, decide
 from mien.app.law.terms import ROOM_VERSION
 from mien.app.rooms import room as module
-from mien.app.rooms.reports import Draft, Report, people_range, rounded
-from mien.app.rooms.room import LEAST, WINDOW, Coarse, Room, coarse, hints
+from mien.app.rooms.reports import LEAST, WINDOW, Coarse, Draft, Report, coarse, hints, people_range, rounded
+from mien.app.rooms.room import Room
 from mien.core.errors import PolicyError, RoomError
 from mien.core.expression import Polarity
 
@@ -465,7 +465,7 @@ def tapped(*shares: dict[str, float]) -> list[Report]:
 
 
 def test_pace_hints_come_from_the_same_rules() -> None:
-    rules = load()
+    rules = bundled()
     assert hints(rules, tapped({"too fast": 0.4}), now=0.0) == ()
     (hint,) = hints(rules, tapped({"too fast": 0.4}, {"too fast": 0.3}), now=0.0)
     assert hint.rule.id == "pace-slower"
@@ -478,7 +478,7 @@ def test_pace_hints_come_from_the_same_rules() -> None:
 
 def test_old_reports_give_no_hints() -> None:
     reports = tapped(*[{"too fast": 0.9}] * 3, *[{"fine": 0.5}] * 6)
-    assert hints(load(), reports, now=0.0) == ()
+    assert hints(bundled(), reports, now=0.0) == ()
 
 
 def test_faces_that_look_negative_for_long_suggest_to_ask() -> None:
@@ -487,9 +487,9 @@ def test_faces_that_look_negative_for_long_suggest_to_ask() -> None:
         Report(30.0 * at, 30.0 * at + 30, "10 to 19", share, {}, {"too fast": 0.0, "fine": 0.0, "too slow": 0.0})
         for at in range(3)
     ]
-    (hint,) = hints(load(), reports, now=0.0)
+    (hint,) = hints(bundled(), reports, now=0.0)
     assert hint.rule.id == "ask-the-room"
-    assert hints(load(), reports[:2], now=0.0) == ()
+    assert hints(bundled(), reports[:2], now=0.0) == ()
 
 
 def test_windows_are_whole_numbers_of_the_rules() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import sqlite3
 import stat
 import threading
@@ -22,7 +23,7 @@ from mien.app.store.aggregate import Second
 from mien.app.store.database import HEAD, Database
 from mien.app.store.facade import Store, default_path
 from mien.app.store.tables import METADATA
-from mien.app.store.values import Settings
+from mien.app.store.values import Settings, local_time
 from mien.core.errors import ConsentError, NoRecordingError, NotStoredError, PolicyError, StoreError
 from mien.core.expression import Expression
 
@@ -763,3 +764,10 @@ def test_frames_have_no_place_in_the_schema() -> None:
         absent=0.1,
     )
     assert len(json.dumps(_pack(longest))) < 420
+
+
+def test_local_dates_follow_the_offset() -> None:
+    midnight = datetime.datetime(2027, 1, 1, tzinfo=datetime.UTC).timestamp()
+    assert local_time(midnight, 0).date() == datetime.date(2027, 1, 1)
+    assert local_time(midnight, -3600).date() == datetime.date(2026, 12, 31)
+    assert local_time(midnight + 11 * 3600, 13 * 3600).date() == datetime.date(2027, 1, 2)

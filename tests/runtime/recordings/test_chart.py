@@ -10,12 +10,22 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from mien.core.errors import MissingExtraError
 from mien.runtime.output.canvas import COLOURS
 from mien.runtime.output.tables import CsvStreamSink
-from mien.runtime.recordings.chart import clock, draw, draw_lanes, render
+from mien.runtime.recordings.chart import (
+    clock,
+    draw,
+    draw_days,
+    draw_difference,
+    draw_lanes,
+    on_page,
+    render,
+    render_svg,
+)
 from mien.runtime.recordings.compare import Cohort, compare_cohorts
 from mien.runtime.recordings.page import alternative, describe, document, page, shares
 from mien.runtime.recordings.read import read_recording
@@ -127,6 +137,45 @@ def test_every_kind_of_recording_is_drawn(recording, empty, comparison, tmp_path
     assert image.height > 5 * image.width / 2
     with pytest.raises(ValueError, match="a recording or a comparison"):
         draw([])
+
+
+@pytest.mark.parametrize(("theme", "ink"), [("light", "#1c2126"), ("dark", "#eceef0")])
+def test_pictures_of_pages_are_svg_in_the_browsers_colours_with_words_as_text(recording, comparison, theme, ink):
+    look = on_page(theme)
+    added = tally(recording)
+    for figure, words in (
+        (draw_lanes(recording, look), "What was held"),
+        (draw_days([("Mon", added), ("Tue", added)], look), "Tue"),
+        (draw_difference(comparison, look), "after less before"),
+    ):
+        text = render_svg(figure)
+        assert words in text
+        assert ink in text
+        assert "<script" not in text
+        assert figure.get_facecolor()[3] == 0, "the page shows through"
+
+
+def test_days_are_bars_of_their_measurable_time(recording):
+    added = tally(recording)
+    axes = draw_days([("Mon", added)], on_page("light")).axes[0]
+    widths = [bar.get_width() for bar in axes.patches]
+    expected = [added.held[name] / added.measurable for name in ("positive", "neutral", "negative", "uncertain")]
+    assert widths == pytest.approx([100 * share for share in expected])
+    assert sum(widths) == pytest.approx(100)
+
+
+def test_titles_stay_within_a_phone(comparison):
+    figure = draw_difference(comparison, on_page("light", "phone"))
+    render_svg(figure)
+    (title,) = [text for text in figure.findobj(Text) if "less before" in text.get_text()]
+    assert title.get_window_extent().x1 <= figure.bbox.x1
+
+
+def test_one_face_needs_no_name_and_no_slice_is_shorter_than_a_frame(tmp_path):
+    alone = record(tmp_path / "alone.csv", [frame(float(t), face()) for t in range(20)])
+    lanes, course = draw_lanes(alone).axes
+    assert not any(label.get_visible() for label in lanes.get_yticklabels())
+    assert "in slices of 1 s" in course.get_title(loc="left")
 
 
 def test_the_words_say_how_sure_and_hide_nothing(recording, empty):

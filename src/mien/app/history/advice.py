@@ -2,7 +2,7 @@
 
 ::
 
-    rules = load()                                          # mien's, and the person's own file where there is one
+    rules = load(Path("advice.yaml"))                       # mien's, and the person's own file where there is one
     found = evaluate(rules, person_samples(days(store, since=…)), store.feedback, now=time.time())
     for suggestion in found:
         suggestion.rule.title, suggestion.why_shown, suggestion.rule.source.cite, suggestion.rating
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from mien.app.history.rules import Rule, RuleCondition, Rules, bundled, read_rul
 from mien.app.history.stored_recordings import Day
 from mien.app.store.values import Feedback
 from mien.core.expression import Expression, Polarity
-from mien.core.places import models_folder
 from mien.runtime.recordings.read import UNCERTAIN, UNMEASURABLE
 
 DAY_MINUTES = 5.0
@@ -108,22 +107,6 @@ class Suggestion:
         )
         return " ".join([*(one.words for one in self.evidence), basis])
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
-        rule = self.rule
-        return {
-            "rule": rule.id,
-            "kind": rule.kind,
-            "title": rule.title,
-            "suggest": rule.suggest,
-            "why": rule.why,
-            "why_shown": self.why_shown,
-            "source": {"cite": rule.source.cite, "url": rule.source.url, "found": rule.source.found},
-            "limits": rule.limits,
-            "evidence": [{"words": e.words, "values": dict(e.values), "met": list(e.met)} for e in self.evidence],
-            "rating": self.rating,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class Silence:
@@ -140,22 +123,16 @@ class Silence:
     words: str
 
 
-def own_rules() -> Path:
-    """Where a person's own rules are looked for: ``$MIEN_HOME/advice.yaml``, or in the user's data folder."""
-    return models_folder().parent / "advice.yaml"
-
-
-def load(own: Path | None = None) -> Rules:
+def load(own: Path) -> Rules:
     """The rules: mien's, and a person's own, which replace mien's of the same id.
 
     Args:
-        own: file of the person's own rules; None for :func:`own_rules`, which need not be there.
+        own: file of the person's own rules, which need not be there.
 
     Raises:
         ConfigError: the file cannot be read, or a key in it is wrong; the message names it.
     """
-    place = own or own_rules()
-    return bundled() if own is None and not place.exists() else bundled().joined(read_rules(place))
+    return bundled().joined(read_rules(own)) if own.exists() else bundled()
 
 
 def evaluate(

@@ -13,7 +13,6 @@ CSV and Parquet hold one row for each second. JSON holds names, notes and correc
 from __future__ import annotations
 
 import csv
-import datetime
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mien.app.store.facade import Store
-from mien.app.store.values import Correction, RecordingId, RecordingInfo
+from mien.app.store.values import Correction, RecordingId, RecordingInfo, local_time
 from mien.core.errors import ConfigError, MissingExtraError, StoreError, nearest
 from mien.core.expression import Expression, Polarity
 
@@ -31,7 +30,7 @@ MEDIA_TYPES = {
     "parquet": "application/vnd.apache.parquet",
 }
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the columns and keys; it grows when one changes its meaning or goes."""
 
 COLUMNS: dict[str, str] = {
@@ -42,7 +41,7 @@ COLUMNS: dict[str, str] = {
     "model": "string",
     "frames": "int64",
     "faces": "int64",
-    **{f"probability_{e}": "float64" for e in Expression},
+    **{f"smoothed_{e}": "float64" for e in Expression},
     **{str(p): "float64" for p in Polarity},
     **{f"held_{e}": "float64" for e in Expression},
     "uncertain": "float64",
@@ -90,7 +89,7 @@ def export(store: Store, recordings: RecordingId | Sequence[RecordingId], ending
     else:
         rows = [row for info in infos for row in _rows(store, info)]
         body = _csv(rows) if ending == "csv" else _parquet(rows)
-    stamps = sorted(_local(info, 0).strftime("%Y-%m-%d-%H%M") for info in infos)
+    stamps = sorted(local_time(info.started, info.utc_offset).strftime("%Y-%m-%d-%H%M") for info in infos)
     span = stamps[0] if len(stamps) == 1 else f"{stamps[0]}-to-{stamps[-1]}"
     return Exported(name=f"mien-{span}.{ending}", kind=MEDIA_TYPES[ending], body=body)
 
@@ -104,11 +103,11 @@ def _rows(store: Store, info: RecordingInfo) -> Iterator[dict[str, Any]]:
             "schema": SCHEMA,
             "recording": info.id,
             "second": second.index,
-            "time": _local(info, second.index).isoformat(timespec="seconds"),
+            "time": local_time(info.started + second.index, info.utc_offset).isoformat(timespec="seconds"),
             "model": info.model,
             "frames": second.frames,
             "faces": second.faces,
-            **{f"probability_{e}": None if known is None else known[at] for at, e in enumerate(Expression)},
+            **{f"smoothed_{e}": None if known is None else known[at] for at, e in enumerate(Expression)},
             **{str(p): None if known is None else value for p, value in second.polarity.items()},
             **{f"held_{e}": share for e, share in zip(Expression, second.held, strict=True)},
             "uncertain": second.uncertain,
@@ -156,7 +155,7 @@ def _document(store: Store, info: RecordingInfo) -> dict[str, Any]:
         "kind": info.kind,
         "model": info.model,
         "consent": info.consent,
-        "started": _local(info, 0).isoformat(timespec="milliseconds"),
+        "started": local_time(info.started, info.utc_offset).isoformat(timespec="milliseconds"),
         "length": info.length,
         "closed": info.closed,
         "seconds": [second.to_dict() for second in store.seconds(info.id)],
@@ -171,8 +170,3 @@ def _document(store: Store, info: RecordingInfo) -> dict[str, Any]:
             for one in store.corrections(info.id)
         ],
     }
-
-
-def _local(info: RecordingInfo, second: int) -> datetime.datetime:
-    zone = datetime.timezone(datetime.timedelta(seconds=info.utc_offset))
-    return datetime.datetime.fromtimestamp(info.started + second, zone)

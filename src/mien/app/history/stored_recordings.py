@@ -3,7 +3,7 @@
 ::
 
     recording = load(store, recording_id)                # corrected; a mien.runtime.recordings.read.Recording
-    tally(recording), timeline(recording), draw([recording]), describe(recording, tally(recording))
+    tally(recording), timeline(recording), draw_lanes(recording), describe(recording, tally(recording))
     for day in days(store, since=…, until=…):            # the person's own days, oldest first
         day.date, day.tally.held, day.recordings
     compare_days(monday, tuesday)                         # a mien.runtime.recordings.compare.Comparison
@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from mien.app.store.aggregate import Second
 from mien.app.store.facade import Store
-from mien.app.store.values import Correction, RecordingId, RecordingInfo
+from mien.app.store.values import Correction, RecordingId, RecordingInfo, local_time
 from mien.core.expression import Expression
 from mien.runtime.recordings.compare import Cohort, Comparison, compare_cohorts
 from mien.runtime.recordings.read import STATES, UNCERTAIN, UNMEASURABLE, Recording
-from mien.runtime.recordings.totals import Tally, tally
+from mien.runtime.recordings.totals import Tally, add_up, tally
 
 _UNCERTAIN, _UNMEASURABLE = STATES.index(UNCERTAIN), STATES.index(UNMEASURABLE)
 
@@ -147,11 +147,11 @@ def days(store: Store, *, since: float | None = None, until: float | None = None
         for second in store.seconds(info.id):
             at = info.started + second.index
             if (since is None or at >= since) and (until is None or at < until):
-                by_date.setdefault(local_date(at, info.utc_offset), []).append(second)
+                by_date.setdefault(local_time(at, info.utc_offset).date(), []).append(second)
         for date, seconds in by_date.items():
             found.setdefault(date, []).append(as_recording(info, seconds, corrections))
     return tuple(
-        Day(date=date, recordings=tuple(recordings), tally=add([tally(recording) for recording in recordings]))
+        Day(date=date, recordings=tuple(recordings), tally=add_up([tally(recording) for recording in recordings]))
         for date, recordings in sorted(found.items())
     )
 
@@ -175,40 +175,6 @@ def compare_days(first: Sequence[Day], second: Sequence[Day], *, names: tuple[st
         for name, part in zip(named, (first, second), strict=True)
     ]
     return compare_cohorts(cohorts)[0]
-
-
-def add(tallies: Sequence[Tally]) -> Tally:
-    """The sum of several recordings; its ``sureness`` is the mean over the time held.
-
-    Raises:
-        ValueError: none.
-    """
-    if not tallies:
-        raise ValueError("nothing to add up")
-    states = np.sum([t.states for t in tallies], axis=0)
-    held = np.stack([t.states[: len(Expression)] for t in tallies])
-    believed = np.nansum(held * np.stack([t.sureness for t in tallies]), axis=0)
-    lasted = held.sum(axis=0)
-    reasons: dict[str, float] = {}
-    for one in tallies:
-        for reason, seconds in one.reasons.items():
-            reasons[reason] = reasons.get(reason, 0.0) + seconds
-    return Tally(
-        span=sum(t.span for t in tallies),
-        watched=sum(t.watched for t in tallies),
-        empty=sum(t.empty for t in tallies),
-        states=states,
-        mass=np.sum([t.mass for t in tallies], axis=0),
-        sureness=np.where(lasted > 0, believed / np.where(lasted > 0, lasted, 1), np.nan),
-        reasons=dict(sorted(reasons.items(), key=lambda item: -item[1])),
-        tracks=sum(t.tracks for t in tallies),
-    )
-
-
-def local_date(at: float, utc_offset: int) -> datetime.date:
-    """The date that a clock showed which is ``utc_offset`` seconds ahead of UTC."""
-    zone = datetime.timezone(datetime.timedelta(seconds=utc_offset))
-    return datetime.datetime.fromtimestamp(at, zone).date()
 
 
 def _state(second: Second) -> int:

@@ -11,7 +11,7 @@ or more. No time comes from a clock here: ``now`` is monotonic seconds, handed i
     room.tap(token, "too fast", now=…)
     room.leave(token, now=…)
     room.view(now=…).reports                                        # for whoever opened it
-    hints(load(), room.view(now=…).reports, now=…)                  # pace hints, by the rules of advice
+    hints(rules, room.view(now=…).reports, now=…)                   # pace hints, by the rules of advice
 
 How nobody is picked out:
 
@@ -37,7 +37,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from mien.app.law.policy import Decision, Feature
-from mien.app.law.terms import ROOM_VERSION, Pace, Scope
+from mien.app.law.terms import ROOM_VERSION, Pace
 from mien.app.rooms.reports import (
     LEAST,
     REPORT_WINDOWS,
@@ -46,8 +46,6 @@ from mien.app.rooms.reports import (
     Draft,
     Report,
     WindowSums,
-    coarse,
-    hints,
     report,
 )
 from mien.core.errors import RoomError
@@ -70,8 +68,6 @@ KEPT_REPORTS = 240
 """Two hours of reports; older ones are dropped."""
 
 _LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-
-__all__ = ["LEAST", "WINDOW", "Coarse", "Report", "Room", "RoomView", "coarse", "hints"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +132,6 @@ class Room:
     def faces(self) -> bool:
         """Whether coarse polarity may be sent; else there are taps only."""
         return self.decision.allows(Feature.ROOM_FACES)
-
-    @property
-    def scope(self) -> Scope:
-        """What its participants consent to."""
-        return Scope.ROOM_FACES if self.faces else Scope.ROOM_TAPS
 
     def join(self, code: str, *, terms_version: int, now: float) -> str:
         """Take in a participant who consented; the token that they send with.

@@ -34,7 +34,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 from mien.app.law.terms import ROOM_VERSION, Pace
-from mien.app.rooms.room import LEAST, WINDOW, Coarse, Room, RoomView
+from mien.app.rooms.reports import LEAST, WINDOW, Coarse
+from mien.app.rooms.room import Room, RoomView
 from mien.core.errors import AppError, PolicyError, RoomError
 
 SCHEMA = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Literal
 
 from mien.app.law.policy import Place, Purpose
@@ -73,6 +74,12 @@ class RecordingInfo:
     seconds: int
     closed: bool
     expires: float
+
+
+def local_time(at: float, utc_offset: int | None = None) -> datetime:
+    """A Unix time by a clock that is ``utc_offset`` seconds ahead of UTC; None for this machine's own."""
+    zone = None if utc_offset is None else timezone(timedelta(seconds=utc_offset))
+    return datetime.fromtimestamp(at, UTC).astimezone(zone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,8 +73,7 @@ class Context(LiveApp):
         Raises:
             ConfigError: a key in the person's own is wrong.
         """
-        own = self.store.path.with_name("advice.yaml")
-        return load(own if own.is_file() else None)
+        return load(self.store.path.with_name("advice.yaml"))
 
 
 def context_of(connection: HTTPConnection) -> Context:

@@ -6,12 +6,11 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mien.app.store.values import RecordingInfo
+from mien.app.store.values import RecordingInfo, local_time
 from mien.core.errors import MissingExtraError
 
 PAGES = Path(__file__).parent / "pages"
@@ -99,12 +98,12 @@ def tick(seconds: float) -> str:
 
 def day(at: float, utc_offset: int | None = None) -> str:
     """The date of a Unix time: ``20 November 2026``; in this machine's own time unless an offset is given."""
-    return f"{_local(at, utc_offset):%d %B %Y}".lstrip("0")
+    return f"{local_time(at, utc_offset):%d %B %Y}".lstrip("0")
 
 
 def minute(at: float, utc_offset: int | None = None) -> str:
     """Date and time of a Unix time: ``20 November 2026, 14:05``."""
-    return f"{_local(at, utc_offset):%d %B %Y, %H:%M}".lstrip("0")
+    return f"{local_time(at, utc_offset):%d %B %Y, %H:%M}".lstrip("0")
 
 
 def named(recording: RecordingInfo) -> str:
@@ -115,8 +114,3 @@ def named(recording: RecordingInfo) -> str:
 def percent(share: float) -> str:
     """A share of 0 to 1 as ``42 %``."""
     return f"{100 * share:.0f} %"
-
-
-def _local(at: float, utc_offset: int | None) -> datetime:
-    zone = None if utc_offset is None else timezone(timedelta(seconds=utc_offset))
-    return datetime.fromtimestamp(at, UTC).astimezone(zone)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mien.core.expression import Expression, Polarity
 from mien.runtime.recordings.read import STATES, UNCERTAIN, Recording
-from mien.runtime.recordings.totals import MAX_GAP, Floats, tally, timeline
+from mien.runtime.recordings.totals import MAX_GAP, Floats, by_polarity, tally, timeline
 
 FEW, SMALL = 5, 10
 """Below the first number of units nothing can be said; below the second, bootstrap intervals come out too narrow."""
@@ -205,15 +205,10 @@ def _units(cohort: Cohort, block_seconds: float, max_gap: float) -> _Units:
         states, mass = states / measurable[:, None], mass / measurable[:, None]
         measurable = np.ones_like(measurable)
     seconds: dict[Measure, Floats] = {
-        "held": np.column_stack([_by_polarity(states[:, :8]), states[:, STATES.index(UNCERTAIN)], states[:, _COLUMNS]]),
-        "by_probability": np.column_stack([_by_polarity(mass), mass[:, _COLUMNS]]),
+        "held": np.column_stack([by_polarity(states[:, :8]), states[:, STATES.index(UNCERTAIN)], states[:, _COLUMNS]]),
+        "by_probability": np.column_stack([by_polarity(mass), mass[:, _COLUMNS]]),
     }
     return _Units(kind, seconds, measurable)
-
-
-def _by_polarity(values: Floats) -> Floats:
-    groups = [[e.polarity is p for e in Expression] for p in Polarity]
-    return values @ np.array(groups, dtype=np.float64).T
 
 
 def _compare(pair: tuple[Cohort, Cohort], units: tuple[_Units, _Units], *, resamples: int, seed: int) -> Comparison:

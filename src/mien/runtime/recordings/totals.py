@@ -5,6 +5,7 @@ Times are *face-seconds*: two faces in view for a second are two of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ MAX_GAP = 2.0
 MEASURED: tuple[str, ...] = (*Polarity, UNCERTAIN)
 """What measurable time divides into."""
 
-_GROUP = np.array([[Expression(s).polarity == p for s in STATES[:-2]] for p in Polarity], dtype=np.float64)
+_GROUP = np.array([[e.polarity is p for e in Expression] for p in Polarity], dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +65,13 @@ class Tally:
     @property
     def held(self) -> dict[str, float]:
         """Face-seconds of each polarity by what was held, of uncertainty, and not measurable; they sum to all."""
-        polarities = dict(zip(MEASURED, (*(_GROUP @ self.states[:-2]), self.states[-2]), strict=True))
+        polarities = dict(zip(MEASURED, (*by_polarity(self.states[:-2]), self.states[-2]), strict=True))
         return {**{str(k): float(v) for k, v in polarities.items()}, UNMEASURABLE: float(self.states[-1])}
 
     @property
     def polarity_mass(self) -> dict[Polarity, float]:
         """Face-seconds that the smoothed probabilities give each polarity."""
-        return {p: float(v) for p, v in zip(Polarity, _GROUP @ self.mass, strict=True)}
+        return {p: float(v) for p, v in zip(Polarity, by_polarity(self.mass), strict=True)}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; all in seconds, but the number of tracks and the sureness (a mean probability)."""
@@ -86,6 +87,11 @@ class Tally:
             "polarity": {"held": self.held, "by_probability": {str(k): v for k, v in self.polarity_mass.items()}},
             "not_measurable": self.reasons,
         }
+
+
+def by_polarity(values: Floats) -> Floats:
+    """Sums ``(…, 3)`` by polarity of values ``(…, 8)`` by expression."""
+    return values @ _GROUP.T
 
 
 def frame_seconds(times: Floats, *, max_gap: float = MAX_GAP) -> Floats:
@@ -124,6 +130,34 @@ def tally(recording: Recording, *, max_gap: float = MAX_GAP) -> Tally:
         sureness=np.where(lasted > 0, believed / np.where(lasted > 0, lasted, 1), np.nan),
         reasons=dict(sorted(reasons.items(), key=lambda item: -item[1])),
         tracks=len(np.unique(recording.tracks)),
+    )
+
+
+def add_up(tallies: Sequence[Tally]) -> Tally:
+    """The sum of several recordings; its ``sureness`` is the mean over the time held.
+
+    Raises:
+        ValueError: there is none to add up.
+    """
+    if not tallies:
+        raise ValueError("nothing to add up")
+    states = np.sum([t.states for t in tallies], axis=0)
+    held = np.stack([t.states[: len(Expression)] for t in tallies])
+    believed = np.nansum(held * np.stack([t.sureness for t in tallies]), axis=0)
+    lasted = held.sum(axis=0)
+    reasons: dict[str, float] = {}
+    for one in tallies:
+        for reason, seconds in one.reasons.items():
+            reasons[reason] = reasons.get(reason, 0.0) + seconds
+    return Tally(
+        span=sum(t.span for t in tallies),
+        watched=sum(t.watched for t in tallies),
+        empty=sum(t.empty for t in tallies),
+        states=states,
+        mass=np.sum([t.mass for t in tallies], axis=0),
+        sureness=np.where(lasted > 0, believed / np.where(lasted > 0, lasted, 1), np.nan),
+        reasons=dict(sorted(reasons.items(), key=lambda item: -item[1])),
+        tracks=sum(t.tracks for t in tallies),
     )
 
 

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from mien.app.history.advice import SNOOZES, Silence, Suggestion, judge, person_samples
-from mien.app.history.charts import Theme, Width, draw_days
 from mien.app.history.stored_recordings import Day, days
 from mien.app.law.policy import Feature
 from mien.app.web.context import Context, context_of
 from mien.app.web.routes import go, page
+from mien.app.web.routes.pictures import days_picture
 from mien.core.errors import AppError, nearest
+from mien.runtime.recordings.chart import Theme, Width
 
 router = APIRouter(prefix="/advice")
 
@@ -54,7 +55,7 @@ def chart(request: Request, period: int = 7, theme: Theme = "light", width: Widt
     found = _days(_allowed(request), period)
     if not found:
         raise AppError("nothing was recorded in this period")
-    return Response(draw_days(found, theme, width), media_type="image/svg+xml")
+    return days_picture(found, theme, width)
 
 
 @router.post("/{rule}/rate")

@@ -9,8 +9,6 @@ from fastapi import APIRouter, Form, Query, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from mien.app.history import charts
-from mien.app.history.charts import Theme, Width
 from mien.app.history.exports import export
 from mien.app.history.stored_recordings import Day, as_recording, compare_days, days, load
 from mien.app.law.audit import Action
@@ -18,12 +16,13 @@ from mien.app.law.policy import Feature
 from mien.app.store.values import RecordingInfo
 from mien.app.web.context import Context, context_of
 from mien.app.web.routes import go, page
+from mien.app.web.routes.pictures import days_picture, picture
 from mien.core.errors import AppError, ConsentError
-from mien.core.expression import Expression, Polarity
+from mien.core.expression import Expression
+from mien.runtime.recordings.chart import Theme, Width, draw_difference, draw_lanes
 from mien.runtime.recordings.compare import Comparison
 from mien.runtime.recordings.page import alternative, describe, shares
-from mien.runtime.recordings.read import UNCERTAIN, UNMEASURABLE
-from mien.runtime.recordings.totals import Tally, tally
+from mien.runtime.recordings.totals import tally
 
 router = APIRouter(prefix="/recordings")
 
@@ -51,9 +50,6 @@ class Correct(BaseModel):
     instead: str = ""
 
 
-_SVG = "image/svg+xml"
-
-
 @router.get("")
 def listed(request: Request) -> Response:
     """All recordings, the days that they make, and what can be done with them."""
@@ -72,7 +68,7 @@ def listed(request: Request) -> Response:
 @router.get("/days.svg")
 def days_chart(request: Request, theme: Theme = "light", width: Width = "wide") -> Response:
     """The polarity of each day."""
-    return Response(charts.draw_days(_some(days(_allowed(request).store)), theme, width), media_type=_SVG)
+    return days_picture(_some(days(_allowed(request).store)), theme, width)
 
 
 @router.get("/compare")
@@ -94,7 +90,8 @@ def compare_chart(
     request: Request, spans: Annotated[Spans, Query()], theme: Theme = "light", width: Width = "wide"
 ) -> Response:
     """Their differences, with intervals."""
-    return Response(charts.draw_difference(spans.compared(_allowed(request)), theme, width), media_type=_SVG)
+    compared = spans.compared(_allowed(request))
+    return picture(lambda look: draw_difference(compared, look), theme, width)
 
 
 @router.get("/schedule")
@@ -153,7 +150,8 @@ def one(request: Request, number: int) -> Response:
 @router.get("/{number}/course.svg")
 def course(request: Request, number: int, theme: Theme = "light", width: Width = "wide") -> Response:
     """Its course as a chart."""
-    return Response(charts.draw_course(load(_allowed(request).store, number), theme, width), media_type=_SVG)
+    recording = load(_allowed(request).store, number)
+    return picture(lambda look: draw_lanes(recording, look), theme, width)
 
 
 @router.get("/{number}/export.{kind}")
@@ -229,15 +227,8 @@ def _bar(context: Context, info: RecordingInfo) -> list[tuple[str, float]]:
     seconds = context.store.seconds(info.id)
     if not seconds:
         return []
-    added = tally(as_recording(info, seconds, context.store.corrections(info.id)))
-    return polarity_bar(added)
-
-
-def polarity_bar(added: Tally) -> list[tuple[str, float]]:
-    """Shares of the face time by what was held, as percent: polarities, uncertain, not measurable."""
-    total = max(added.faces, 1e-9)
-    names = (*map(str, Polarity), UNCERTAIN, UNMEASURABLE)
-    return [(name, 100 * added.held[name] / total) for name in names if added.held[name] > 0]
+    polarities, _ = shares(tally(as_recording(info, seconds, context.store.corrections(info.id))))
+    return [(row.name, row.percent) for row in polarities if row.percent > 0]
 
 
 def _span(context: Context, first: datetime.date, last: datetime.date) -> tuple[Day, ...]:
