@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from importlib.metadata import EntryPoint
@@ -34,7 +35,7 @@ def install(folder, monkeypatch):
         for group, points in project["entry-points"].items()
     ]
     (about / "entry_points.txt").write_text("\n".join(groups) + "\n")
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
 
 @pytest.mark.slow

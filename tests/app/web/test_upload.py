@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,10 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from PIL import Image as Pil
 
 from app.serving import jpeg, on_canvas
+from core.encoded import heic, save
 from mien import Recognizer
 from mien.app.law.audit import Action
 from mien.app.law.policy import Purpose
@@ -50,6 +53,19 @@ def test_a_picture_is_read_as_everywhere_else(served, one_face, haar):
     (frame,) = body["frames"]
     assert frame == haar.read(decoded).to_dict()
     assert frame["faces"][0]["readings"][0]["expression"] == "happy"
+
+
+@pytest.mark.parametrize(("kind", "package"), [("AVIF", "PIL"), ("HEIC", "pillow_heif")])
+def test_a_phones_picture_is_read_or_refused_by_its_name(kind, package, haar, astronaut, monkeypatch):
+    pytest.importorskip("pillow_heif")
+    picture = Pil.fromarray(on_canvas(astronaut))
+    data = save(picture, "AVIF") if kind == "AVIF" else heic(picture)
+    assert is_picture(data)
+    (frame,) = read_upload(haar, data)
+    assert [face.reading.expression for face in frame.faces] == ["happy"]
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(PictureError, match=rf"the upload: reading {kind} needs pillow.*pip install 'mien\[heif\]'"):
+        read_upload(haar, data)
 
 
 def test_the_answer_is_what_the_document_says(served, one_face, film):
