@@ -24,9 +24,9 @@ from mien.runtime.library import open_model
 from mien.training import distil, rows
 from mien.training.distil import distillation_loss, open_teachers
 from mien.training.fit import _Keeper, fit, train
-from mien.training.publish import beside_labels, export_run, open_run
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
 from mien.training.run import Run
+from mien.training.run_as_model import beside_labels, export_run, open_run
 from mien.training.settings import Crop, Distil
 from mien.training.step import FitModule
 

@@ -22,10 +22,10 @@ from mien.core.predictor import softmax
 from mien.data.load import load_dataset
 from mien.evaluation.protocol import evaluate
 from mien.training.fit import _Keeper, fit, train
-from mien.training.publish import export_run, open_run
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
 from mien.training.rows import load_rows, load_splits
 from mien.training.run import Run
+from mien.training.run_as_model import export_run, open_run
 from mien.training.step import rate_factor
 from mien.training.transfer import input_of
 

@@ -30,9 +30,9 @@ from mien.models.tapped import Tapped
 from mien.runtime.library import open_model
 from mien.training import transfer
 from mien.training.fit import fit, train
-from mien.training.publish import beside_labels, export_run, open_run
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
 from mien.training.run import Run
+from mien.training.run_as_model import beside_labels, export_run, open_run
 from mien.training.settings import Crop, Transfer, Weights
 from mien.training.svm import fit_linear
 from mien.training.transfer import assemble, freeze, head_name, input_of, layers_of, start

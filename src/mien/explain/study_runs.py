@@ -40,9 +40,9 @@ from mien.explain.study import (
 from mien.models.network import TorchPredictor
 from mien.training.fit import fit, keep_memory
 from mien.training.keep import kept
-from mien.training.publish import open_run
 from mien.training.recipe import Recipe
 from mien.training.run import RECORD, Run
+from mien.training.run_as_model import open_run
 from mien.training.settings import Weights
 from mien.training.transfer import features, freeze, head_name, input_of
 

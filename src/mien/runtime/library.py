@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mien.core.errors import ChecksumError, MienError, ModelError, UnknownModelError, nearest
-from mien.core.lookup import find_manifest, manifests
 from mien.core.manifest import FaceGateManifest, Manifest, sha256
+from mien.core.model_reference import ModelReference, manifests
 from mien.core.places import BUNDLED, models_folder
 
 if TYPE_CHECKING:
@@ -224,5 +224,5 @@ def open_model(model: str | Path, *, provider: str = "cpu", threads: int = 1) ->
     """
     from mien.runtime.classify import OnnxClassifier
 
-    path = find_manifest(model)
+    path = ModelReference.parse(model).manifest_path()
     return OnnxClassifier(Manifest.read(path), path.parent, provider=provider, threads=threads)

@@ -20,11 +20,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mien.core.errors import TrainingError
+from mien.core.model_reference import ModelReference
 from mien.data.base import Dataset, spread
 from mien.evaluation.ledger import commit
 from mien.evaluation.unseen import parted_otherwise
 from mien.models.network import Normalised
-from mien.models.rebuild import is_exported, restore_norms
+from mien.models.rebuild import restore_norms
 from mien.models.registry import count_values, network
 from mien.training.distil import open_teachers
 from mien.training.recipe import Precision, Recipe
@@ -144,7 +145,7 @@ def fit(
         for reason, count in fitted.left_out.items():
             print(f"{fitted.name}: {count:,} pictures left out: {reason}", file=sys.stderr)
     graph, keeper = Normalised(body, spec), _Keeper(record, folder)
-    if loaded is not None and is_exported(loaded.source):
+    if loaded is not None and ModelReference.parse(loaded.source).kind == "exported":
         restore_norms(graph, fitted.images[spread(len(fitted), NORM_ROWS)])
     once, head = None, head_name(body, recipe.transfer)
     if recipe.transfer.computes_once:

@@ -13,12 +13,13 @@ from mien.core.errors import MissingExtraError, TrainingError
 from mien.core.expression import Expression
 from mien.core.files import read_record, write_json
 from mien.core.fitted import Fitted
+from mien.core.model_reference import RUN_RECORD
 from mien.core.preprocess import InputSpec
 from mien.data.load import name_of
 from mien.models.weights import Loaded
 from mien.training.recipe import Precision, Recipe
 
-RECORD, WEIGHTS, CHECKPOINT, CURVES = "run.json", "best.safetensors", "last.ckpt", "curves.png"
+RECORD, WEIGHTS, CHECKPOINT, CURVES = RUN_RECORD, "best.safetensors", "last.ckpt", "curves.png"
 
 
 @dataclass(frozen=True, slots=True)

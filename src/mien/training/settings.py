@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mien.core.model_reference import ModelReference
+
 
 @dataclass(frozen=True, slots=True)
 class Crop:
@@ -49,6 +51,11 @@ class Weights:
             raise ValueError("source must be 'none', 'imagenet', a file, an https URL or a run's folder")
         if self.source == "none" and (self.preprocessing, self.sha256) != (None, None):
             raise ValueError("preprocessing and sha256 belong to weights that are loaded: name their source")
+
+    @property
+    def reference(self) -> ModelReference | None:
+        """What the source means; None for fresh weights."""
+        return None if self.source == "none" else ModelReference.parse(self.source)
 
 
 Mode = Literal["all", "head", "last", "freeze-last", "bottleneck", "svm"]
