@@ -20,10 +20,10 @@ from mien.core.model_reference import ModelReference
 from mien.core.preprocess import Image, InputSpec
 from mien.models.network import TorchPredictor, as_crops, as_planes
 from mien.models.rebuild import rebuild
-from mien.training.keep import kept
+from mien.training.recipe import Distil
 from mien.training.run import Run
 from mien.training.run_as_model import open_run
-from mien.training.settings import Distil
+from mien.training.tensor_cache import cached_tensor
 
 _CHUNK = 256
 
@@ -93,7 +93,7 @@ class Teachers:
                 parts.append(((self.answers(planes) + self.answers(planes.flip(3))) / 2).cpu())
             return torch.cat(parts)
 
-        return kept("answers", follows_from(), compute)
+        return cached_tensor("answers", follows_from(), compute)
 
 
 def open_teachers(settings: Distil, labels: Labels, spec: InputSpec) -> Teachers:

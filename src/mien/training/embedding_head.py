@@ -16,8 +16,8 @@ from mien.core.predictor import Floats
 from mien.core.preprocess import Image
 from mien.data.base import Dataset
 from mien.models.onnx_embedding import HeadedEmbedding, OnnxEmbedding
-from mien.training.keep import kept
 from mien.training.svm import fit_linear
+from mien.training.tensor_cache import cached_tensor
 
 Kind = Literal["logistic", "svm"]
 
@@ -30,7 +30,9 @@ def embed(embedding: OnnxEmbedding, crops: Image) -> Floats:
         yield repr(crops.shape).encode()
         yield crops.tobytes()
 
-    vectors: Floats = kept("features", follows_from(), lambda: torch.from_numpy(embedding.features(crops))).numpy()
+    vectors: Floats = cached_tensor(
+        "features", follows_from(), lambda: torch.from_numpy(embedding.features(crops))
+    ).numpy()
     return vectors
 
 

@@ -16,8 +16,8 @@ from mien.core.preprocess import Image
 from mien.models.network import TorchPredictor
 from mien.models.registry import build, network
 from mien.training.augment import augment
+from mien.training.loop import rate_factor
 from mien.training.recipe import Augmentation, Optimiser
-from mien.training.step import rate_factor
 
 NETWORK = "gate"
 CHANGES = Augmentation(flip=True, rotation=20, zoom=0.15, shift=0.08, erase=0.2)

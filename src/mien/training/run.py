@@ -128,9 +128,18 @@ class Run:
         """Write the record, whole or not at all."""
         write_json(self, folder / RECORD, indent=1)
 
-    def with_history(self, history: tuple[Epoch, ...], *, finished: bool) -> Run:
-        """The record after further epochs."""
-        return replace(self, history=history, status="finished" if finished else "running")
+    def with_epoch(self, epoch: Epoch) -> Run:
+        """The record after one more epoch, finished if that is the last, or the last that the recipe's patience allows.
+
+        If it holds that epoch already, it stays as it is, so that record and weights belong together where a machine
+        does not compute the same bits twice.
+        """
+        if epoch.epoch in [done.epoch for done in self.history]:
+            return self
+        run = replace(self, history=(*self.history, epoch))
+        patience = self.recipe.patience
+        stale = patience is not None and epoch.epoch - run.best.epoch >= patience
+        return replace(run, status="finished" if stale or epoch.epoch == self.recipe.epochs else "running")
 
 
 def describe_machine() -> str:

@@ -17,10 +17,9 @@ from mien.models.network import Normalised
 from mien.models.registry import build, network
 from mien.models.tapped import Tapped
 from mien.models.weights import PREPROCESSING, Loaded, head_of, load_weights, normalisation
-from mien.training.keep import kept
-from mien.training.recipe import Recipe
+from mien.training.recipe import Recipe, Transfer
 from mien.training.run import WEIGHTS, Run
-from mien.training.settings import Transfer
+from mien.training.tensor_cache import cached_tensor
 
 _CHUNK = 64
 
@@ -151,7 +150,7 @@ def features(recipe: Recipe, graph: Normalised, images: Image, spec: InputSpec) 
                 yield name.encode() + value.cpu().contiguous().numpy().tobytes()
         yield images.tobytes()
 
-    return kept("features", follows_from(), lambda: _compute(graph, head, images))
+    return cached_tensor("features", follows_from(), lambda: _compute(graph, head, images))
 
 
 def _compute(graph: Normalised, head: str, images: Image) -> Tensor:
