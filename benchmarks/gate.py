@@ -30,7 +30,7 @@ import gate_data
 import harness
 import nonfaces
 from mien.core.face import Box
-from mien.core.gate import GateManifest
+from mien.core.manifest import FaceGateManifest
 from mien.core.pictures import read_picture
 from mien.core.places import BUNDLED
 from mien.core.predictor import energy
@@ -38,6 +38,8 @@ from mien.core.preprocess import Image, crop_face
 from mien.data.fer2013 import LICENCE
 from mien.evaluation.corruptions import CORRUPTIONS
 from mien.evaluation.ledger import commit
+from mien.models.export import Provenance, export_face_gate
+from mien.models.registry import network
 from mien.runtime.inference.classify import OnnxClassifier
 from mien.runtime.inference.detect import HaarDetector
 from mien.runtime.inference.face_gate import FaceGate
@@ -45,7 +47,7 @@ from mien.runtime.inference.library import DEFAULT_MODEL, GATE, open_model
 from mien.runtime.recognizer import Recognizer
 from mien.runtime.stream.stream_picture import ArrayPicture
 from mien.runtime.stream.watcher import Watcher
-from mien.training.gate import GateProvenance, export_gate, fit
+from mien.training.face_gate_training import NETWORK, fit_face_gate
 from video_clip import FPS, Clip
 
 CLIPS = ((480, 1), (720, 1), (1080, 1), (720, 2))
@@ -90,14 +92,18 @@ def train(data: Path | None, out: Path, *, epochs: int, seed: int) -> None:
     others = gate_data.training_others(rows, seed)
     counts = ", ".join(f"{len(crops):,} {kind}" for kind, crops in others.items())
     print(f"{len(rows.faces):,} faces; {counts}")
-    predictor = fit(rows.faces, np.concatenate(list(others.values())), epochs=epochs, seed=seed, say=print)
-    about = GateProvenance(
+    predictor = fit_face_gate(rows.faces, np.concatenate(list(others.values())), epochs=epochs, seed=seed, say=print)
+    about = Provenance(
+        network=NETWORK,
+        summary=f"Tells faces from what a detector takes for one; {predictor.parameters:,} values.",
         trained_on=f"fer2013: {len(rows.faces):,} faces of train; crops without a face: {counts}; threshold by public",
         data_licence=f"{LICENCE}; pictures that come with scikit-image, and one of scikit-learn (CC BY 2.0)",
         weights_licence="Apache-2.0; the pictures it was trained on are for research use",
+        paper=network(NETWORK).paper,
+        seed=seed,
         commit=commit(),
     )
-    manifest = export_gate(predictor, gate_data.fer2013(data, "public").faces, out, about, seed=seed)
+    manifest = export_face_gate(predictor, gate_data.fer2013(data, "public").faces, out, about)
     print(f"{out}: {manifest.bytes:,} bytes, threshold {manifest.threshold:.3f}, keeps {manifest.faces_kept:.2%}")
 
 
@@ -108,7 +114,7 @@ class Gate:
 
     def __init__(self, folder: Path) -> None:
         """Open the gate in ``folder``."""
-        manifest = GateManifest.read(folder / "gate.json")
+        manifest = FaceGateManifest.read(folder / "gate.json")
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = ort.InferenceSession(str(manifest.verify(folder)), options, providers=["CPUExecutionProvider"])
@@ -190,7 +196,7 @@ def measure(contenders: Sequence[Gate | Energy], model: str, data: Path | None, 
 def _cold() -> dict[str, float]:
     """CPU milliseconds that the bundled gate takes to open, to answer for the first time, and for one face after."""
     start = time.process_time()
-    gate = FaceGate(GateManifest.read(GATE), GATE.parent)
+    gate = FaceGate(FaceGateManifest.read(GATE), GATE.parent)
     opened = time.process_time()
     crop = np.zeros((1, *gate.input.shape), dtype=np.uint8)
     gate.accepts(crop)

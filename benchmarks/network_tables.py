@@ -31,7 +31,7 @@ def _counted() -> Table:
 
 def face_networks(root: Path) -> Table:  # noqa: ARG001
     """Heads and rows: paper 000's Table I."""
-    from mien.models.embedding import TABLE_I
+    from mien.models.onnx_embedding import TABLE_I
 
     rows = [
         (n.name, f"{n.parameters:,}", "x".join(map(str, n.input)), f"{n.outputs:,}", f"{n.accuracy:.2%}", n.source)

@@ -12,19 +12,17 @@ from __future__ import annotations
 import mien.training  # noqa: F401  (first: it mends a torchvision that Lightning would stop at)  # isort: skip
 
 import argparse
-import logging
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
-from torch import Tensor, nn
+from lightning.fabric import Fabric
+from torch import Tensor
+from torch.nn import functional
 
 import harness
 from mien.core.errors import MienError
@@ -33,9 +31,9 @@ from mien.core.preprocess import InputSpec
 from mien.data.dataset import Dataset, text_column
 from mien.models.network import Normalised
 from mien.models.registry import build, count_values, network
-from mien.training.fit import LIGHTNING_PRECISION, keep_memory, precision_here
+from mien.training.fit import keep_memory, precision_here
+from mien.training.loop import LIGHTNING_PRECISION, Learner
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Recipe
-from mien.training.step import FitModule
 
 NETWORKS = ("resezap", "resnet18", "model-a")
 GOAL = 0.10
@@ -117,67 +115,39 @@ def ours(name: str, data: Dataset, setting: Setting) -> np.ndarray[Any, np.dtype
         batch=setting.batch,
         precision=setting.precision,
     )
-    module = FitModule(recipe, Normalised(build(name), network(name).input), data, data.take(np.arange(setting.batch)))
-    clock = _Clock(setting.seconds)
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        trainer = lightning.Trainer(
-            max_epochs=1,
-            precision=LIGHTNING_PRECISION[recipe.precision],
-            accelerator="auto",
-            devices=1,
-            logger=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=False,
-            limit_val_batches=0,
-            callbacks=[clock],
-        )
-        trainer.fit(module)
-    return np.array(clock.steps[WARM_UP:])
-
-
-class _Clock(Callback):
-    """Times the parts of every step; a step begins where the one before it ended, so that feeding counts."""
-
-    def __init__(self, seconds: float) -> None:
-        self.steps: list[list[float]] = []
-        self._seconds = seconds
-        self._marks: list[float] = []
-        self._last = self._timed = 0.0
-
-    def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:  # noqa: ARG002
-        body: nn.Module = pl_module.graph.body
-        body.register_forward_pre_hook(lambda *_: self._mark())
-        body.register_forward_hook(lambda *_: self._mark())
-
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
-        self._last = _now()
-
-    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        self._marks = [_now()]
-
-    def on_before_backward(self, trainer: Any, pl_module: Any, loss: Tensor) -> None:  # noqa: ARG002
-        self._mark()
-
-    def on_after_backward(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
-        self._mark()
-
-    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+    body = build(name)
+    fabric, marks = _TimedFabric(accelerator="auto", devices=1, precision=LIGHTNING_PRECISION[recipe.precision]), []
+    learner = Learner(recipe, Normalised(body, network(name).input), data, data.take(np.arange(setting.batch)), fabric)
+    fabric.mark = lambda: marks.append(_now())
+    body.register_forward_pre_hook(lambda *_: fabric.mark())
+    body.register_forward_hook(lambda *_: fabric.mark())
+    learner.begin(0)
+    steps: list[list[float]] = []
+    last = timed = _now()
+    for batch in _endless(lambda: iter(learner.batches(0))):
+        marks[:] = [_now()]
+        learner.step(batch)
         end = _now()
-        fed, forward, seen, backward, updating = self._marks
+        fed, forward, seen, backward, updating = marks
         loss = backward - seen  # computed between the two passes; counted with the rest
-        parts = [fed - self._last, forward - fed, seen - forward, updating - backward, end - updating + loss]
-        self.steps.append(parts)
-        if len(self.steps) == WARM_UP:
-            self._timed = end
-        elif len(self.steps) >= WARM_UP + LEAST and end - self._timed > self._seconds:
-            trainer.should_stop = True
-        self._last = end
+        steps.append([fed - last, forward - fed, seen - forward, updating - backward, end - updating + loss])
+        if len(steps) == WARM_UP:
+            timed = end
+        elif len(steps) >= WARM_UP + LEAST and end - timed > setting.seconds:
+            break
+        last = end
+    return np.array(steps[WARM_UP:])
 
-    def _mark(self) -> None:
-        self._marks.append(_now())
+
+class _TimedFabric(Fabric):
+    """Marks the time before and after each backward pass."""
+
+    mark: Callable[[], None]
+
+    def backward(self, *arguments: Any, **options: Any) -> None:
+        self.mark()
+        super().backward(*arguments, **options)
+        self.mark()
 
 
 def theirs(name: str, data: Dataset, setting: Setting, workers: int) -> list[float]:
@@ -195,7 +165,7 @@ def theirs(name: str, data: Dataset, setting: Setting, workers: int) -> list[flo
     for planes, indices in _endless(lambda: iter(loader)):
         with torch.autocast(device.type, torch.bfloat16, enabled=setting.precision == "bf16"):
             logits = body(planes.to(device))
-            loss = nn.functional.cross_entropy(logits, indices.to(device))
+            loss = functional.cross_entropy(logits, indices.to(device))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()

@@ -26,8 +26,8 @@ def mien(monkeypatch, capsys):
 def runs(face_folder, tmp_path_factory):
     """Two short runs, one of them exported."""
     from mien.training.fit import train
-    from mien.training.publish import export_run
     from mien.training.recipe import DataConfig, Optimiser, Recipe
+    from mien.training.run_as_model import export_run
 
     folder = tmp_path_factory.mktemp("runs")
     for seed in (0, 1):
@@ -48,7 +48,7 @@ def runs(face_folder, tmp_path_factory):
 def test_a_run_and_an_onnx_file_answer_together(mien, runs, face_folder, tmp_path):
     from mien.data.load import load_dataset
     from mien.runtime.inference.library import open_model
-    from mien.training.publish import open_run
+    from mien.training.run_as_model import open_run
 
     members = (runs / "r0", runs / "onnx" / "r1.onnx")
     code, out, err = mien("ensemble", tmp_path / "pair", *members)

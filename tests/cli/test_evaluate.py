@@ -157,7 +157,8 @@ def test_compare_refuses_models_that_answer_other_rows(run):
 
 def test_a_run_is_opened_with_torch_and_a_name_without(monkeypatch, tmp_path):
     (tmp_path / "run.json").write_text("{}")
-    monkeypatch.setitem(sys.modules, "mien.training.publish", SimpleNamespace(open_run=lambda path: ("run", path)))
+    runs = SimpleNamespace(open_run=lambda path: ("run", path))
+    monkeypatch.setitem(sys.modules, "mien.training.run_as_model", runs)
     monkeypatch.setitem(
         sys.modules, "mien.runtime.inference.library", SimpleNamespace(open_model=lambda name: ("onnx", name))
     )
@@ -167,7 +168,7 @@ def test_a_run_is_opened_with_torch_and_a_name_without(monkeypatch, tmp_path):
 
 def test_a_run_without_torch_names_the_extra(monkeypatch, tmp_path):
     (tmp_path / "run.json").write_text("{}")
-    monkeypatch.setitem(sys.modules, "mien.training.publish", None)
+    monkeypatch.setitem(sys.modules, "mien.training.run_as_model", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mien\[train\]'"):
         commands.open_predictor(str(tmp_path))
 

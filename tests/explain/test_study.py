@@ -230,9 +230,9 @@ def test_a_pretrained_network_stays_frozen_under_its_new_head(face_folder, tmp_p
     import torch
 
     from mien.explain.study_runs import run_study
-    from mien.training.publish import open_run
     from mien.training.recipe import Recipe
     from mien.training.run import Run
+    from mien.training.run_as_model import open_run
 
     data = f"data: {{dataset: {face_folder}, train: train, validation: validation"
     common = "network: tiny\nepochs: 1\nbatch: 16\n"
@@ -297,8 +297,8 @@ def test_a_frozen_network_learns_its_head_alone_and_computes_features_once(face_
     from mien.explain.study_runs import run_study
     from mien.models.registry import build
     from mien.training import transfer
-    from mien.training.publish import open_run
     from mien.training.recipe import Recipe
+    from mien.training.run_as_model import open_run
 
     torch.manual_seed(0)
     weights = tmp_path / "weights.pt"

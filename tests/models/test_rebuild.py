@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from conftest import draw_face
-from mien.models.rebuild import is_exported, open_exported, restore_norms
+from mien.models.rebuild import open_exported, restore_norms
 
 
 def cropped(n=64):
@@ -46,12 +46,3 @@ def test_restored_statistics_are_those_of_the_crops():
         graph(torch.tensor(crops))
     torch.testing.assert_close(norm.running_mean, seen[0].mean((0, 2, 3)), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(norm.running_var, seen[0].var((0, 2, 3), correction=0), atol=1e-4, rtol=1e-3)
-
-
-def test_what_an_exported_model_is(tmp_path):
-    assert is_exported("tiny")
-    assert not is_exported("resezap")
-    assert not is_exported(str(tmp_path / "gone.onnx"))
-    (tmp_path / "own.json").write_text("{}")
-    assert is_exported(str(tmp_path / "own.json"))
-    assert not is_exported(str(tmp_path))

@@ -19,9 +19,9 @@ from mien.studies.cell import Cell, Protocol
 from mien.studies.execute import reproduce
 from mien.studies.means import Given, recipe_of, signature
 from mien.studies.record import NO_WEIGHTS, NOT_YET, Reproduction
-from mien.training.publish import open_run
-from mien.training.rows import load_splits
+from mien.training.recipe_data import load_splits
 from mien.training.run import Run
+from mien.training.run_as_model import open_run
 from studies.making import folded, official, rows_of, study_of
 
 

@@ -22,8 +22,7 @@ from mien.studies.means import (
     with_weights,
 )
 from mien.studies.record import Reproduction
-from mien.training.recipe import Recipe
-from mien.training.settings import Weights
+from mien.training.recipe import Recipe, Weights
 
 RESULTS = Path(__file__).parents[2] / "results"
 POOLS = Cell("pools", "Pools", recipe="000-pools-svm")
@@ -83,7 +82,7 @@ def test_what_decides_a_figure_signs_it():
     cell, recipe = Cell("a", "A", recipe="x"), Recipe("a", "tiny")
     mark = signature(cell, recipe, seed=0, quick=False)
     assert mark == signature(
-        replace(cell, name="b", title="B"), replace(recipe, name="b", summary="S"), seed=0, quick=False
+        replace(cell, name="b", title="B"), replace(recipe, name="b", summary="S", logger="csv"), seed=0, quick=False
     )
     others = [
         signature(cell, replace(recipe, epochs=3), seed=0, quick=False),

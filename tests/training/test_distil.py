@@ -21,14 +21,14 @@ from mien.data.load import load_dataset
 from mien.models.network import Normalised, as_crops, as_planes
 from mien.models.registry import build
 from mien.runtime.inference.library import open_model
-from mien.training import distil, rows
+from mien.training import distil, recipe_data
 from mien.training.distil import distillation_loss, open_teachers
-from mien.training.fit import _Keeper, fit, train
-from mien.training.publish import beside_labels, export_run, open_run
-from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
+from mien.training.fit import fit, train
+from mien.training.loop import Learner, fabric_for, loss_of
+from mien.training.recipe import Augmentation, Crop, DataConfig, Distil, Optimiser, Progressive, Recipe
 from mien.training.run import Run
-from mien.training.settings import Crop, Distil
-from mien.training.step import FitModule
+from mien.training.run_as_model import beside_labels, export_run, open_run
+from mien.training.workers import Workers
 
 
 @pytest.fixture
@@ -146,35 +146,19 @@ def test_cached_answers_are_computed_once(recipe, teachers, tmp_path, monkeypatc
     assert len(asked) == 2 * once
 
 
-class Interrupted:
-    """Ends a run as Ctrl-C does once it has completed some epochs."""
-
-    def __init__(self, monkeypatch, epochs):
-        original = _Keeper.on_train_epoch_end
-
-        def stop(keeper, trainer, module):
-            original(keeper, trainer, module)
-            if trainer.current_epoch + 1 == epochs:
-                raise KeyboardInterrupt
-
-        self._patch = monkeypatch
-        monkeypatch.setattr(_Keeper, "on_train_epoch_end", stop)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._patch.undo()
-
-
 @pytest.mark.parametrize("answers", ["batch", "cached"])
-def test_a_pupil_resumes_to_the_same_bits(recipe, teachers, tmp_path, monkeypatch, answers):
+def test_a_pupil_resumes_to_the_same_bits(recipe, teachers, tmp_path, answers):
     settings = replace(
         recipe, distil=Distil(teachers, answers=answers), progressive=Progressive(size=32, until=0.5), smoothing=0.1
     )
     train(settings, tmp_path / "whole")
-    with pytest.MonkeyPatch.context() as patch, Interrupted(patch, 2), pytest.raises(KeyboardInterrupt):
-        train(settings, tmp_path / "stopped")
+
+    def stop(run):
+        if len(run.history) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path / "stopped", on_epoch=stop)
     assert Run.read(tmp_path / "stopped").status == "running"
     train(settings, tmp_path / "stopped")
     one, other = (load_file(tmp_path / name / "best.safetensors") for name in ("whole", "stopped"))
@@ -209,8 +193,9 @@ def test_teachers_see_a_picture_before_it_is_made_poor(recipe):
     settings = replace(
         recipe, augment=Augmentation(flip=False, degrade=1.0), averaging=None, distil=Distil(("runs/a",))
     )
-    module = FitModule(settings, graph, data, data, teachers=(teacher := Asked()))
-    module.training_step(next(iter(module.train_dataloader())), 0)
+    learner = Learner(settings, graph, data, data, fabric_for(Workers(), "fp32"), teachers=(teacher := Asked()))
+    learner.begin(0)
+    learner.step(next(iter(learner.batches(0))))
     assert (teacher.planes == 200).all()
     means = read[0].mean((1, 2, 3))
     assert 2 <= (means < 195).sum() < 14  # the darkened ones; blur leaves an even picture as it was
@@ -281,13 +266,13 @@ def crowd(monkeypatch):
     crowd = tiny_dataset("ferplus", n=3, labels=FERPLUS, votes=soft)
     images = np.concatenate([tiny_dataset().images[[2, 0]], crowd.images[2:]])
     crowd = replace(crowd, images=images, indices=np.array([0, 1, 2]), rows=np.array([4, 0, 99]))
-    monkeypatch.setattr(rows, "load_dataset", lambda *_, **__: crowd)
+    monkeypatch.setattr(recipe_data, "load_dataset", lambda *_, **__: crowd)
     return crowd
 
 
 def test_votes_of_ferplus_are_joined_by_row(crowd):
     faces, soft = tiny_dataset(), crowd.votes
-    found = rows.with_votes(faces, InputSpec(), None).votes
+    found = recipe_data.with_votes(faces, InputSpec(), None).votes
     expected = np.eye(7, dtype=np.float32)[faces.indices]
     without = [FERPLUS.index(label) for label in FER2013]
     for place, row in ((2, 0), (0, 1)):  # rows 4 and 0 of the file; row 99 is not here
@@ -304,40 +289,41 @@ def test_pictures_that_only_have_the_name_of_fer2013_get_no_votes(crowd):
     )
     for other in strangers:
         with pytest.raises(TrainingError, match=r"FER\+ has them for the rows of the published fer2013\.csv alone"):
-            rows.with_votes(other, InputSpec(), None)
+            recipe_data.with_votes(other, InputSpec(), None)
 
 
 def test_own_votes_are_taken_and_none_are_invented():
     votes = np.eye(7, dtype=np.float32)[np.zeros(14, dtype=int)]
     own = tiny_dataset("mine", votes=votes)
-    assert rows.with_votes(own, InputSpec(), None) is own
+    assert recipe_data.with_votes(own, InputSpec(), None) is own
     with pytest.raises(TrainingError, match="mine has no crowd votes"):
-        rows.with_votes(tiny_dataset("mine"), InputSpec(), None)
+        recipe_data.with_votes(tiny_dataset("mine"), InputSpec(), None)
 
 
 def test_votes_are_their_share_of_the_loss(recipe):
     rng = np.random.default_rng(1)
     votes = rng.dirichlet(np.ones(7), 14).astype(np.float32)
     data = tiny_dataset(votes=votes)
-    module = FitModule(replace(recipe, votes=0.3, averaging=None), torch.nn.Module(), data, data)
     logits = torch.randn(14, 7, generator=torch.Generator().manual_seed(0))
     targets = {"indices": torch.tensor(data.indices), "votes": torch.tensor(votes)}
     log_q = functional.log_softmax(logits, 1).numpy()
     mixed = 0.7 * np.eye(7)[data.indices] + 0.3 * votes
-    assert module._loss(logits, targets).item() == pytest.approx(-(mixed * log_q).sum(1).mean(), rel=1e-5)
+    assert loss_of(replace(recipe, votes=0.3), logits, targets).item() == pytest.approx(
+        -(mixed * log_q).sum(1).mean(), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("read", ["given", "labels"])
 def test_votes_are_named_as_extra_labels(recipe, tmp_path, monkeypatch, read):
-    original = rows.load_dataset
+    original = recipe_data.load_dataset
 
     def with_votes(*arguments, **options):
         data = original(*arguments, **options)
         return replace(data, votes=np.eye(7, dtype=np.float32)[data.indices])
 
-    monkeypatch.setattr(rows, "load_dataset", with_votes)
-    monkeypatch.setattr(rows, "load_votes", lambda _: None)
-    monkeypatch.setattr(rows, "translate_votes", lambda data, *_: data)
+    monkeypatch.setattr(recipe_data, "load_dataset", with_votes)
+    monkeypatch.setattr(recipe_data, "load_votes", lambda _: None)
+    monkeypatch.setattr(recipe_data, "translate_votes", lambda data, *_: data)
     train(replace(recipe, epochs=1, votes=0.5, votes_as=read), tmp_path / "run")
     manifest = export_run(tmp_path / "run", tmp_path / "model")
     how = ", read as FER2013's labels," if read == "labels" else ""
@@ -364,7 +350,7 @@ def habits():
 
 def test_votes_are_translated_into_the_label_that_goes_with_them():
     faces, table = habits()
-    found = rows.translate_votes(faces, "train", table).votes
+    found = recipe_data.translate_votes(faces, "train", table).votes
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
     assert np.array_equal(found.argmax(1), faces.indices)
@@ -372,36 +358,36 @@ def test_votes_are_translated_into_the_label_that_goes_with_them():
 
 def test_a_translation_knows_the_training_labels_alone():
     faces, table = habits()
-    expected = rows.translate_votes(faces, "train", table).votes
+    expected = recipe_data.translate_votes(faces, "train", table).votes
     other = faces.indices.copy()
     other[faces.splits == "public"] = 0
-    assert np.array_equal(rows.translate_votes(replace(faces, indices=other), "train", table).votes, expected)
+    assert np.array_equal(recipe_data.translate_votes(replace(faces, indices=other), "train", table).votes, expected)
     other[faces.splits == "train"] = np.roll(faces.indices[faces.splits == "train"], 1)
-    assert not np.allclose(rows.translate_votes(replace(faces, indices=other), "train", table).votes, expected)
+    assert not np.allclose(recipe_data.translate_votes(replace(faces, indices=other), "train", table).votes, expected)
 
 
 def test_votes_of_others_are_not_translated():
     faces, table = habits()
     with pytest.raises(TrainingError, match=r"is for FER\+'s votes on fer2013, not for ferplus: leave it out"):
-        rows.translate_votes(replace(faces, name="ferplus"), "train", table)
+        recipe_data.translate_votes(replace(faces, name="ferplus"), "train", table)
     without = np.where(faces.splits == "train", faces.indices.clip(1), faces.indices)
     with pytest.raises(TrainingError, match="the split 'train' of fer2013 has no picture of angry"):
-        rows.translate_votes(replace(faces, indices=without), "train", table)
+        recipe_data.translate_votes(replace(faces, indices=without), "train", table)
     with pytest.raises(DatasetError, match="fer2013 has no split 'trian': did you mean 'train'"):
-        rows.translate_votes(faces, "trian", table)
+        recipe_data.translate_votes(faces, "trian", table)
 
 
 def test_a_recipe_translates_votes_after_its_folds(recipe, monkeypatch):
     faces, table = habits()
-    monkeypatch.setattr(rows, "load_dataset", lambda *_, **__: faces)
-    monkeypatch.setattr(rows, "load_votes", lambda _: table)
+    monkeypatch.setattr(recipe_data, "load_dataset", lambda *_, **__: faces)
+    monkeypatch.setattr(recipe_data, "load_votes", lambda _: table)
     folds = Folds(count=4, apart="picture")
     settings = replace(recipe, votes=0.5, votes_as="labels", data=DataConfig(folds=folds, validation="validation"))
-    found = rows.load_rows(settings, InputSpec(), None)
-    expected = rows.translate_votes(in_folds(faces, folds), "train", table)
+    found = recipe_data.load_rows(settings, InputSpec(), None)
+    expected = recipe_data.translate_votes(in_folds(faces, folds), "train", table)
     assert np.array_equal(found.votes, expected.votes)
     assert found.folds == folds
-    given = rows.load_rows(replace(settings, votes_as="given"), InputSpec(), None)
+    given = recipe_data.load_rows(replace(settings, votes_as="given"), InputSpec(), None)
     assert np.array_equal(given.votes, faces.votes)
     with pytest.raises(ConfigError, match="votes_as is 'labels' and there are no votes"):
         recipe.override({"votes_as": "labels"})
@@ -413,10 +399,10 @@ def test_the_real_votes_foretell_labels_better_once_translated():
     if root is None or not (path(root) / "fer2013" / "fer2013new.csv").is_file():
         pytest.skip("MIEN_DATA names no folder with fer2013/fer2013new.csv")
     faces = load_dataset("fer2013", InputSpec(), root=path(root))
-    given = rows.with_votes(faces, InputSpec(), path(root))
-    table = rows.load_votes(path(root))
+    given = recipe_data.with_votes(faces, InputSpec(), path(root))
+    table = recipe_data.load_votes(path(root))
     assert table.shape == (35_887, 10)
-    translated = rows.translate_votes(given, "train", table)
+    translated = recipe_data.translate_votes(given, "train", table)
     public, losses = faces.splits == "public", []
     for soft in (given.votes, translated.votes):
         truth = soft[public, faces.indices[public]]
@@ -436,7 +422,7 @@ def test_the_real_votes_fall_on_the_rows_that_ferplus_kept():
     spec = InputSpec()
     faces = load_dataset("fer2013", spec, root=path(root))
     crowd = load_dataset("ferplus", spec, root=path(root))
-    joined = rows.with_votes(faces, spec, path(root))
+    joined = recipe_data.with_votes(faces, spec, path(root))
     certain = np.eye(7, dtype=np.float32)[faces.indices]
     differs = (joined.votes != certain).any(1)
     assert len(crowd) == 25_060 + 3_199 + 3_153

@@ -21,12 +21,12 @@ from mien.core.fitted import Fitted
 from mien.core.predictor import softmax
 from mien.data.load import load_dataset
 from mien.evaluation.protocol import evaluate
-from mien.training.fit import _Keeper, fit, train
-from mien.training.publish import export_run, open_run
+from mien.training.fit import fit, train
+from mien.training.loop import rate_factor
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
-from mien.training.rows import load_rows, load_splits
+from mien.training.recipe_data import load_rows, load_splits
 from mien.training.run import Run
-from mien.training.step import rate_factor
+from mien.training.run_as_model import export_run, open_run
 from mien.training.transfer import input_of
 
 
@@ -194,16 +194,6 @@ def test_a_stop_between_any_two_writes_loses_no_epoch(recipe, tmp_path, monkeypa
     assert points >= 2 * len(whole.history)  # before each record and each checkpoint at least
 
 
-def test_an_epoch_that_is_computed_once_more_keeps_its_entry_and_weights(recipe, tmp_path):
-    run = train(replace(recipe, epochs=1), tmp_path / "run")
-    keeper = _Keeper(replace(run, recipe=replace(recipe, epochs=3), status="running"), tmp_path / "run")
-    before = load_file(tmp_path / "run" / "best.safetensors")
-    better = replace(run.history[0], validation_accuracy=1.0)
-    keeper.keep(torch.nn.Linear(1, 1), better)
-    assert keeper.record.history == run.history
-    assert load_file(tmp_path / "run" / "best.safetensors").keys() == before.keys()
-
-
 @pytest.fixture
 def begun(recipe, tmp_path):
     """A run that was stopped after the first of its two epochs, and its rows."""
@@ -247,14 +237,20 @@ def test_early_stopping_ends_a_run_that_does_not_improve(recipe, tmp_path):
     assert len(run.history) == run.best.epoch + 2
 
 
-def test_patience_counts_epochs_without_a_higher_accuracy(recipe, tmp_path):
-    run = train(replace(recipe, epochs=1), tmp_path / "run")
-    keeper = _Keeper(replace(run, recipe=replace(recipe, epochs=20, patience=2), history=()), tmp_path / "run")
+def test_patience_counts_epochs_without_a_higher_accuracy(finished):
+    run = Run.read(finished)
+    after = replace(run, recipe=replace(run.recipe, epochs=20, patience=2), history=(), status="running")
     for number, accuracy in enumerate((0.5, 0.4, 0.5), start=1):
+        assert after.status == "running"
         epoch = replace(run.history[0], epoch=number, validation_accuracy=accuracy, validation_loss=1 / number)
-        keeper.keep(torch.nn.Linear(1, 1), epoch)
-    assert keeper.record.status == "finished"
-    assert keeper.record.best.epoch == 1
+        after = after.with_epoch(epoch)
+    assert after.status == "finished"
+    assert after.best.epoch == 1
+
+
+def test_an_epoch_that_is_computed_once_more_keeps_its_entry(finished):
+    run = replace(Run.read(finished), status="running")
+    assert run.with_epoch(replace(run.history[0], validation_accuracy=1.0)) == run
 
 
 @pytest.mark.parametrize(
@@ -306,7 +302,7 @@ def test_a_class_without_pictures_is_refused(recipe, tmp_path):
 def test_a_class_without_pictures_to_choose_by_is_refused(recipe, monkeypatch):
     every = load_rows(recipe, input_of(recipe), None)
     sad = (every.splits == recipe.data.validation) & (every.indices == list(every.labels).index(Expression.SAD))
-    monkeypatch.setattr("mien.training.rows.load_rows", lambda *_: every.take(~sad))
+    monkeypatch.setattr("mien.training.recipe_data.load_rows", lambda *_: every.take(~sad))
     with pytest.raises(TrainingError, match="the split 'validation' has no picture of sad: add some"):
         load_splits(recipe, input_of(recipe), None)
 

@@ -30,10 +30,9 @@ from mien.models.tapped import Tapped
 from mien.runtime.inference.library import open_model
 from mien.training import transfer
 from mien.training.fit import fit, train
-from mien.training.publish import beside_labels, export_run, open_run
-from mien.training.recipe import Augmentation, DataConfig, Optimiser, Progressive, Recipe
+from mien.training.recipe import Augmentation, Crop, DataConfig, Optimiser, Progressive, Recipe, Transfer, Weights
 from mien.training.run import Run
-from mien.training.settings import Crop, Transfer, Weights
+from mien.training.run_as_model import beside_labels, export_run, open_run
 from mien.training.svm import fit_linear
 from mien.training.transfer import assemble, freeze, head_name, input_of, layers_of, start
 
@@ -426,7 +425,7 @@ def test_other_weights_than_a_run_began_with_are_refused(recipe, tmp_path):
 
 @pytest.mark.parametrize("views", ["mirror", pytest.param("ten", marks=pytest.mark.slow)])
 def test_views_are_part_of_the_model_that_comes_out(recipe, tmp_path, views):
-    from mien.models.views import Averaged
+    from mien.models.averaged_views import Averaged
 
     train(replace(recipe, epochs=1, views=views), tmp_path / "run")
     predictor = open_run(tmp_path / "run")

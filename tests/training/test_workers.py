@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 
 from mien.core.errors import ConfigError
+from mien.training.loop import Batches
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Recipe
 from mien.training.run import Run
-from mien.training.step import Batches
 from mien.training.workers import Workers
 
 PROGRAM = """

@@ -13,7 +13,7 @@ from mien.cli.train import need_torch
 from mien.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mien.training.embedding import Head
+    from mien.training.embedding_head import Kind
 
 
 def register(app: typer.Typer) -> None:
@@ -49,15 +49,15 @@ def embed(
     from mien.core.preprocess import InputSpec
     from mien.data.folds import check_apart
     from mien.data.load import load_dataset
-    from mien.models.embedding import OnnxEmbedding
-    from mien.models.export import Provenance
-    from mien.training.embedding import export_head, fit_head
+    from mien.models.export import Provenance, export_graph
+    from mien.models.onnx_embedding import OnnxEmbedding
+    from mien.training.embedding_head import fit_head
 
     if head not in ("logistic", "svm"):
         raise typer.BadParameter(f"'{head}' is not one of logistic, svm", param_hint="--head")
     if train == validation:
         raise ConfigError(f"--train and --validation are both '{train}': calibrate on rows that were not fitted")
-    chosen: Head = "svm" if head == "svm" else "logistic"
+    chosen: Kind = "svm" if head == "svm" else "logistic"
     channels: Literal[1, 3] = 1 if grey else 3
     try:
         spec = InputSpec(size=size, channels=channels, mean=_three(mean, "--mean"), std=_three(std, "--std"))
@@ -67,7 +67,9 @@ def embed(
     rows = load_dataset(dataset, spec, root=data, detector=LazyDetector(detector))
     check_apart(rows)
     fitted, chosen_on = rows.split(train), rows.split(validation)
-    found = fit_head(embedding, fitted, chosen_on, head=chosen, components=components, penalty=penalty)
+    label = name or f"{network.stem}-{head}"
+    found = fit_head(embedding, fitted, name=label, head=chosen, components=components, penalty=penalty)
+    accuracy = (found.logits(chosen_on.images).argmax(1) == chosen_on.indices).mean()
     provenance = Provenance(
         network=network.stem,
         summary=f"{network.stem}'s features with a {'linear SVM' if head == 'svm' else 'logistic head'}.",
@@ -77,10 +79,9 @@ def embed(
         weights_licence=licence,
         fitted=Fitted(rows.name, rows.folds, (train, validation), (validation,)),
     )
-    label = name or f"{network.stem}-{head}"
-    manifest = export_head(embedding, found, chosen_on, out, name=label, provenance=provenance)
+    manifest = export_graph(found.to_onnx(), found, chosen_on, out, provenance)
     print(
-        f"{out / manifest.file}: {embedding.width} features, {manifest.parameters:,} values, {found.accuracy:.2%} of "
+        f"{out / manifest.file}: {embedding.width} features, {manifest.parameters:,} values, {accuracy:.2%} of "
         f"{len(chosen_on):,} {validation} rows correct; next: mien evaluate {out / manifest.file} {dataset}"
     )
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.evaluate import Data, load_for, open_predictor
+from mien.cli.evaluate import Data
+from mien.cli.predictors import load_for, open_predictor
 from mien.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mien.core.ensemble import Combine, Ensemble
+    from mien.core.ensemble import Combine
 
 COMBINATIONS = ("mean", "weighted", "stacked")
 
@@ -75,17 +76,3 @@ def _from(folder: Path, member: str) -> str:
     import os
 
     return os.path.relpath(path.resolve(), folder.resolve())
-
-
-def open_ensemble(path: Path) -> Ensemble:
-    """The ensemble of a file, its members opened.
-
-    Raises:
-        ModelError: the file or a member is missing, or does not fit the others.
-        ConfigError: the file is damaged.
-    """
-    from mien.core.ensemble import SUFFIX, Ensemble, EnsembleSpec
-
-    spec = EnsembleSpec.read(path)
-    members = [open_predictor(str(path.parent / m) if (path.parent / m).exists() else m) for m in spec.members]
-    return Ensemble(members, spec, name=path.name.removesuffix(SUFFIX))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.cli.detector import DetectorName, LazyDetector
+from mien.cli.detector import DetectorName
+from mien.cli.predictors import load_for, open_predictor
 from mien.core.errors import ConfigError
+from mien.core.model_reference import ModelReference
 
 if TYPE_CHECKING:
     from mien.core.fitted import Folds
     from mien.core.manifest import Metric
-    from mien.core.predictor import Predictor
-    from mien.data.dataset import Dataset
     from mien.evaluation.compare import Pair
     from mien.evaluation.result import Evaluation
 
@@ -46,7 +46,6 @@ RobustnessFlag = Annotated[
 DropUnknown = Annotated[
     bool, typer.Option("--drop-unknown", help="Leave out rows whose expression a model cannot give.")
 ]
-ENSEMBLE = ".ensemble.json"
 DATASET_HELP = "A dataset's name, a folder of pictures by class, or a CSV manifest."
 
 
@@ -221,7 +220,7 @@ def _refuse(model: str, *, mirror: bool, ten_crop: bool, robustness: bool, recor
     if mirror and (ten_crop or robustness):
         why = "--ten-crop averages mirror images too" if ten_crop else "--robustness looks at each face once"
         raise ConfigError(f"{why}: leave --mirror out")
-    if record and model.endswith(ENSEMBLE):
+    if record and ModelReference.parse(model).kind == "ensemble":
         raise ConfigError("--record keeps a result in a model's manifest, an ensemble has none: use --ledger")
 
 
@@ -234,44 +233,16 @@ def _record(model: str, result: Evaluation) -> None:
     """Put a result into the model's manifest, in place of an earlier one of the same data and protocol."""
     from dataclasses import replace
 
-    from mien.core.lookup import find_manifest
     from mien.core.manifest import Manifest
 
     def subject(metric: Metric) -> tuple[str, str, str]:
         return metric.dataset, metric.split, metric.protocol
 
-    path = find_manifest(model)
+    path = ModelReference.parse(model).manifest_path()
     manifest = Manifest.read(path)
     new = result.metric
     others = tuple(metric for metric in manifest.metrics if subject(metric) != subject(new))
     replace(manifest, metrics=(*others, new)).write(path)
-
-
-def open_predictor(model: str) -> Predictor:
-    """A bundled or pulled model, an ONNX file, a run's folder, or an ensemble's file, as a predictor."""
-    path = Path(model)
-    if model.endswith(ENSEMBLE):
-        from mien.cli.ensemble import open_ensemble
-
-        return open_ensemble(path)
-    if (path / "run.json").is_file():
-        try:
-            from mien.training.publish import open_run
-        except ModuleNotFoundError as error:
-            from mien.core.errors import MissingExtraError
-
-            raise MissingExtraError(error.name or "torch", "train", "measuring a run") from None
-        return open_run(path)
-    from mien.runtime.inference.library import open_model
-
-    return open_model(model)
-
-
-def load_for(dataset: str, predictor: Predictor, root: Path | None, detector: str = "auto") -> Dataset:
-    """A dataset cropped to what a predictor takes; the detector of that name finds the faces of whole pictures."""
-    from mien.data.load import load_dataset
-
-    return load_dataset(dataset, predictor.input, root=root, detector=LazyDetector(detector))
 
 
 def _read_fold(text: str | None) -> Folds | None:

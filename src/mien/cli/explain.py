@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.evaluate import Data, load_for, open_predictor
+from mien.cli.evaluate import Data
+from mien.cli.predictors import load_for, open_predictor
 from mien.core.errors import ConfigError, DatasetError, MissingExtraError, PictureError, nearest
 
 if TYPE_CHECKING:

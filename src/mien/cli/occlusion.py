@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit, load_for, open_predictor
+from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit
+from mien.cli.predictors import load_for, open_predictor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

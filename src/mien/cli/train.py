@@ -89,7 +89,7 @@ def export(
 ) -> None:
     """Export a run to ONNX with its manifest, calibrated on the validation split and checked against torch."""
     need_torch("exporting")
-    from mien.training.publish import export_run
+    from mien.training.run_as_model import export_run
 
     folder = out or run
     manifest = export_run(run, folder, name=name, root=data, int8=int8)

@@ -40,9 +40,10 @@ class MienError(Exception):
 class MissingExtraError(MienError):
     """An optional dependency is not installed; the message holds the install command."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        """Name the missing ``package``, the ``extra`` that brings it and the ``purpose`` it serves."""
-        super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'mien[{extra}]'")
+    def __init__(self, package: str, extra: str | None, purpose: str) -> None:
+        """Name the missing ``package``, the ``extra`` that brings it, if one does, and the ``purpose`` it serves."""
+        wanted = package if extra is None else f"'mien[{extra}]'"
+        super().__init__(f"{purpose} needs {package}, which is not installed: pip install {wanted}")
 
 
 class PictureError(MienError):

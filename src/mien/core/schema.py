@@ -35,7 +35,9 @@ def from_mapping(cls: type[T], mapping: object, where: str) -> T:
     for name, field in fields.items():
         if name in mapping:
             values[name] = _convert(hints[name], mapping[name], f"{where}: {name}")
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+        elif type(None) in typing.get_args(hints[name]):  # to_mapping leaves None out
+            values |= {name: None} if _needs_value(field) else {}
+        elif _needs_value(field):
             raise ConfigError(f"{where}: the key '{name}' is missing")
     try:
         return cls(**values)
@@ -59,6 +61,10 @@ def to_mapping(value: Any, *, defaults: bool = True) -> Any:
     if isinstance(value, tuple | list):
         return [to_mapping(item, defaults=defaults) for item in value]
     return value
+
+
+def _needs_value(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

@@ -39,11 +39,10 @@ from mien.explain.study import (
 )
 from mien.models.network import TorchPredictor
 from mien.training.fit import fit, keep_memory
-from mien.training.keep import kept
-from mien.training.publish import open_run
-from mien.training.recipe import Recipe
+from mien.training.recipe import Recipe, Weights
 from mien.training.run import RECORD, Run
-from mien.training.settings import Weights
+from mien.training.run_as_model import open_run
+from mien.training.tensor_cache import cached_tensor
 from mien.training.transfer import features, freeze, head_name, input_of
 
 Say = Callable[[str], None]
@@ -166,7 +165,7 @@ def _network_arm(
             return torch.from_numpy(logits)
 
         what = repr((predictor.identity, hidden, fill, seed, tested.rows.tolist()))
-        return kept("answers", (what.encode(), pixels), compute).numpy()
+        return cached_tensor("answers", (what.encode(), pixels), compute).numpy()
 
     say(f"{recipe.name}: testing on {len(tested):,} rows")
     first = runs[TRAINED[0]]

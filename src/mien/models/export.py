@@ -1,11 +1,13 @@
-"""From a trained network to an ONNX file and its manifest, checked against torch on real faces."""
+"""The one exporter: a fitted model becomes an ONNX file and its manifest, checked against what was fitted."""
 
 from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -13,9 +15,10 @@ import torch
 
 from mien.core.errors import ModelError
 from mien.core.expression import Expression
+from mien.core.files import replacing
 from mien.core.fitted import Fitted
-from mien.core.manifest import Head, Manifest, sha256
-from mien.core.predictor import Floats, softmax
+from mien.core.manifest import FaceGateManifest, Head, Manifest, OnnxManifest, sha256
+from mien.core.predictor import Floats, Predictor, softmax
 from mien.core.preprocess import Image
 from mien.data.dataset import Dataset
 from mien.evaluation.calibration import calibrate
@@ -24,13 +27,21 @@ from mien.models.network import TorchPredictor
 from mien.models.quantise import quantise
 
 COVERAGE = 0.9
+FACES_KEPT = 0.99
+"""Share of faces that lie at a face gate's threshold or above: as many as the energy threshold keeps."""
+
 TOLERANCE = 1e-4
-"""Largest difference of any probability between torch and ONNX Runtime that an export may have."""
+"""Largest difference of any probability between what was fitted and its graph in ONNX Runtime."""
+
+LOGIT_TOLERANCE = 1e-3
+"""The same for a network with one logit, whose probability would always be 1."""
 
 AGREEMENT = 0.95
 """Share of rows that a network in eight bits must read as its float32 self does."""
 
 _PARITY_ROWS = 512
+
+M = TypeVar("M", bound=OnnxManifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,7 @@ class Provenance:
     """What a manifest says of a model beyond its numbers.
 
     Attributes:
-        network: its name in the registry.
+        network: its name in the registry, or of the file that gives the features.
         summary: one sentence.
         trained_on: datasets and splits that fitted it and chose it.
         data_licence: what the training data allows.
@@ -74,11 +85,9 @@ def export(
     *,
     ranges: Image | None = None,
 ) -> Manifest:
-    """Write ``folder/NAME.onnx`` and ``folder/NAME.json``.
+    """Write a torch network as ``folder/NAME.onnx`` and ``folder/NAME.json``; see :func:`export_graph`.
 
-    Temperature, conformal thresholds and energy threshold are fitted on ``calibration``, which must be rows that did
-    not fit the weights. The graph is compared with torch on its first 512 crops before the manifest is written. A
-    network that ends in a global pool and affine layers keeps its last feature map as the second output ``features``,
+    A network that ends in a global pool and affine layers keeps its last feature map as the second output ``features``,
     for class activation maps.
 
     Args:
@@ -93,49 +102,104 @@ def export(
         ModelError: a probability differs from torch's by more than :data:`TOLERANCE`, or eight bits change the answer
             to more than one face in twenty.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{predictor.name}.onnx"
-    part = folder / f"{predictor.name}.onnx.part"
-    model, head = with_features(to_onnx(predictor))
-    _check_parity(predictor, model, calibration.images[:_PARITY_ROWS], head)
-    labels = predictor.labels
+    graph, head = with_features(to_onnx(predictor))
+    return export_graph(graph, predictor, calibration, folder, provenance, head=head, ranges=ranges)
+
+
+def export_graph(
+    graph: onnx.ModelProto,
+    fitted: Predictor,
+    calibration: Dataset,
+    folder: Path,
+    provenance: Provenance,
+    *,
+    head: Head | None = None,
+    ranges: Image | None = None,
+) -> Manifest:
+    """Write a graph that answers as ``fitted`` does, and its manifest, under the name of ``fitted``.
+
+    Temperature, conformal thresholds and energy threshold are fitted on ``calibration``, which must be rows that did
+    not fit the weights.
+
+    Args:
+        graph: from ``crops`` to ``logits``.
+        fitted: what was fitted, with which the graph is compared.
+        calibration: rows with truth that did not fit the weights.
+        folder: where to.
+        provenance: what the manifest says of it.
+        head: from the graph's second output ``features`` to the logits, if it has one.
+        ranges: see :func:`export`.
+
+    Raises:
+        ModelError: see :func:`export`.
+    """
+    labels = fitted.labels
     neutral = labels.index(Expression.NEUTRAL) if Expression.NEUTRAL in labels else None
-    logits = predictor.logits(calibration.images)
+    logits = fitted.logits(calibration.images)
+    _check_parity(fitted.name, graph, calibration.images, logits, head)
     if ranges is not None:
-        model = quantise(model, ranges)
-        logits = _agreeing(predictor.name, model, calibration.images, logits)
-    onnx.save(model, part)
-    fitted = calibrate(logits, calibration.indices, coverage=COVERAGE, neutral=neutral)
-    part.replace(path)
-    manifest = Manifest(
-        name=predictor.name,
-        summary=provenance.summary,
-        network=provenance.network,
-        file=path.name,
-        sha256=sha256(path),
-        bytes=path.stat().st_size,
-        input=predictor.input,
+        graph = quantise(graph, ranges)
+        logits = _agreeing(fitted.name, graph, calibration.images, logits)
+    found = calibrate(logits, calibration.indices, coverage=COVERAGE, neutral=neutral)
+    return _write(
+        graph,
+        folder,
+        fitted.name,
+        Manifest,
+        input=fitted.input,
         labels=labels,
-        parameters=predictor.parameters,
+        parameters=fitted.parameters,
         precision="fp32" if ranges is None else "int8",
-        trained_on=provenance.trained_on,
-        data_licence=provenance.data_licence,
-        weights_licence=provenance.weights_licence,
-        temperature=fitted.temperature,
-        conformal_thresholds=fitted.conformal_thresholds,
+        temperature=found.temperature,
+        conformal_thresholds=found.conformal_thresholds,
         coverage=COVERAGE,
-        energy_threshold=fitted.energy_threshold,
-        recipe=provenance.recipe,
-        seed=provenance.seed,
-        paper=provenance.paper,
-        commit=provenance.commit,
-        shown=provenance.shown,
+        energy_threshold=found.energy_threshold,
         head=head,
-        neutral_profile=fitted.neutral_profile,
-        fitted=provenance.fitted,
+        neutral_profile=found.neutral_profile,
         fitted_before=provenance.fitted_before or None,
+        **_said(provenance, "recipe", "shown", "fitted"),
     )
-    manifest.write(folder / f"{predictor.name}.json")
+
+
+def export_face_gate(predictor: TorchPredictor, faces: Image, folder: Path, provenance: Provenance) -> FaceGateManifest:
+    """Write a face gate, a network with one logit, as ``folder/NAME.onnx`` and ``folder/NAME.json``.
+
+    The threshold keeps :data:`FACES_KEPT` of ``faces``, crops that did not fit the weights.
+
+    Raises:
+        ModelError: a logit differs from torch's by more than :data:`LOGIT_TOLERANCE`.
+    """
+    graph, logits = to_onnx(predictor), predictor.logits(faces)
+    _check_parity(predictor.name, graph, faces, logits)
+    threshold = float(np.quantile(logits, 1 - FACES_KEPT))
+    return _write(
+        graph,
+        folder,
+        predictor.name,
+        FaceGateManifest,
+        kind="gate",
+        input=predictor.input,
+        parameters=predictor.parameters,
+        threshold=threshold,
+        faces_kept=float((logits >= threshold).mean()),
+        **_said(provenance),
+    )
+
+
+def _said(provenance: Provenance, *more: str) -> dict[str, Any]:
+    """What both kinds of manifest repeat, and ``more`` that one of them does."""
+    names = ("network", "summary", "trained_on", "data_licence", "weights_licence", "paper", "seed", "commit", *more)
+    return {name: getattr(provenance, name) for name in names}
+
+
+def _write(graph: onnx.ModelProto, folder: Path, name: str, describe: Callable[..., M], **facts: Any) -> M:
+    """The ONNX file, whole or not at all, then the manifest beside it."""
+    onnx.checker.check_model(graph)
+    path = folder / f"{name}.onnx"
+    with replacing(path) as part:
+        onnx.save(graph, part)
+    manifest = describe(name=name, file=path.name, sha256=sha256(path), bytes=path.stat().st_size, **facts)
+    manifest.write(folder / f"{name}.json")
     return manifest
 
 
@@ -170,21 +234,30 @@ def to_onnx(predictor: TorchPredictor) -> onnx.ModelProto:
     return model
 
 
-def _check_parity(predictor: TorchPredictor, model: onnx.ModelProto, crops: Image, head: Head | None) -> None:
-    logits = run_graph(model, crops)
-    worst = float(np.abs(softmax(logits) - softmax(predictor.logits(crops))).max(initial=0.0))
-    if worst > TOLERANCE:
+def _check_parity(name: str, graph: onnx.ModelProto, crops: Image, expected: Floats, head: Head | None = None) -> None:
+    """Refuse a graph that answers otherwise than what was fitted, on the first rows."""
+    crops, expected = crops[:_PARITY_ROWS], expected[:_PARITY_ROWS]
+    logits = run_graph(graph, crops)
+    alone = expected.shape[1] == 1
+    worst, limit = (_apart(logits, expected), LOGIT_TOLERANCE) if alone else (_differ(logits, expected), TOLERANCE)
+    if not worst <= limit:  # not a number is no agreement
         raise ModelError(
-            f"{predictor.name}: a probability differs by {worst:.2g} between torch and ONNX Runtime, more than "
-            f"{TOLERANCE:g}; the network holds an operation that exports differently"
+            f"{name}: a {'logit' if alone else 'probability'} differs by {worst:.2g} between what was fitted and its "
+            f"graph in ONNX Runtime, more than {limit:g}; the network holds an operation that exports differently"
         )
     if head is not None:
-        folded = logits_of(run_graph(model, crops, FEATURES), head)
-        worst = float(np.abs(softmax(folded) - softmax(logits)).max(initial=0.0))
-        if worst > TOLERANCE:
-            raise ModelError(
-                f"{predictor.name}: its feature map and folded head give probabilities that differ by {worst:.2g}"
-            )
+        worst = _differ(logits_of(run_graph(graph, crops, FEATURES), head), logits)
+        if not worst <= TOLERANCE:
+            raise ModelError(f"{name}: its feature map and folded head give probabilities that differ by {worst:.2g}")
+
+
+def _differ(one: Floats, other: Floats) -> float:
+    """Largest difference of any probability."""
+    return _apart(softmax(one), softmax(other))
+
+
+def _apart(one: Floats, other: Floats) -> float:
+    return float(np.abs(one - other).max(initial=0.0))
 
 
 def _agreeing(name: str, model: onnx.ModelProto, crops: Image, logits: Floats) -> Floats:

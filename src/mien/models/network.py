@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from mien.core.expression import Labels
 from mien.core.fitted import Fitted
 from mien.core.preprocess import Image, InputSpec
+from mien.models.averaged_views import Averaged
 from mien.models.registry import count_values
-from mien.models.views import Averaged
 
 
 class Normalised(nn.Module):

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from mien.core.errors import ModelError
-from mien.core.lookup import find_manifest, manifests
 from mien.core.manifest import Manifest
+from mien.core.model_reference import ModelReference
 from mien.core.predictor import softmax
 from mien.core.preprocess import Image
 from mien.models.export import TOLERANCE
@@ -34,11 +34,6 @@ _PREFIX = "body."
 _CHUNK = 256
 
 
-def is_exported(model: str) -> bool:
-    """Whether that is an exported model: the name of a bundled or pulled one, an ONNX file or a manifest."""
-    return model in manifests() or (Path(model).suffix in (".onnx", ".json") and Path(model).is_file())
-
-
 def open_exported(model: str) -> TorchPredictor:
     """The exported model of that name or path, in torch.
 
@@ -47,7 +42,7 @@ def open_exported(model: str) -> TorchPredictor:
         ModelError: the file is missing, or its weights do not fit the network as the registry builds it.
         ChecksumError: the file is another than the manifest names.
     """
-    path = find_manifest(model)
+    path = ModelReference.parse(model).manifest_path()
     return rebuild(Manifest.read(path), path.parent)
 
 

@@ -22,7 +22,16 @@ ENTRY_POINTS = "mien.networks"
 """Group of entry points by which other packages bring networks: the network's name, and a module or anything in it
 whose import registers a network of that name with :func:`register`."""
 
-_FAMILIES = ("resezap", "deepface_emotion", "mini_xception", "stacks", "tiny", "small", "gate", "backbones")
+_FAMILIES = (
+    "resezap",
+    "deepface_emotion",
+    "mini_xception",
+    "stacks",
+    "tiny",
+    "small",
+    "face_gate_network",
+    "backbones",
+)
 
 
 @dataclass(frozen=True, slots=True)

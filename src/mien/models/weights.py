@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mien.core.errors import ChecksumError, ConfigError, DownloadError, ModelError
-from mien.core.lookup import find_manifest
 from mien.core.manifest import Manifest, sha256
+from mien.core.model_reference import IMAGENET, ModelReference
 from mien.core.places import cache_folder
 from mien.models.backbones import SOURCES, imagenet_state, modern_name
-from mien.models.rebuild import is_exported, rebuild
+from mien.models.rebuild import rebuild
 
 Preprocessing = Literal["own", "torch", "tf", "caffe"]
 
@@ -78,17 +78,17 @@ def head_of(body: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
     raise ConfigError(f"{type(body).__name__} has no dense layer and no convolution that could be its head")
 
 
-def normalisation(network: str, source: str, preprocessing: Preprocessing | None) -> Preprocessing:
+def normalisation(network: str, source: ModelReference, preprocessing: Preprocessing | None) -> Preprocessing:
     """How the pictures of some weights were prepared.
 
     Raises:
         ConfigError: a file's preparation is not said, or ImageNet weights are said to have another than theirs.
     """
-    if is_exported(source):
+    if source.kind in ("exported", "ensemble"):
         if preprocessing is not None:
             raise ConfigError(f"weights.preprocessing is for files: the exported model {source} knows its own")
         return "own"
-    if source == "imagenet":
+    if source.kind == "imagenet":
         if network not in SOURCES:
             imagenet_state(network)  # it knows the message
         own: Preprocessing = SOURCES[network].preprocessing
@@ -96,7 +96,7 @@ def normalisation(network: str, source: str, preprocessing: Preprocessing | None
             raise ConfigError(f"torchvision's ImageNet weights of '{network}' need preprocessing '{own}': leave it out")
         return own
     if preprocessing is None:
-        if "://" not in source and not Path(source).suffix and not Path(source).exists():
+        if source.kind == "unknown":
             raise ConfigError(
                 f"there is neither a run nor a file at {source}, and no exported model of that name: train that run "
                 "first, or name a file"
@@ -134,12 +134,12 @@ def load_weights(
         ChecksumError: the file is another than its sha256 says.
         DownloadError: it could not be fetched.
     """
-    prepared = normalisation(network, source, preprocessing)
-    trained_on = ""
-    if is_exported(source):
-        state, digest, trained_on = _exported(network, source, sha256)
+    reference, trained_on = ModelReference.parse(source), ""
+    prepared = normalisation(network, reference, preprocessing)
+    if reference.kind in ("exported", "ensemble"):
+        state, digest, trained_on = _exported(network, reference, sha256)
     else:
-        state, digest = _state(network, source, sha256)
+        state, digest = _state(network, reference, sha256)
     if prepared == "caffe":
         state = _rgb_first(body, state)
     mean, std = PREPROCESSING.get(prepared, (None, None))
@@ -163,9 +163,9 @@ def load_weights(
     )
 
 
-def _exported(network: str, source: str, expected: str | None) -> tuple[Mapping[str, Tensor], str, str]:
+def _exported(network: str, source: ModelReference, expected: str | None) -> tuple[Mapping[str, Tensor], str, str]:
     """The tensors of an exported model, the sha256 of its file, and what it learnt from."""
-    path = find_manifest(source)
+    path = source.manifest_path()
     manifest = Manifest.read(path)
     if manifest.network != network:
         raise ModelError(
@@ -180,14 +180,14 @@ def _exported(network: str, source: str, expected: str | None) -> tuple[Mapping[
     return rebuild(manifest, path.parent).graph.body.state_dict(), manifest.sha256, manifest.trained_on
 
 
-def _state(network: str, source: str, expected: str | None) -> tuple[Mapping[str, Tensor], str]:
-    if source == "imagenet":
+def _state(network: str, source: ModelReference, expected: str | None) -> tuple[Mapping[str, Tensor], str]:
+    if source.kind == "imagenet":
         if expected is not None:
             raise ConfigError("weights.sha256 is for files: torchvision checks its own downloads")
         return _imagenet(network)
-    path = _fetched(source, expected) if source.startswith(("http://", "https://")) else Path(source).expanduser()
+    path = _fetched(source.text, expected) if source.kind == "url" else source.path.expanduser()
     if not path.is_file():
-        raise ModelError(f"no weights at {path}: give 'none', 'imagenet', a file, an https URL or a run's folder")
+        raise ModelError(f"no weights at {path}: give 'none', '{IMAGENET}', a file, an https URL or a run's folder")
     found = sha256(path)
     if expected is not None and found != expected.lower():
         raise ChecksumError(f"{path} has sha256 {found}, the recipe says {expected}: fetch it again")

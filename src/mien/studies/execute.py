@@ -22,8 +22,8 @@ from mien.studies.measure import measure_predictor, measure_recipe, stamp
 from mien.studies.occluded import cell_result, train_arm
 from mien.studies.record import NO_DATA, NO_WEIGHTS, NOT_YET, Reproduction, Result
 from mien.training.cost import ROUNDS, Cost, measure_cost
-from mien.training.publish import open_run
 from mien.training.recipe import Recipe
+from mien.training.run_as_model import open_run
 
 QUICK_ROUNDS = 10
 

@@ -17,8 +17,7 @@ from mien.data.found_faces import Finder
 from mien.models.backbones import SOURCES
 from mien.models.weights import PREPROCESSING
 from mien.studies.cell import Cell
-from mien.training.recipe import Recipe
-from mien.training.settings import Weights
+from mien.training.recipe import Recipe, Weights
 
 _FORMAT = 2
 """Of signatures: another one where a default changes, and with it what recipes that leave it out amount to."""
@@ -152,7 +151,8 @@ def shortened(recipe: Recipe, means: Means) -> Recipe:
 def signature(cell: Cell, recipe: Recipe | None, *, seed: int, quick: bool) -> str:
     """What decides a cell's figures, as 16 hexadecimal digits.
 
-    Names, sentences and keys that have their default do not count: a new key of recipes leaves what was measured.
+    Names, sentences, the logger and keys that have their default do not count: a new key of recipes leaves what was
+    measured.
     """
     content = {} if recipe is None else _what_counts(recipe)
     parts = [
@@ -177,4 +177,4 @@ def signature(cell: Cell, recipe: Recipe | None, *, seed: int, quick: bool) -> s
 
 def _what_counts(recipe: Recipe) -> dict[str, Any]:
     content = to_mapping(recipe, defaults=False)
-    return {key: value for key, value in content.items() if key not in ("name", "summary", "licence")}
+    return {key: value for key, value in content.items() if key not in ("name", "summary", "licence", "logger")}

@@ -22,10 +22,9 @@ from mien.studies.record import Point, Result, Score, Training
 from mien.studies.rows import Part, load, parts
 from mien.studies.score import score, turning_epoch
 from mien.training.fit import fit
-from mien.training.publish import open_run
-from mien.training.recipe import DataConfig, Recipe
+from mien.training.recipe import DataConfig, Recipe, Weights
 from mien.training.run import RECORD, Run, describe_versions
-from mien.training.settings import Weights
+from mien.training.run_as_model import open_run
 from mien.training.transfer import input_of
 
 RESULTS = Path("results")

@@ -15,15 +15,15 @@ from torch.nn import functional
 from mien.core.errors import TrainingError
 from mien.core.expression import Labels
 from mien.core.fitted import Fitted
-from mien.core.lookup import find_manifest
 from mien.core.manifest import Manifest
+from mien.core.model_reference import ModelReference
 from mien.core.preprocess import Image, InputSpec
 from mien.models.network import TorchPredictor, as_crops, as_planes
-from mien.models.rebuild import is_exported, rebuild
-from mien.training.keep import kept
-from mien.training.publish import open_run
-from mien.training.run import RECORD, Run
-from mien.training.settings import Distil
+from mien.models.rebuild import rebuild
+from mien.training.recipe import Distil
+from mien.training.run import Run
+from mien.training.run_as_model import open_run
+from mien.training.tensor_cache import cached_tensor
 
 _CHUNK = 256
 
@@ -93,7 +93,7 @@ class Teachers:
                 parts.append(((self.answers(planes) + self.answers(planes.flip(3))) / 2).cpu())
             return torch.cat(parts)
 
-        return kept("answers", follows_from(), compute)
+        return cached_tensor("answers", follows_from(), compute)
 
 
 def open_teachers(settings: Distil, labels: Labels, spec: InputSpec) -> Teachers:
@@ -116,18 +116,18 @@ def open_teachers(settings: Distil, labels: Labels, spec: InputSpec) -> Teachers
 
 
 def _open_teacher(name: str) -> Teacher:
-    folder = Path(name)
-    if not (folder / RECORD).is_file():
-        if is_exported(name):
-            path = find_manifest(name)
-            manifest = Manifest.read(path)
-            return Teacher(rebuild(manifest, path.parent), path.parent / manifest.file)
+    reference = ModelReference.parse(name)
+    if reference.kind in ("exported", "ensemble"):
+        path = reference.manifest_path()
+        manifest = Manifest.read(path)
+        return Teacher(rebuild(manifest, path.parent), path.parent / manifest.file)
+    if reference.kind != "run":
         raise TrainingError(
             f"the teacher {name}: there is no run in such a folder and no exported model of that name or path; "
             "'mien train RECIPE' makes runs, 'mien models list' shows the models at hand"
         )
-    predictor = open_run(folder)
-    if Run.read(folder).status != "finished":
+    predictor = open_run(reference.path)
+    if Run.read(reference.path).status != "finished":
         raise TrainingError(f"the teacher {name} is still in training: finish it, so that its answers stay")
     return Teacher(predictor)
 

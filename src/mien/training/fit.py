@@ -1,34 +1,32 @@
-"""Running a recipe on Lightning: one folder in, resumable at any moment."""
+"""Running a recipe in a folder, resumable at any moment."""
 
 from __future__ import annotations
 
 import ctypes
-import logging
-import signal
 import sys
-import time
-import warnings
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, Literal
 
-import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, RichProgressBar
 from safetensors.torch import save_file
 from torch import nn
 
 from mien.core.errors import TrainingError
+from mien.core.files import replacing
+from mien.core.model_reference import ModelReference
 from mien.data.dataset import Dataset, spread
 from mien.evaluation.ledger import commit
 from mien.evaluation.unseen import parted_otherwise
 from mien.models.network import Normalised
-from mien.models.rebuild import is_exported, restore_norms
+from mien.models.rebuild import restore_norms
 from mien.models.registry import count_values, network
-from mien.training.distil import open_teachers
+from mien.models.weights import Loaded
+from mien.training.distil import Teachers, open_teachers
+from mien.training.loggers import check_logger, logged
+from mien.training.loop import Learner, fabric_for
 from mien.training.recipe import Precision, Recipe
-from mien.training.rows import load_splits
+from mien.training.recipe_data import load_splits
 from mien.training.run import (
     CHECKPOINT,
     CURVES,
@@ -40,16 +38,12 @@ from mien.training.run import (
     describe_versions,
     draw_curves,
 )
-from mien.training.step import FitModule
 from mien.training.svm import fit_svm
 from mien.training.transfer import features, freeze, head_name, input_of, seen_before, start
 from mien.training.workers import Workers, is_first
 
 NORM_ROWS = 2048
 """Crops that give the norms of an exported model their statistics, where a run goes on from it."""
-
-LIGHTNING_PRECISION: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"fp32": "32-true", "bf16": "bf16-mixed"}
-"""What Lightning calls a recipe's precision."""
 
 
 def train(
@@ -59,6 +53,7 @@ def train(
     root: Path | None = None,
     threads: int | None = None,
     workers: Workers | None = None,
+    on_epoch: Callable[[Run], None] | None = None,
 ) -> Run:
     """Run a recipe in ``folder``, or go on with the unfinished run that is there.
 
@@ -71,17 +66,20 @@ def train(
         root: where datasets lie.
         threads: torch's threads on the CPU; None leaves torch's own choice.
         workers: who shares the work; None for this process alone.
+        on_epoch: is told the record after each epoch, once the folder holds all of it.
 
     Raises:
         UnknownModelError: there is no such network.
         TrainingError: the folder holds a finished run, or one of another recipe or other rows.
         DatasetError: the data is missing or wrong.
+        MissingExtraError: a package that the recipe needs is not installed.
         KeyboardInterrupt: on Ctrl-C; the folder holds all whole epochs.
     """
     network(recipe.network)  # a misspelt one is no other recipe
+    check_logger(recipe.logger)
     _check_folder(recipe, folder)
     fitted, validation = load_splits(recipe, input_of(recipe), root)
-    return fit(recipe, folder, fitted, validation, threads=threads, workers=workers)
+    return fit(recipe, folder, fitted, validation, threads=threads, workers=workers, on_epoch=on_epoch)
 
 
 def fit(
@@ -92,6 +90,7 @@ def fit(
     *,
     threads: int | None = None,
     workers: Workers | None = None,
+    on_epoch: Callable[[Run], None] | None = None,
 ) -> Run:
     """:func:`train` on rows at hand, such as covered ones: ``fitted`` fits the weights, ``validation`` chooses.
 
@@ -102,10 +101,10 @@ def fit(
         TrainingError: the folder holds a finished run, or one of another recipe or other rows.
         KeyboardInterrupt: on Ctrl-C; the folder holds all whole epochs.
     """
+    check_logger(recipe.logger)
     before = _check_folder(recipe, folder)
-    data = (fitted.identity, validation.identity)
     if before is not None:
-        _check_rows(before, folder, fitted, validation, data)
+        _check_rows(before, folder, fitted, validation)
     if threads is not None:
         torch.set_num_threads(threads)
     keep_memory()
@@ -116,11 +115,62 @@ def fit(
     identities = () if teachers is None else teachers.identities
     if before is not None and (before.weights, before.teachers) != (loaded, identities):
         raise TrainingError(f"{folder}: the weights or teachers it began with have changed since: train into another")
+    if before is None:
+        record = _new_record(recipe, fitted, validation, body=body, loaded=loaded, teachers=teachers)
+        _tell_beginning(record, validation)
+    else:
+        record = replace(before, recipe=recipe)  # which may have another logger by now
+    if is_first():
+        record.write(folder)
+        for reason, count in fitted.left_out.items():
+            print(f"{fitted.name}: {count:,} left out: {reason}", file=sys.stderr)
+    graph = Normalised(body, spec)
+    if loaded is not None and ModelReference.parse(loaded.source).kind == "exported":
+        restore_norms(graph, fitted.images[spread(len(fitted), NORM_ROWS)])
+    once, head = None, head_name(body, recipe.transfer)
+    if recipe.transfer.computes_once:
+        once = features(recipe, graph, fitted.images, spec), features(recipe, graph, validation.images, spec)
+    with logged(record, folder) as log:
+
+        def tell(run: Run) -> None:
+            epoch = run.history[-1]
+            log(epoch)
+            if is_first():
+                words = (f"{key} {round(value, 4)}" for key, value in asdict(epoch).items())
+                print(" ".join(words), file=sys.stderr, flush=True)
+            if on_epoch is not None:
+                on_epoch(run)
+
+        if recipe.transfer.mode == "svm" and once is not None:
+            epoch = fit_svm(body, recipe, (once[0], fitted), (once[1], validation))
+            record = _keep(record, body, epoch, folder)
+            tell(record)
+        else:
+            norms = freeze(body, recipe.transfer)
+            fabric = fabric_for(workers or Workers(), record.precision or recipe.precision)
+            learner = Learner(
+                recipe, graph, fitted, validation, fabric, frozen=norms, features=once, head=head, teachers=teachers
+            )
+            record = _learn(learner, record, folder, tell)
+    if is_first():
+        draw_curves(record, folder / CURVES)
+    return record
+
+
+def _new_record(
+    recipe: Recipe,
+    fitted: Dataset,
+    validation: Dataset,
+    *,
+    body: nn.Module,
+    loaded: Loaded | None,
+    teachers: Teachers | None,
+) -> Run:
     trained, running = count_values(body)
-    record = before or Run(
+    return Run(
         recipe=recipe,
         status="running",
-        input=spec,
+        input=input_of(recipe),
         labels=fitted.labels,
         trained=trained,
         running=running,
@@ -131,93 +181,43 @@ def fit(
         versions=describe_versions(),
         commit=commit(),
         weights=loaded,
-        teachers=identities,
-        data=data,
+        teachers=() if teachers is None else teachers.identities,
+        data=(fitted.identity, validation.identity),
         fitted_before=tuple(dict.fromkeys((*seen_before(recipe), *(() if teachers is None else teachers.seen)))),
         precision=precision_here(recipe.precision),
     )
-    if before is None and is_first():
-        _tell_beginning(record, validation)
-    if is_first():
-        folder.mkdir(parents=True, exist_ok=True)
-        record.write(folder)
-        for reason, count in fitted.left_out.items():
-            print(f"{fitted.name}: {count:,} left out: {reason}", file=sys.stderr)
-    graph, keeper = Normalised(body, spec), _Keeper(record, folder)
-    if loaded is not None and is_exported(loaded.source):
-        restore_norms(graph, fitted.images[spread(len(fitted), NORM_ROWS)])
-    once, head = None, head_name(body, recipe.transfer)
-    if recipe.transfer.computes_once:
-        once = features(recipe, graph, fitted.images, spec), features(recipe, graph, validation.images, spec)
-    if recipe.transfer.mode == "svm" and once is not None:
-        keeper.keep(body, fit_svm(body, recipe, (once[0], fitted), (once[1], validation)))
-    else:
-        norms = freeze(body, recipe.transfer)
-        module = FitModule(recipe, graph, fitted, validation, frozen=norms, features=once, head=head, teachers=teachers)
-        _run_lightning(module, keeper, folder / CHECKPOINT, workers or Workers())
-    if is_first():
-        draw_curves(keeper.record, folder / CURVES)
-    return keeper.record
 
 
-class _Keeper(Callback):
-    """After each epoch: the best weights, the record and the checkpoint, each whole or not at all."""
+def _learn(learner: Learner, record: Run, folder: Path, tell: Callable[[Run], None]) -> Run:
+    """Epoch after epoch, each kept in the folder before the next begins.
 
-    def __init__(self, record: Run, folder: Path) -> None:
-        self.record = record
-        self._folder = folder
-        self._started = 0.0
+    The checkpoint comes last: after a stop before it the epoch is computed once more, and none is ever skipped.
+    """
+    checkpoint = folder / CHECKPOINT
+    number = learner.resume(checkpoint) if record.history and checkpoint.exists() else 0
+    while record.status == "running":
+        epoch = learner.learn(number)
+        record = _keep(record, learner.result.body, epoch, folder)
+        learner.save(checkpoint)
+        tell(record)
+        number += 1
+    return record
 
-    def on_train_epoch_start(self, trainer: Any, module: Any) -> None:  # noqa: ARG002
-        self._started = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-        loss, accuracy = module.train_means()
-        epoch = Epoch(
-            epoch=trainer.current_epoch + 1,
-            rate=trainer.optimizers[0].param_groups[0]["lr"],
-            train_loss=loss,
-            train_accuracy=accuracy,
-            validation_loss=module.validated[0],
-            validation_accuracy=module.validated[1],
-            seconds=time.perf_counter() - self._started,
-        )
-        self.keep(module.result.body, epoch, trainer.save_checkpoint)
-        trainer.should_stop = self.record.status == "finished"
-
-    def keep(self, body: nn.Module, epoch: Epoch, save_checkpoint: Callable[[Path], None] | None = None) -> None:
-        """Put one more epoch into the folder.
-
-        The checkpoint comes last: after a kill before it the epoch is computed once more, and none is ever skipped. If
-        the record holds that epoch already, its entry and weights stay, so that the two belong together where a
-        machine does not compute the same bits twice.
-        """
-        if epoch.epoch not in [done.epoch for done in self.record.history]:
-            self._enter(body, epoch)
-        if save_checkpoint is not None:
-            part = self._folder / f"{CHECKPOINT}.part"
-            save_checkpoint(part)  # all workers together; the first one writes
-            if is_first():
-                part.replace(self._folder / CHECKPOINT)
-        if is_first() and not sys.stderr.isatty():
-            numbers = {key: round(value, 4) for key, value in asdict(epoch).items()}
-            print(" ".join(f"{key} {value}" for key, value in numbers.items()), file=sys.stderr, flush=True)
-
-    def _enter(self, body: nn.Module, epoch: Epoch) -> None:
-        recipe, history = self.record.recipe, (*self.record.history, epoch)
-        stale = epoch.epoch - self.record.with_history(history, finished=False).best.epoch
-        finished = epoch.epoch == recipe.epochs or (recipe.patience is not None and stale >= recipe.patience)
-        self.record = self.record.with_history(history, finished=finished)
-        if not is_first():
-            return
-        if self.record.best.epoch == epoch.epoch:
-            part = self._folder / f"{WEIGHTS}.part"
-            save_file({name: value.contiguous() for name, value in body.state_dict().items()}, part)
-            part.replace(self._folder / WEIGHTS)
-        self.record.write(self._folder)
+def _keep(record: Run, body: nn.Module, epoch: Epoch, folder: Path) -> Run:
+    """Put one more epoch into the folder: the weights, if they are the best, then the record."""
+    after = record.with_epoch(epoch)
+    if is_first() and after != record:
+        if after.best.epoch == epoch.epoch:
+            with replacing(folder / WEIGHTS) as part:
+                save_file({name: value.contiguous() for name, value in body.state_dict().items()}, part)
+        after.write(folder)
+    return after
 
 
 def _tell_beginning(record: Run, validation: Dataset) -> None:
+    if not is_first():
+        return
     recipe = record.recipe
     if record.weights is not None:
         print(f"{recipe.name}: {record.weights.describe()}", file=sys.stderr)
@@ -248,8 +248,8 @@ def _check_folder(recipe: Recipe, folder: Path) -> Run | None:
     return before if (folder / CHECKPOINT).exists() else None
 
 
-def _check_rows(before: Run, folder: Path, fitted: Dataset, validation: Dataset, data: tuple[str, ...]) -> None:
-    counts = (len(fitted), len(validation))
+def _check_rows(before: Run, folder: Path, fitted: Dataset, validation: Dataset) -> None:
+    counts, data = (len(fitted), len(validation)), (fitted.identity, validation.identity)
     if (before.rows, before.validation_rows) == counts and before.data in ((), data):
         return
     raise TrainingError(
@@ -257,39 +257,6 @@ def _check_rows(before: Run, folder: Path, fitted: Dataset, validation: Dataset,
         f"{before.validation_rows:,} chosen on (now {counts[0]:,} and {counts[1]:,}): put them back, or train into "
         "another folder with --out"
     )
-
-
-def _run_lightning(module: FitModule, keeper: _Keeper, checkpoint: Path, workers: Workers) -> None:
-    callbacks: list[Callback] = [keeper]
-    if sys.stderr.isatty():
-        callbacks.append(RichProgressBar(leave=True))
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning.*")  # advice on loaders and loggers that are not used
-        trainer = lightning.Trainer(
-            max_epochs=module.recipe.epochs,
-            precision=LIGHTNING_PRECISION[keeper.record.precision or module.recipe.precision],
-            gradient_clip_val=module.recipe.optimiser.clip,
-            accelerator="auto",
-            devices=workers.devices,
-            num_nodes=workers.nodes,
-            strategy=workers.strategy,
-            use_distributed_sampler=False,  # the batches part themselves
-            logger=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=sys.stderr.isatty(),
-            num_sanity_val_steps=0,
-            reload_dataloaders_every_n_epochs=1,
-            callbacks=callbacks,
-        )
-        resume = checkpoint if keeper.record.history and checkpoint.exists() else None
-        handler = signal.getsignal(signal.SIGINT)
-        try:
-            trainer.fit(module, ckpt_path=resume, weights_only=True)
-        except SystemExit:  # what Lightning makes of Ctrl-C, after ignoring any further one
-            signal.signal(signal.SIGINT, handler)
-            raise KeyboardInterrupt from None
 
 
 def precision_here(wanted: Precision) -> Precision:

@@ -13,12 +13,13 @@ from mien.core.errors import MissingExtraError, TrainingError
 from mien.core.expression import Expression
 from mien.core.files import read_record, write_json
 from mien.core.fitted import Fitted
+from mien.core.model_reference import RUN_RECORD
 from mien.core.preprocess import InputSpec
 from mien.data.load import name_of
 from mien.models.weights import Loaded
 from mien.training.recipe import Precision, Recipe
 
-RECORD, WEIGHTS, CHECKPOINT, CURVES = "run.json", "best.safetensors", "last.ckpt", "curves.png"
+RECORD, WEIGHTS, CHECKPOINT, CURVES = RUN_RECORD, "best.safetensors", "last.ckpt", "curves.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +128,18 @@ class Run:
         """Write the record, whole or not at all."""
         write_json(self, folder / RECORD, indent=1)
 
-    def with_history(self, history: tuple[Epoch, ...], *, finished: bool) -> Run:
-        """The record after further epochs."""
-        return replace(self, history=history, status="finished" if finished else "running")
+    def with_epoch(self, epoch: Epoch) -> Run:
+        """The record after one more epoch, finished if that is the last, or the last that the recipe's patience allows.
+
+        If it holds that epoch already, it stays as it is, so that record and weights belong together where a machine
+        does not compute the same bits twice.
+        """
+        if epoch.epoch in [done.epoch for done in self.history]:
+            return self
+        run = replace(self, history=(*self.history, epoch))
+        patience = self.recipe.patience
+        stale = patience is not None and epoch.epoch - run.best.epoch >= patience
+        return replace(run, status="finished" if stale or epoch.epoch == self.recipe.epochs else "running")
 
 
 def describe_machine() -> str:

@@ -24,10 +24,10 @@ from mien.evaluation.protocol import evaluate
 from mien.models.registry import build
 from mien.training.cost import Cost, measure_cost
 from mien.training.fit import train
-from mien.training.publish import open_run
 from mien.training.recipe import Recipe
-from mien.training.rows import load_rows
+from mien.training.recipe_data import load_rows
 from mien.training.run import RECORD, Run
+from mien.training.run_as_model import open_run
 from mien.training.sweep_result import Outcome, Sweep, words
 from mien.training.transfer import input_of
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -12,18 +11,15 @@ from torch import Tensor, nn
 from mien.core.errors import ConfigError, TrainingError
 from mien.core.expression import Labels
 from mien.core.fitted import Fitted
-from mien.core.lookup import find_manifest
-from mien.core.manifest import Manifest
+from mien.core.model_reference import ModelReference
 from mien.core.preprocess import Image, InputSpec
 from mien.models.network import Normalised
-from mien.models.rebuild import is_exported
 from mien.models.registry import build, network
 from mien.models.tapped import Tapped
 from mien.models.weights import PREPROCESSING, Loaded, head_of, load_weights, normalisation
-from mien.training.keep import kept
-from mien.training.recipe import Recipe
-from mien.training.run import RECORD, WEIGHTS, Run
-from mien.training.settings import Transfer
+from mien.training.recipe import Recipe, Transfer
+from mien.training.run import WEIGHTS, Run
+from mien.training.tensor_cache import cached_tensor
 
 _CHUNK = 64
 
@@ -35,13 +31,12 @@ def input_of(recipe: Recipe) -> InputSpec:
         ConfigError: settings that contradict each other.
         TrainingError: the run that it starts from is damaged, or of another network.
     """
-    source, record = recipe.weights.source, network(recipe.network)
-    spec = record.input
-    if _is_run(source):
-        spec = _earlier(recipe).input
-    elif is_exported(source):
-        spec = Manifest.read(find_manifest(source)).input
-    elif source != "none":
+    source, spec = recipe.weights.reference, network(recipe.network).input
+    if source is not None and source.kind == "run":
+        spec = _earlier(recipe, source).input
+    elif source is not None and source.kind in ("exported", "ensemble"):
+        spec = source.manifest().input
+    elif source is not None:
         prepared = normalisation(recipe.network, source, recipe.weights.preprocessing)
         if prepared in PREPROCESSING:
             mean, std = PREPROCESSING[prepared]
@@ -70,19 +65,19 @@ def start(recipe: Recipe, labels: Labels, spec: InputSpec) -> tuple[nn.Module, L
         _check_input(shape, replace(spec, size=recipe.progressive.size), recipe.network)
     body = build(recipe.network, len(labels), **recipe.options)
     headed = False
-    weights, loaded = recipe.weights, None
-    if weights.source != "none":
-        earlier = _earlier(recipe) if _is_run(weights.source) else None
+    weights, source, loaded = recipe.weights, recipe.weights.reference, None
+    if source is not None:
+        earlier = _earlier(recipe, source) if source.kind == "run" else None
         if earlier is not None and (weights.preprocessing, weights.sha256) != (None, None):
             raise ConfigError("weights.preprocessing and weights.sha256 are for files: a run knows its own")
-        same_labels = _labels_of(weights.source, earlier) in (None, labels)
+        same_labels = _labels_of(source, earlier) in (None, labels)
         hidden = recipe.transfer.hidden
         if earlier is not None and hidden is not None and earlier.recipe.transfer.hidden == hidden:
             body, headed = _headed(body, recipe.transfer, len(labels), spec), True
         loaded = load_weights(
             body,
             recipe.network,
-            weights.source if earlier is None else str(Path(weights.source) / WEIGHTS),
+            weights.source if earlier is None else str(source.path / WEIGHTS),
             preprocessing=weights.preprocessing if earlier is None else "own",
             sha256=weights.sha256,
             keep_head=same_labels and (headed or recipe.transfer.hidden is None),
@@ -92,10 +87,10 @@ def start(recipe: Recipe, labels: Labels, spec: InputSpec) -> tuple[nn.Module, L
 
 def seen_before(recipe: Recipe) -> tuple[Fitted, ...]:
     """The rows that fitted the weights a recipe starts from, as far as runs and exported models say it."""
-    source = recipe.weights.source
-    if _is_run(source):
-        return Run.read(Path(source)).seen
-    return Manifest.read(find_manifest(source)).seen if is_exported(source) else ()
+    source = recipe.weights.reference
+    if source is None or source.kind not in ("run", "exported"):
+        return ()
+    return Run.read(source.path).seen if source.kind == "run" else source.manifest().seen
 
 
 def head_name(body: nn.Module, transfer: Transfer) -> str:
@@ -155,7 +150,7 @@ def features(recipe: Recipe, graph: Normalised, images: Image, spec: InputSpec) 
                 yield name.encode() + value.cpu().contiguous().numpy().tobytes()
         yield images.tobytes()
 
-    return kept("features", follows_from(), lambda: _compute(graph, head, images))
+    return cached_tensor("features", follows_from(), lambda: _compute(graph, head, images))
 
 
 def _compute(graph: Normalised, head: str, images: Image) -> Tensor:
@@ -212,24 +207,20 @@ def _check_input(body: nn.Module, spec: InputSpec, name: str) -> None:
         ) from None
 
 
-def _is_run(source: str) -> bool:
-    return (Path(source) / RECORD).is_file()
-
-
-def _labels_of(source: str, earlier: Run | None) -> Labels | None:
+def _labels_of(source: ModelReference, earlier: Run | None) -> Labels | None:
     """The expressions that weights were trained to give, where they say it."""
     if earlier is not None:
         return earlier.labels
-    return Manifest.read(find_manifest(source)).labels if is_exported(source) else None
+    return source.manifest().labels if source.kind == "exported" else None
 
 
-def _earlier(recipe: Recipe) -> Run:
-    run = Run.read(Path(recipe.weights.source))
+def _earlier(recipe: Recipe, source: ModelReference) -> Run:
+    run = Run.read(source.path)
     _ = run.best
     then, now = run.recipe, recipe
     if (then.network, then.options) != (now.network, now.options):
         raise TrainingError(
-            f"{recipe.weights.source} is a run of '{then.network}' with options {then.options}, the recipe asks for "
+            f"{source} is a run of '{then.network}' with options {then.options}, the recipe asks for "
             f"'{now.network}' with {now.options}: weights fit their own architecture alone"
         )
     return run

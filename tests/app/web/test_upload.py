@@ -61,11 +61,11 @@ def test_a_phones_picture_is_read_or_refused_by_its_name(kind, package, haar, as
     picture = Pil.fromarray(on_canvas(astronaut))
     data = save(picture, "AVIF") if kind == "AVIF" else heic(picture)
     assert is_picture(data)
-    (frame,) = read_upload(haar, data)
+    (frame,) = read_own_file(haar, data)
     assert [face.reading.expression for face in frame.faces] == ["happy"]
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(PictureError, match=rf"the upload: reading {kind} needs pillow.*pip install 'mien\[heif\]'"):
-        read_upload(haar, data)
+        read_own_file(haar, data)
 
 
 def test_the_answer_is_what_the_document_says(served, one_face, film):

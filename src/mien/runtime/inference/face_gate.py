@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.gate import GateManifest
+from mien.core.manifest import FaceGateManifest
 from mien.core.preprocess import Image, InputSpec
 from mien.runtime.inference.classify import open_session
 from mien.runtime.inference.library import GATE
@@ -27,7 +27,7 @@ class FaceGate:
         ModelError: the file is missing, or ONNX Runtime cannot load it.
     """
 
-    def __init__(self, manifest: GateManifest, folder: Path) -> None:  # noqa: D107
+    def __init__(self, manifest: FaceGateManifest, folder: Path) -> None:  # noqa: D107
         self.manifest = manifest
         self._session = open_session(manifest.verify(folder), "CPUExecutionProvider", 1)
 
@@ -52,4 +52,4 @@ def bundled_gate() -> FaceGate | None:
         ChecksumError: its file is damaged.
         ConfigError: its manifest is damaged.
     """
-    return FaceGate(GateManifest.read(GATE), GATE.parent) if GATE.is_file() else None
+    return FaceGate(FaceGateManifest.read(GATE), GATE.parent) if GATE.is_file() else None

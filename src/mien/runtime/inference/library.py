@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mien.core.errors import ChecksumError, MienError, ModelError, UnknownModelError, nearest
-from mien.core.gate import GateManifest
-from mien.core.lookup import find_manifest, manifests
-from mien.core.manifest import Manifest, sha256
+from mien.core.manifest import FaceGateManifest, Manifest, sha256
+from mien.core.model_reference import ModelReference, manifests
 from mien.core.places import BUNDLED, models_folder
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def entries() -> Iterator[Entry]:
             manifest=manifest,
         )
     if GATE.is_file():
-        gate = GateManifest.read(GATE)
+        gate = FaceGateManifest.read(GATE)
         yield Entry(
             name=gate.name,
             kind="gate",
@@ -157,7 +156,7 @@ def verify() -> Iterator[tuple[str, MienError | None]]:
         for name, path in manifests().items()
     }
     if GATE.is_file():
-        checks[GATE.stem] = lambda: GateManifest.read(GATE).verify(GATE.parent)
+        checks[GATE.stem] = lambda: FaceGateManifest.read(GATE).verify(GATE.parent)
     for name, check in checks.items():
         try:
             check()
@@ -225,5 +224,5 @@ def open_model(model: str | Path, *, provider: str = "cpu", threads: int = 1) ->
     """
     from mien.runtime.inference.classify import OnnxClassifier
 
-    path = find_manifest(model)
+    path = ModelReference.parse(model).manifest_path()
     return OnnxClassifier(Manifest.read(path), path.parent, provider=provider, threads=threads)

@@ -12,12 +12,12 @@ from mien.core.expression import Labels
 from mien.core.manifest import Manifest
 from mien.core.preprocess import InputSpec
 from mien.data.dataset import spread
+from mien.models.averaged_views import Averaged
 from mien.models.export import Provenance, export
 from mien.models.network import TorchPredictor
 from mien.models.quantise import ROWS
 from mien.models.registry import network
-from mien.models.views import Averaged
-from mien.training.rows import load_splits
+from mien.training.recipe_data import load_splits
 from mien.training.run import WEIGHTS, Run
 from mien.training.transfer import assemble
 

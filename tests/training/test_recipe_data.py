@@ -12,7 +12,7 @@ from mien.core.expression import FER2013
 from mien.core.fitted import Folds
 from mien.core.preprocess import InputSpec
 from mien.training.recipe import DataConfig, Recipe
-from mien.training.rows import load_splits
+from mien.training.recipe_data import load_splits
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +15,8 @@ import onnxruntime
 from onnx import TensorProto, compose, helper, numpy_helper, version_converter
 
 from mien.core.errors import ModelError
+from mien.core.expression import Labels
+from mien.core.fitted import Fitted
 from mien.core.manifest import sha256
 from mien.core.predictor import Floats
 from mien.core.preprocess import Image, InputSpec
@@ -89,24 +93,64 @@ class OnnxEmbedding:
         parts = [self._run(crops[begin : begin + _CHUNK]) for begin in range(0, len(crops), _CHUNK)]
         return np.concatenate(parts) if parts else np.empty((0, self.width), dtype=np.float32)
 
-    def with_head(self, weight: Floats, bias: Floats) -> onnx.ModelProto:
-        """The model from ``crops`` to ``logits``, a linear head ``(K, width)``, ``(K,)`` on the vectors."""
+    def _run(self, crops: Image) -> Floats:
+        found: Floats = self._session.run(["features"], {"crops": np.ascontiguousarray(crops)})[0]
+        return found
+
+
+class HeadedEmbedding:
+    """A face network and the linear head that was fitted on its vectors, as a :class:`~mien.core.predictor.Predictor`.
+
+    Args:
+        embedding: the network.
+        weight: ``(K, width)``.
+        bias: ``(K,)``.
+        labels: K outputs.
+        name: what results call it.
+        features: vectors of crops, where they are kept; the network's own if None.
+    """
+
+    temperature = 1.0
+    seen: tuple[Fitted, ...] = ()
+
+    def __init__(  # noqa: D107
+        self,
+        embedding: OnnxEmbedding,
+        weight: Floats,
+        bias: Floats,
+        labels: Labels,
+        *,
+        name: str,
+        features: Callable[[Image], Floats] | None = None,
+    ) -> None:
+        self.name = name
+        self.labels = labels
+        self.input = embedding.input
+        self.embedding = embedding
+        self.weight = weight
+        self.bias = bias
+        self.parameters = embedding.parameters + weight.size + bias.size
+        self.identity = hashlib.sha256(embedding.sha256.encode() + weight.tobytes() + bias.tobytes()).hexdigest()
+        self._features = features or embedding.features
+
+    def logits(self, crops: Image) -> Floats:
+        """Logits ``(n, K)`` of uint8 crops ``(n, *input.shape)``: the head in numpy, on the network's vectors."""
+        logits: Floats = (self._features(crops) @ self.weight.T.astype(np.float64) + self.bias).astype(np.float32)
+        return logits
+
+    def to_onnx(self) -> onnx.ModelProto:
+        """The graph from ``crops`` to ``logits``."""
         model = onnx.ModelProto()
-        model.CopyFrom(self.graph)
+        model.CopyFrom(self.embedding.graph)
         model.graph.initializer.extend(
-            [numpy_helper.from_array(weight, "head_weight"), numpy_helper.from_array(bias, "head_bias")]
+            [numpy_helper.from_array(self.weight, "head_weight"), numpy_helper.from_array(self.bias, "head_bias")]
         )
         model.graph.node.append(
             helper.make_node("Gemm", ["features", "head_weight", "head_bias"], ["logits"], transB=1)
         )
         del model.graph.output[:]
-        model.graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", len(bias)]))
-        onnx.checker.check_model(model)
+        model.graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", len(self.bias)]))
         return model
-
-    def _run(self, crops: Image) -> Floats:
-        found: Floats = self._session.run(["features"], {"crops": np.ascontiguousarray(crops)})[0]
-        return found
 
 
 def _read(path: Path) -> onnx.ModelProto:

@@ -14,12 +14,13 @@ from mien.core.errors import ModelError, TrainingError
 from mien.core.predictor import softmax
 from mien.core.preprocess import InputSpec
 from mien.data.load import load_dataset
-from mien.models.embedding import TABLE_I, OnnxEmbedding
-from mien.models.export import Provenance
+from mien.models.export import Provenance, export_graph
+from mien.models.onnx_embedding import TABLE_I, OnnxEmbedding
 from mien.runtime.inference.library import open_model
-from mien.training.embedding import embed, export_head, fit_head
+from mien.training.embedding_head import embed, fit_head
 
 GREY = InputSpec(mean=(120.0,) * 3, std=(60.0,) * 3)
+ABOUT = Provenance("net", "A test.", "drawn faces", "made up", "made up")
 
 
 def network(path, *, shape=("n", 3, 24, 24), width=12, opset=17, output=None, kind=TensorProto.FLOAT, seed=0):
@@ -107,15 +108,17 @@ def test_a_logistic_head_is_scikit_learns(tmp_path, faces):
     network(tmp_path / "net.onnx", width=40)
     embedding = OnnxEmbedding(tmp_path / "net.onnx", GREY)
     fitted, validation, _ = faces
-    head = fit_head(embedding, fitted, validation, penalty=0.5)
+    head = fit_head(embedding, fitted, name="ours", penalty=0.5)
     scaler = StandardScaler().fit(embedding.features(fitted.images))
     reference = LogisticRegression(C=0.5, max_iter=2_000)
     reference.fit(scaler.transform(embedding.features(fitted.images)), fitted.indices)
     vectors = embedding.features(validation.images)
-    found = softmax((vectors @ head.weight.T + head.bias).astype(np.float32))
+    logits = head.logits(validation.images)
+    found = softmax(logits)
     np.testing.assert_allclose(found, reference.predict_proba(scaler.transform(vectors)), atol=2e-3)
-    assert head.accuracy == pytest.approx(reference.score(scaler.transform(vectors), validation.indices))
-    assert head.accuracy > 0.3  # chance is 1/7
+    accuracy = (logits.argmax(1) == validation.indices).mean()
+    assert accuracy == pytest.approx(reference.score(scaler.transform(vectors), validation.indices))
+    assert accuracy > 0.3  # chance is 1/7
 
 
 @pytest.mark.parametrize("head", ["logistic", "svm"])
@@ -123,14 +126,28 @@ def test_network_and_head_become_a_model_like_any_other(tmp_path, faces, head):
     network(tmp_path / "net.onnx", width=40)
     embedding = OnnxEmbedding(tmp_path / "net.onnx", GREY)
     fitted, validation, test = faces
-    found = fit_head(embedding, fitted, validation, head=head, components=20 if head == "svm" else None)
-    provenance = Provenance("net", "A test.", "drawn faces", "made up", "made up")
-    manifest = export_head(embedding, found, validation, tmp_path / "out", name="ours", provenance=provenance)
+    found = fit_head(embedding, fitted, name="ours", head=head, components=20 if head == "svm" else None)
+    manifest = export_graph(found.to_onnx(), found, validation, tmp_path / "out", ABOUT)
     model = open_model(tmp_path / "out" / "ours.onnx")
     logits = embedding.features(test.images) @ found.weight.T + found.bias
     np.testing.assert_allclose(model.logits(test.images), logits, atol=1e-4)
     assert manifest.parameters == embedding.parameters + 7 * 41
     assert (softmax(model.logits(test.images)).argmax(1) == test.indices).mean() > 0.3
+
+
+@pytest.mark.parametrize("value", ["head_weight", "head_bias", "net_w"])
+def test_a_graph_that_differs_from_the_fitted_head_is_refused(tmp_path, faces, value):
+    """Head, offset or network: one number that is another is enough."""
+    network(tmp_path / "net.onnx", width=40)
+    found = fit_head(OnnxEmbedding(tmp_path / "net.onnx", GREY), faces[0], name="ours")
+    graph = found.to_onnx()
+    [tensor] = [one for one in graph.graph.initializer if one.name == value]
+    values = numpy_helper.to_array(tensor).copy()
+    values.flat[0] += 0.1
+    tensor.CopyFrom(numpy_helper.from_array(values, value))
+    with pytest.raises(ModelError, match=r"ours: a probability differs by .* between what was fitted and its graph"):
+        export_graph(graph, found, faces[1], tmp_path / "out", ABOUT)
+    assert not (tmp_path / "out").exists()
 
 
 def test_vectors_are_computed_once_for_each_network_and_dataset(tmp_path, faces, monkeypatch):
@@ -141,12 +158,12 @@ def test_vectors_are_computed_once_for_each_network_and_dataset(tmp_path, faces,
     original = OnnxEmbedding.features
     monkeypatch.setattr(OnnxEmbedding, "features", lambda self, crops: asked.append(1) or original(self, crops))
     embedding = OnnxEmbedding(tmp_path / "net.onnx", GREY)
-    first = embed(embedding, faces[1])
-    assert np.array_equal(first, embed(embedding, faces[1]))
+    first = embed(embedding, faces[1].images)
+    assert np.array_equal(first, embed(embedding, faces[1].images))
     assert len(asked) == 1
-    embed(OnnxEmbedding(tmp_path / "other.onnx", GREY), faces[1])
-    embed(OnnxEmbedding(tmp_path / "net.onnx", replace(GREY, mean=(1.0,) * 3)), faces[1])
-    embed(embedding, faces[2])
+    embed(OnnxEmbedding(tmp_path / "other.onnx", GREY), faces[1].images)
+    embed(OnnxEmbedding(tmp_path / "net.onnx", replace(GREY, mean=(1.0,) * 3)), faces[1].images)
+    embed(embedding, faces[2].images)
     assert len(asked) == 4
 
 
@@ -175,7 +192,7 @@ def test_a_class_without_pictures_is_refused(tmp_path, faces):
     network(tmp_path / "net.onnx")
     fitted = faces[0].take(faces[0].indices != 3)
     with pytest.raises(TrainingError, match="no picture of happy"):
-        fit_head(OnnxEmbedding(tmp_path / "net.onnx", GREY), fitted, faces[1])
+        fit_head(OnnxEmbedding(tmp_path / "net.onnx", GREY), fitted, name="ours")
 
 
 def test_table_i_is_the_papers():

@@ -6,15 +6,14 @@ from dataclasses import replace
 import pytest
 
 from mien.core.errors import ChecksumError, ConfigError, ModelError
-from mien.core.gate import GateManifest
-from mien.core.manifest import sha256
+from mien.core.manifest import FaceGateManifest, sha256
 from mien.core.preprocess import InputSpec
 
 
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "gate.onnx").write_bytes(b"weights")
-    GateManifest(
+    FaceGateManifest(
         kind="gate",
         name="gate",
         summary="s",
@@ -34,9 +33,9 @@ def folder(tmp_path):
 
 
 def test_survives_writing_and_names_its_file(folder):
-    manifest = GateManifest.read(folder / "gate.json")
+    manifest = FaceGateManifest.read(folder / "gate.json")
     manifest.write(folder / "gate.json")
-    assert GateManifest.read(folder / "gate.json") == manifest
+    assert FaceGateManifest.read(folder / "gate.json") == manifest
     assert manifest.verify(folder) == folder / "gate.onnx"
     assert not list(folder.glob("*.part"))
 
@@ -44,10 +43,10 @@ def test_survives_writing_and_names_its_file(folder):
 def test_another_file_is_refused(folder):
     (folder / "gate.onnx").write_bytes(b"weighty")
     with pytest.raises(ChecksumError, match=r"gate\.onnx has sha256 .* install mien again"):
-        GateManifest.read(folder / "gate.json").verify(folder)
+        FaceGateManifest.read(folder / "gate.json").verify(folder)
     (folder / "gate.onnx").unlink()
     with pytest.raises(ModelError, match="is missing"):
-        GateManifest.read(folder / "gate.json").verify(folder)
+        FaceGateManifest.read(folder / "gate.json").verify(folder)
 
 
 @pytest.mark.parametrize(
@@ -66,17 +65,17 @@ def test_a_wrong_value_is_named(folder, change, message):
     content = json.loads((folder / "gate.json").read_text()) | change
     (folder / "gate.json").write_text(json.dumps(content))
     with pytest.raises(ConfigError, match=message):
-        GateManifest.read(folder / "gate.json")
+        FaceGateManifest.read(folder / "gate.json")
 
 
 def test_what_is_not_there_or_no_json_is_refused(folder):
-    with pytest.raises(ModelError, match=r"a gate is NAME\.onnx"):
-        GateManifest.read(folder / "gone.json")
+    with pytest.raises(ModelError, match=r"a face gate is NAME\.onnx"):
+        FaceGateManifest.read(folder / "gone.json")
     (folder / "gate.json").write_text("{")
     with pytest.raises(ConfigError, match=r"is not JSON .* install mien again"):
-        GateManifest.read(folder / "gate.json")
+        FaceGateManifest.read(folder / "gate.json")
 
 
 def test_a_threshold_must_be_finite(folder):
     with pytest.raises(ValueError, match="finite"):
-        replace(GateManifest.read(folder / "gate.json"), threshold=float("nan"))
+        replace(FaceGateManifest.read(folder / "gate.json"), threshold=float("nan"))

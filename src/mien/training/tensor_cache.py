@@ -15,7 +15,7 @@ from mien.core.places import cache_folder
 _FORMAT = 1
 
 
-def kept(kind: str, parts: Iterable[bytes], compute: Callable[[], Tensor]) -> Tensor:
+def cached_tensor(kind: str, parts: Iterable[bytes], compute: Callable[[], Tensor]) -> Tensor:
     """A tensor from the cache, or from ``compute`` and into the cache.
 
     It lies in the folder ``kind`` under the sha256 of ``parts``, everything that it follows from: where one of them
