@@ -35,8 +35,8 @@ def from_mapping(cls: type[T], mapping: object, where: str) -> T:
     for name, field in fields.items():
         if name in mapping:
             values[name] = _convert(hints[name], mapping[name], f"{where}: {name}")
-        elif type(None) in typing.get_args(hints[name]):  # to_mapping leaves None out
-            values |= {name: None} if _needs_value(field) else {}
+        elif _needs_value(field) and type(None) in typing.get_args(hints[name]):
+            values[name] = None  # to_mapping leaves it out
         elif _needs_value(field):
             raise ConfigError(f"{where}: the key '{name}' is missing")
     try:
