@@ -12,7 +12,7 @@ import numpy as np
 from mien.core.manifest import Manifest
 from mien.core.places import BUNDLED
 from mien.evaluation import ledger
-from mien.evaluation.figure import BLUE, GREY, ORANGE
+from mien.reporting.figures import BLUE, GREY, ORANGE
 from mien.studies.record import Reproduction
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Any
 from mien.core.manifest import Manifest
 from mien.evaluation import ledger
 from mien.evaluation.record import Record
-from mien.evaluation.report import percent, table
+from mien.reporting.numbers import percent
+from mien.reporting.tables import markdown as table
 
 ECE = 0.03
 """Largest mean distance of confidence and accuracy."""
@@ -92,7 +93,13 @@ def page(
         name = f"`{goal.model}`" if goal.dataset == "fer2013" else f"`{goal.model}`, on FER+ of {entry.n:,} faces"
         rows.append((name, goal.next, f"{100 * goal.goal:.2f}", f"{100 * goal.floor:.1f}", _figure(entry), *gaps))
     rows.append(_ensemble(book))
-    parts = [_HEAD, "## Accuracy", table(heads, rows, words=2), "## Reliability on PrivateTest", _reliability(records)]
+    parts = [
+        _HEAD,
+        "## Accuracy",
+        table(heads, rows, words=(0, 1)),
+        "## Reliability on PrivateTest",
+        _reliability(records),
+    ]
     parts += ["## Speed, one thread, eight faces at a time", _speed(speeds), _WHY_SMALL]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

@@ -21,7 +21,9 @@ from mien.evaluation import ledger, steps
 from mien.evaluation.card import Law, make
 from mien.evaluation.cross_dataset import CrossDataset
 from mien.evaluation.record import Measured, Record
-from mien.evaluation.report import percent, share, table
+from mien.reporting.numbers import percent, short_commit
+from mien.reporting.numbers import with_interval as share
+from mien.reporting.tables import markdown as table
 
 WEIGHTS = Path("src/mien/weights")
 RECORDS = Path("results/models")
@@ -102,7 +104,7 @@ def frontier(measured: dict[str, Any], book: Path) -> str:
     setting = (
         f"One thread of {machine['cpu']} ({machine['cores']} cores, {machine['system']}), other programs running (load "
         f"{machine['load']:.0f}); onnxruntime {versions['onnxruntime']}; {measured['time'][:10]} at "
-        f"{_short(measured['commit'])}. "
+        f"{short_commit(measured['commit'])}. "
         "`python benchmarks/frontier.py` measures, `--draw` draws anew."
     )
     return "\n\n".join((_FRONTIER.strip(), table(heads, rows), setting)) + "\n"
@@ -119,7 +121,7 @@ def reliability(records: dict[str, Record]) -> str:
         for name, one in ours:
             text.append(
                 f"`{name}`: sha256 {one.evaluation.identity[:12]}, {one.evaluation.n:,} faces, single crops, seed "
-                f"{one.robustness.seed}; {one.time[:10]} at {_short(one.commit)}."
+                f"{one.robustness.seed}; {one.time[:10]} at {short_commit(one.commit)}."
             )
     elsewhere = [(name, one) for name, record in records.items() for one in record.cross_dataset]
     if elsewhere:
@@ -127,7 +129,7 @@ def reliability(records: dict[str, Record]) -> str:
         text += [
             f"`{name}` on {one.evaluation.dataset} ({one.about}): sha256 {one.evaluation.identity[:12]}, faces found "
             f"by {one.detector}, {one.evaluation.dropped} left out whose expression it cannot give; {one.time[:10]} at "
-            f"{_short(one.commit)}."
+            f"{short_commit(one.commit)}."
             for name, one in elsewhere
         ]
     return "\n\n".join(part.strip() for part in text) + "\n"
@@ -201,9 +203,3 @@ def _cross_dataset(elsewhere: Sequence[tuple[str, CrossDataset]]) -> str:
         shares = (share(one.accuracy), percent(e.expected_calibration_error))
         rows.append((f"`{name}`", e.dataset, *counts, *shares, *(percent(recall.get(label)) for label in labels)))
     return table(rows[0], rows[1:])
-
-
-def _short(commit: str | None) -> str:
-    if commit is None:
-        return "no commit"
-    return commit[:7] + ("-dirty" if commit.endswith("-dirty") else "")

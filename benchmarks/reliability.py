@@ -63,7 +63,8 @@ def at_home(model: OnnxClassifier, data: Path | None, book: Path | None) -> tupl
         evaluation = evaluate(model, dataset, split=split)
         if split == "private" and book is not None:
             ledger.append(book, evaluation)
-        found.append(Measured(_now(), ledger.commit(), evaluation, measure(model, dataset, split=split)))
+        robustness = measure(model, dataset, split=split)
+        found.append(Measured(time=_now(), commit=ledger.commit(), evaluation=evaluation, robustness=robustness))
     return tuple(found)
 
 

@@ -23,7 +23,8 @@ import train_tables
 from mien.core.manifest import Manifest
 from mien.core.places import BUNDLED
 from mien.evaluation import ledger
-from mien.evaluation.report import markdown_table, table
+from mien.reporting.numbers import bounded, short_commit
+from mien.reporting.tables import markdown as table
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (
@@ -119,7 +120,11 @@ def accuracy(root: Path) -> str:
 def full_ledger(root: Path) -> str:
     """Every measurement in the ledger."""
     path = root / LEDGER
-    return markdown_table(path) if path.is_file() else _missing("mien evaluate … --ledger results/private_test.jsonl")
+    return (
+        ledger.table(ledger.read(path)).markdown
+        if path.is_file()
+        else _missing("mien evaluate … --ledger results/private_test.jsonl")
+    )
 
 
 def speed(root: Path) -> str:
@@ -283,8 +288,8 @@ def faithfulness_table(root: Path) -> str:
         found = json.loads(path.read_text(encoding="utf-8"))
         for score in found["faithfulness"]:
             if score["n"] > 1:
-                areas = [_bounded(score[key], score[f"{key}_interval"]) for key in ("deletion", "insertion")]
-                gain = _bounded(score["gain"], score["gain_interval"], signed=True)
+                areas = [bounded(score[key], score[f"{key}_interval"]) for key in ("deletion", "insertion")]
+                gain = bounded(score["gain"], score["gain_interval"], signed=True)
                 rows.append((f"`{found['model']}`", str(score["n"]), score["method"], *areas, gain))
     heads = ("model", "faces", "method", "deletion", "insertion", "gain over chance")
     return table(heads, rows) if rows else _missing("mien explain MODEL fer2013")
@@ -299,7 +304,7 @@ def sanity_table(root: Path) -> str:
             if check["n"] > 1:
                 first, last = check["steps"][0], check["steps"][-1]
                 values = [
-                    _bounded(step[key], step[interval])
+                    bounded(step[key], step[interval])
                     for step in (first, last)
                     for key, interval in (("rank_correlation", "rank_interval"), ("similarity", "similarity_interval"))
                 ]
@@ -361,11 +366,6 @@ GENERATORS: dict[str, Callable[[Path], str]] = {
 """What can stand in a document, by name."""
 
 
-def _bounded(value: float, interval: Sequence[float], *, signed: bool = False) -> str:
-    form = "+.3f" if signed else ".3f"
-    return f"{value:{form}} ({interval[0]:{form}} to {interval[1]:{form}})"
-
-
 def _read(root: Path, name: str) -> dict[str, Any] | None:
     path = root / RESULTS / f"{name}.json"
     if not path.is_file():
@@ -400,8 +400,9 @@ def _named(machine: dict[str, Any]) -> str:
 def _footer(found: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items() if version)
     threads = f"{found['threads']} thread{'' if found['threads'] == 1 else 's'}"
-    commit = (found["commit"] or "no commit")[:7] + ("-dirty" if (found["commit"] or "").endswith("-dirty") else "")
-    return f"{threads} of {_named(found['machine'])}; {versions}; {found['time'][:10]} at {commit}."
+    return (
+        f"{threads} of {_named(found['machine'])}; {versions}; {found['time'][:10]} at {short_commit(found['commit'])}."
+    )
 
 
 if __name__ == "__main__":

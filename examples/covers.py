@@ -9,7 +9,7 @@ from skimage.data import astronaut
 
 from mien.core.preprocess import InputSpec, crop_face
 from mien.evaluation.regions import REGIONS, cover
-from mien.explain.figure import Drawing, canvas, style
+from mien.reporting.figures import Drawing, canvas, style
 from mien.runtime.detect import make_detector
 
 COLUMNS = 7

@@ -25,7 +25,7 @@ def measured():
     model, rows = DescribedPredictor(trained_on="fer2013: fitted on train"), faces(name="fer2013")
     evaluation = evaluate(model, rows, split="public")
     robustness = measure(model, rows, split="public", corruptions=CORRUPTIONS[:6])
-    return Measured("2026-11-21T16:00:00+00:00", "abcdef1", evaluation, robustness)
+    return Measured(time="2026-11-21T16:00:00+00:00", commit="abcdef1", evaluation=evaluation, robustness=robustness)
 
 
 @pytest.fixture(scope="module")

@@ -169,7 +169,7 @@ def test_a_study_is_written_read_and_drawn(tmp_path):
         assert table.markdown.count("\n") == len(table.rows) + 1
     own = study_report.own_table(study)
     assert [row[1] for row in own.rows] == ["74.20", "72.01", "70.21", "52.10"]  # as printed in paper 004
-    with pytest.raises(ConfigError, match="mien occlusion study makes one"):
+    with pytest.raises(ConfigError, match="'mien occlusion study' makes one"):
         Study.read(tmp_path / "none.json")
 
 

@@ -14,7 +14,7 @@ from mien.core.preprocess import InputSpec
 from mien.data.load import load_dataset
 from mien.evaluation.protocol import evaluate
 from mien.evaluation.unseen import parted
-from mien.studies import execute, measure, page
+from mien.studies import execute, measure, study_page
 from mien.studies.cell import Cell, Protocol
 from mien.studies.execute import reproduce
 from mien.studies.means import Given, recipe_of, signature
@@ -162,7 +162,7 @@ def test_a_training_cut_short_says_so_and_gives_way_to_a_longer_one(run, tmp_pat
     cut = rows_of(run(study, epochs=1))
     for name in ("official", "elsewhere"):
         assert (cut[name].epochs, cut[name].asked) == (1, 2), name
-    text = page.markdown(study, run(study, epochs=1))
+    text = study_page.markdown(study, run(study, epochs=1))
     assert text.count(" after 1 of 2 epochs") == 2
     assert "to train whole: `mien reproduce 002 --only official`" in text
 
@@ -171,7 +171,7 @@ def test_a_training_cut_short_says_so_and_gives_way_to_a_longer_one(run, tmp_pat
     assert whole["elsewhere"].asked is None
     assert {path.name for path in (tmp_path / "out").glob("runs*")} == {"runs", "runs-of-1-epochs"}
     assert rows_of(run(study, epochs=1)) == whole
-    assert "of 2 epochs" not in page.markdown(study, run(study))
+    assert "of 2 epochs" not in study_page.markdown(study, run(study))
 
 
 def test_a_training_cut_short_is_kept_until_there_is_more(run, monkeypatch):

@@ -10,6 +10,7 @@ import typer
 
 from mien.cli.detector import DetectorName, LazyDetector
 from mien.core.errors import ConfigError
+from mien.core.files import write_whole
 
 if TYPE_CHECKING:
     from mien.core.fitted import Folds
@@ -79,7 +80,7 @@ def evaluate(
     data: Data = None,
 ) -> None:
     """Measure a model on one split of a dataset: accuracy with its interval, per expression, calibration, slices."""
-    from mien.evaluation import figure, report
+    from mien.evaluation import evaluation_report as report
     from mien.evaluation import ledger as book
     from mien.evaluation.protocol import evaluate as measure
     from mien.evaluation.protocol import reported_split
@@ -101,9 +102,10 @@ def evaluate(
     unknown: Literal["drop", "refuse"] = "drop" if drop_unknown else "refuse"
     result = measure(predictor, rows, split=split, mirror=mirror, columns=columns or (), unknown=unknown)
     harmed = measure_robustness(predictor, rows, split=split, unknown=unknown) if robustness else None
-    for path, content in ((png, figure.render), (html, report.html)):
-        if path is not None:
-            _put(path, content(result))
+    if png is not None:
+        write_whole(png, report.draw(result).png())
+    if html is not None:
+        write_whole(html, report.html(result))
     if ledger is not None:
         book.append(ledger, result)
     if record:
@@ -146,7 +148,7 @@ def compare(
 
     from mien.core.errors import DatasetError
     from mien.evaluation import compare as statistics
-    from mien.evaluation import report
+    from mien.evaluation import evaluation_report as report
     from mien.evaluation.protocol import predict, reported_split
     from mien.evaluation.unseen import parted
 
@@ -223,11 +225,6 @@ def _refuse(model: str, *, mirror: bool, ten_crop: bool, robustness: bool, recor
         raise ConfigError(f"{why}: leave --mirror out")
     if record and model.endswith(ENSEMBLE):
         raise ConfigError("--record keeps a result in a model's manifest, an ensemble has none: use --ledger")
-
-
-def _put(path: Path, content: bytes | str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def _record(model: str, result: Evaluation) -> None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from mien.core.preprocess import Image
     from mien.data.base import Dataset
     from mien.explain.average import Averages, Condition, Maps
-    from mien.explain.figure import Drawing
-    from mien.explain.page import Table
+    from mien.reporting.figures import Drawing
+    from mien.reporting.tables import Table
 
 _SHOWN, _CHECKED, _POINTS = 6, 16, 10
 """Faces that the page shows, faces that the sanity checks take, and layers after which they compare."""
@@ -76,7 +76,7 @@ def explain(
     """
     from mien import __version__
     from mien.evaluation.ledger import commit
-    from mien.explain import report
+    from mien.explain import maps_report as report
 
     picture = _picture(what)
     predictor = open_predictor(model)
@@ -110,7 +110,7 @@ def explain(
     }
     _say(f"scoring {len(methods)} methods on {len(crops)} faces")
     scores = _scores(predictor, faces, methods, seed)
-    tables = {"expressions: faithfulness": report.faithfulness_table(scores)}
+    tables = {"faithfulness": report.faithfulness_table(scores)}
     numbers: dict[str, Any] = {
         "mien": __version__,
         "commit": commit(),

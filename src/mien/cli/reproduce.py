@@ -81,7 +81,7 @@ def reproduce(
 
     need_torch("reproducing a study")
     from mien.runtime.detect import make_detector
-    from mien.studies import page
+    from mien.studies import study_page
     from mien.studies.catalogue import study_named
     from mien.studies.execute import reproduce as run
     from mien.studies.means import Means, parse_weights
@@ -107,8 +107,8 @@ def reproduce(
     except KeyboardInterrupt:
         print(f"interrupted: the same command goes on from the last whole epoch in {folder}", file=sys.stderr)
         raise typer.Exit(130) from None
-    page.print_tables(study, found)
-    for suffix, text in ((".md", page.markdown(study, found)), (".html", page.html(study, found))):
+    study_page.print_tables(study, found)
+    for suffix, text in ((".md", study_page.markdown(study, found)), (".html", study_page.html(study, found))):
         path = folder / f"{study.name}{suffix}"
         path.write_text(text, encoding="utf-8")
         print(f"wrote {path}")

@@ -12,8 +12,9 @@ from mien.evaluation import card_text as words
 from mien.evaluation.cross_dataset import CrossDataset
 from mien.evaluation.ledger import Entry
 from mien.evaluation.record import Measured, Record
-from mien.evaluation.report import interval, percent, share
 from mien.evaluation.result import Evaluation
+from mien.reporting.numbers import interval, percent, with_interval
+from mien.reporting.tables import markdown
 
 Rows = tuple[tuple[str, ...], ...]
 Law = Sequence[tuple[str, str, str]]
@@ -50,7 +51,8 @@ class Card:
         for section in self.sections:
             blocks += [f"## {section.title}", *section.paragraphs]
             if section.table:
-                blocks.append(_table(section.table))
+                heads, *rows = section.table
+                blocks.append(markdown(heads, rows, words=range(len(heads))))
             if section.points:
                 blocks.append("\n".join(f"- {point}" for point in section.points))
         return "\n\n".join(blocks) + "\n"
@@ -161,7 +163,7 @@ def _cross_dataset(one: CrossDataset) -> Section:
         (f"{one.about}. {words.CROSS_DATASET}",),
         (("expression", "n", "precision", "recall", "F1"), *classes),
         (
-            f"accuracy {share(one.accuracy)} over {one.persons} persons",
+            f"accuracy {with_interval(one.accuracy)} over {one.persons} persons",
             f"macro F1 {percent(e.macro_f1)}, expected calibration error {percent(e.expected_calibration_error)}",
             *sets,
             f"faces found by {one.detector}; in {one.faceless:,} of {one.pictures:,} pictures it found none",
@@ -190,7 +192,7 @@ def _in_full(one: Measured) -> tuple[Section, ...]:
         (
             kind.kind,
             "; ".join(f"{c.severity} {100 * c.accuracy.value:.1f}" for c in r.conditions if c.kind == kind.kind),
-            share(kind.accuracy),
+            with_interval(kind.accuracy),
         )
         for kind in r.kinds
     )
@@ -198,7 +200,7 @@ def _in_full(one: Measured) -> tuple[Section, ...]:
     if r.coverage is not None and r.mean_candidates is not None:
         sets = (
             (
-                f"Candidate sets hold the truth for {share(r.coverage)} of the faces; {percent(r.promised)} is "
+                f"Candidate sets hold the truth for {with_interval(r.coverage)} of the faces; {percent(r.promised)} is "
                 f"promised for each expression. They hold {r.mean_candidates.value:.2f} expressions on average."
             ),
         )
@@ -207,13 +209,16 @@ def _in_full(one: Measured) -> tuple[Section, ...]:
         Section(
             f"Reliability ({where})",
             points=(
-                f"expected calibration error {share(r.expected_calibration_error)}",
+                f"expected calibration error {with_interval(r.expected_calibration_error)}",
                 f"log loss {r.log_loss.value:.3f} ({r.log_loss.interval[0]:.3f}–{r.log_loss.interval[1]:.3f})",
                 (
-                    f"accuracy on the 80 % of the faces it is surest of {share(r.kept_accuracy)}; these have a "
+                    f"accuracy on the 80 % of the faces it is surest of {with_interval(r.kept_accuracy)}; these have a "
                     f"confidence of {percent(r.kept_confidence)} or more"
                 ),
-                f"mean corruption accuracy {share(r.mean_corruption)}, {share(r.accuracy)} on clean faces",
+                (
+                    f"mean corruption accuracy {with_interval(r.mean_corruption)}, {with_interval(r.accuracy)} on clean "
+                    "faces"
+                ),
             ),
         ),
         Section(
@@ -254,8 +259,3 @@ def _weakest(known: Record) -> tuple[str, ...]:
 def _least_found(e: Evaluation) -> str:
     worst = min((c for c in e.classes if c.recall is not None), key=lambda c: c.recall or 0.0)
     return f"{worst.label} is found least often: {percent(worst.recall)} of {worst.support:,} ({e.dataset} {e.split})"
-
-
-def _table(rows: Rows) -> str:
-    heads, *rest = ([cell.replace("|", "&#124;") for cell in row] for row in rows)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rest))

@@ -14,7 +14,7 @@ from mien.evaluation.result import Evaluation
 from mien.evaluation.robustness import Figure
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CrossDataset:
     """One dataset's results.
 
@@ -30,7 +30,7 @@ class CrossDataset:
     """
 
     time: str
-    commit: str | None
+    commit: str | None = None
     about: str
     persons: int
     detector: str

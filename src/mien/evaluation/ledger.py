@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -10,6 +11,13 @@ from pathlib import Path
 
 from mien.core.files import append_line, read_lines
 from mien.evaluation.result import Evaluation
+from mien.reporting.numbers import NONE, hundredths, interval, short_commit
+from mien.reporting.tables import Table
+
+_HEADS = (
+    *("model", "faces", "measured on", "recipe", "seed", "parameters", "rows", "accuracy % (95 %)"),
+    *("without leaks %", "macro F1 %", "log loss", "ECE %", "measured"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,33 @@ def read(path: Path) -> list[Entry]:
         ConfigError: no such file, or a line that is no entry; the message holds its number.
     """
     return read_lines(Entry, path, what="ledger", start=f"mien evaluate --ledger {path}")
+
+
+def table(entries: Sequence[Entry]) -> Table:
+    """A ledger's entries, best accuracy first.
+
+    Of the same weights measured twice by one protocol the later line counts.
+    """
+    latest = {(e.identity, e.dataset, e.split, e.mirror, e.protocol): e for e in entries}
+    rows = tuple(
+        (
+            entry.model,
+            "averaged with the mirrored face" if entry.mirror else "single crop",
+            f"{entry.dataset}/{entry.split}",
+            entry.recipe or NONE,
+            NONE if entry.training_seed is None else str(entry.training_seed),
+            f"{entry.parameters:,}",
+            f"{entry.n:,}",
+            f"{hundredths(entry.accuracy)} ({interval(entry.accuracy_interval)})",
+            hundredths(entry.accuracy_without_leaks),
+            hundredths(entry.macro_f1),
+            f"{entry.log_loss:.4f}",
+            hundredths(entry.expected_calibration_error),
+            entry.time[:10] if entry.commit is None else f"{entry.time[:10]} at {short_commit(entry.commit)}",
+        )
+        for entry in sorted(latest.values(), key=lambda e: -e.accuracy)
+    )
+    return Table("The ledger", _HEADS, rows, words=(0, 1, 2, 3, 12))
 
 
 def commit(*, apart_from: Path | None = None) -> str | None:

@@ -11,7 +11,7 @@ from mien.evaluation.result import Evaluation
 from mien.evaluation.robustness import Robustness
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """One split's results in full.
 
@@ -23,7 +23,7 @@ class Measured:
     """
 
     time: str
-    commit: str | None
+    commit: str | None = None
     evaluation: Evaluation
     robustness: Robustness
 

@@ -17,9 +17,9 @@ class ClassResult:
 
     label: str
     support: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
     coverage: float | None = None
     mean_candidates: float | None = None
 
@@ -33,7 +33,7 @@ class ReliabilityBin:
     n: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """All that was measured, and how.
 
@@ -78,23 +78,23 @@ class Evaluation:
     labels: Labels
     protocol: str
     mirror: bool
-    recipe: str | None
-    training_seed: int | None
+    recipe: str | None = None
+    training_seed: int | None = None
     bootstrap_seed: int
     n: int
     dropped: int
     accuracy: float
     accuracy_interval: tuple[float, float]
-    accuracy_without_leaks: float | None
-    n_without_leaks: int | None
+    accuracy_without_leaks: float | None = None
+    n_without_leaks: int | None = None
     top_2_accuracy: float
     macro_f1: float
     balanced_accuracy: float
     log_loss: float
     expected_calibration_error: float
     temperature: float
-    coverage: float | None
-    mean_candidates: float | None
+    coverage: float | None = None
+    mean_candidates: float | None = None
     classes: tuple[ClassResult, ...]
     confusion_matrix: tuple[tuple[int, ...], ...]
     confusion_vector: tuple[float | None, ...]

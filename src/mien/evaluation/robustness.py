@@ -83,7 +83,7 @@ class ClassSets:
     mean_candidates: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Robustness:
     """All of it, for one model on one split.
 
@@ -123,9 +123,9 @@ class Robustness:
     log_loss: Figure
     expected_calibration_error: Figure
     risk_coverage: tuple[float, ...]
-    promised: float | None
-    coverage: Figure | None
-    mean_candidates: Figure | None
+    promised: float | None = None
+    coverage: Figure | None = None
+    mean_candidates: Figure | None = None
     classes: tuple[ClassSets, ...]
     kinds: tuple[Kind, ...]
     conditions: tuple[Condition, ...]

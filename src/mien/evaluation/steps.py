@@ -15,6 +15,8 @@ from typing import Literal
 
 from mien.core.files import append_line, read_lines
 from mien.evaluation.compare import Pair
+from mien.reporting import tables
+from mien.reporting.numbers import NONE, hundredths
 
 Outcome = Literal["helped", "no gain", "hurt", "reference"]
 REPORTING = ("private", "test")
@@ -155,14 +157,14 @@ def markdown(steps: list[Step], group: Outcome | Literal["indicative"]) -> str:
     seemed = ("it seemed",) if group == "indicative" else ()
     heads = ("model", "what was changed" if against else "what it is", *against, *seemed, "points")
     heads += ("accuracy %", "rests on")
-    lines = [heads, tuple("---:" if head in ("points", "accuracy %") else "---" for head in heads)]
+    lines = []
     for step in of:
         words = "; ".join(part for part in (step.change, step.cost, step.note) if part)
         rests = f"{step.evidence}; {step.dataset} {step.split}, {step.date}"
-        accuracy = "–" if step.accuracy is None else f"{100 * step.accuracy:.2f}"
         middle = (*((step.against or "",) if against else ()), *(_SEEMED[step.outcome] for _ in seemed))
-        lines.append((f"`{step.model}`", words, *middle, _points(step), accuracy, rests))
-    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+        lines.append((f"`{step.model}`", words, *middle, _points(step), hundredths(step.accuracy), rests))
+    words_at = [place for place, head in enumerate(heads) if head not in ("points", "accuracy %")]
+    return tables.markdown(heads, lines, words=words_at)
 
 
 _SEEMED = {"helped": "to help", "no gain": "to do nothing", "hurt": "to hurt"}
@@ -170,7 +172,7 @@ _SEEMED = {"helped": "to help", "no gain": "to do nothing", "hurt": "to hurt"}
 
 def _points(step: Step) -> str:
     if step.gain is None:
-        return "–"
+        return NONE
     points = f"{100 * step.gain:+.2f}"
     if step.interval is None:
         return points

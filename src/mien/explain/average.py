@@ -21,7 +21,8 @@ from mien.core.predictor import Predictor
 from mien.core.preprocess import Image
 from mien.data.base import Dataset
 from mien.evaluation.regions import BANDS, Fill, Region, cover
-from mien.explain.figure import Drawing, maps_panel, mark_landmarks, outline
+from mien.reporting.figures import Drawing
+from mien.reporting.panels import maps_panel, mark_landmarks, outline
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

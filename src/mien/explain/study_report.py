@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mien.core.errors import ConfigError
 from mien.evaluation.regions import BANDS, FILLS, Fill
-from mien.explain.figure import BLUE, DIVERGING, GREEN, GREY, ORANGE, WIDTH, Drawing, canvas, style
 from mien.explain.occlusion import OPEN, Covered
-from mien.explain.page import Table, page, points, spread
 from mien.explain.study import ALL, CONDITIONS, TRAINED, Arm, Study, further_regions
+from mien.reporting.figures import BLUE, GREEN, GREY, ORANGE, WIDTH, Drawing, canvas, style
+from mien.reporting.numbers import NONE, hundredths, span, tenths
+from mien.reporting.pages import Part, page
+from mien.reporting.panels import draw_intervals, lost_recall
+from mien.reporting.tables import Table
 
 SERIES = (("own", "the same cover", BLUE, "o"), (OPEN, "open faces", ORANGE, "s"), (ALL, "all four", GREEN, "^"))
 """Networks by what they were trained under: key, words, colour and marker."""
@@ -32,7 +36,9 @@ def write(study: Study, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     accuracy, recall = accuracy_figure(study), recall_figure(study)
     sheet = folder / "study.html"
-    text = page("Occlusion study after paper 004", describe(study), [accuracy, recall, *tables(study)])
+    sections: dict[str, Sequence[Part]] = {"Accuracy": [accuracy], "Recall": [recall]}
+    sections["Every network under every cover"] = tables(study)
+    text = page("Occlusion study after paper 004", describe(study), sections)
     sheet.write_text(text, encoding="utf-8")
     return [sheet, *accuracy.save(folder / "study-accuracy"), *recall.save(folder / "study-recall")]
 
@@ -79,7 +85,7 @@ def own_table(study: Study) -> Table:
         heads += [arm.name.removeprefix("occlusion-"), "without leaked faces"]
     rows = []
     for condition in CONDITIONS:
-        cells = [condition, f"{100 * study.paper[condition]:.2f}"]
+        cells = [condition, hundredths(study.paper[condition])]
         for arm in study.arms:
             scores = arm.scores(condition, _region(condition))
             cells += [_interval(scores), _clean(scores)]
@@ -94,7 +100,7 @@ def cross_table(arm: Arm, fill: Fill) -> Table:
         try:
             return _interval(arm.scores(trained, _region(condition), fill))
         except KeyError:
-            return "–"
+            return NONE
 
     rows = [(trained, *(cell(trained, condition) for condition in CONDITIONS)) for trained in TRAINED]
     name = arm.name.removeprefix("occlusion-")
@@ -109,13 +115,14 @@ def recall_table(arm: Arm) -> Table:
     for condition in CONDITIONS[1:]:
         for key, words, *_ in SERIES:
             scores = arm.scores(condition if key == "own" else key, _region(condition))
-            rows.append((condition, words, *(f"{points(c.lost)} ({spread(c.lost_interval)})" for c in scores.classes)))
-    open_recalls = (f"of {points(loss.recall)}" for loss in arm.scores(OPEN, OPEN).classes)
+            rows.append((condition, words, *(f"{tenths(c.lost)} ({span(c.lost_interval)})" for c in scores.classes)))
+    open_recalls = (f"of {tenths(loss.recall)}" for loss in arm.scores(OPEN, OPEN).classes)
     name = arm.name.removeprefix("occlusion-")
     return Table(
         f"{name}: recall lost under noise, points",
         ("covered", "trained under", *labels),
         ((OPEN, "open faces", *open_recalls), *rows),
+        words=(0, 1),
     )
 
 
@@ -138,25 +145,24 @@ def accuracy_figure(study: Study) -> Drawing:
         for axes, arm in zip(grid[0], study.arms, strict=True):
             for place, (key, words, colour, marker) in enumerate(SERIES):
                 found = [arm.scores(c if key == "own" else key, _region(c)) for c in CONDITIONS]
-                middle = 100 * np.array([scores.accuracy for scores in found])
-                ends = 100 * np.array([scores.accuracy_interval for scores in found]).T
-                label = f"trained under {words}"
-                look = {"fmt": marker, "color": colour, "markersize": 4, "linewidth": 1, "capsize": 2}
-                axes.errorbar(at + 0.16 * (place - 0.5), middle, yerr=np.abs(ends - middle), label=label, **look)
+                draw_intervals(
+                    axes,
+                    [(scores.accuracy, scores.accuracy_interval) for scores in found],
+                    at + 0.16 * (place - 0.5),
+                    mark=(marker, colour),
+                    label=f"trained under {words}",
+                )
             paper = [100 * study.paper[condition] for condition in CONDITIONS]
             axes.plot(at - 0.24, paper, "D", color=GREY, markersize=4, label="paper 004 (GoogLeNet)")
             axes.set_xticks(at, CONDITIONS)
             axes.set_xlabel("covered with white noise")
             axes.set_title(arm.name.removeprefix("occlusion-"))
-            axes.grid(axis="y", linewidth=0.4, color="#dddddd")
-            axes.set_axisbelow(True)
+            axes.grid(axis="y")
         grid[0, 0].set_ylabel("accuracy, %")
         handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(
-            handles, labels, loc="outside lower center", ncols=2 if len(study.arms) == 1 else 4, frameon=False
-        )
+        figure.legend(handles, labels, loc="outside lower center", ncols=2 if len(study.arms) == 1 else 4)
     lines = [
-        f"{arm.name} " + ", ".join(f"{c} {points(arm.scores(c, _region(c)).accuracy)} %" for c in CONDITIONS)
+        f"{arm.name} " + ", ".join(f"{c} {tenths(arm.scores(c, _region(c)).accuracy)} %" for c in CONDITIONS)
         for arm in study.arms
     ]
     return Drawing(
@@ -179,30 +185,18 @@ def recall_figure(study: Study) -> Drawing:
         )
         for arm in study.arms
     ]
-    limit = max(1.0, *(float(np.abs(values).max()) for values in panels))
-    with style():
-        figure, grid = canvas(1, len(panels), height=2.9, width=min(WIDTH, 2.4 + 1.9 * len(panels)), sharey=True)
-        for axes, arm, values in zip(grid[0], study.arms, panels, strict=True):
-            image = axes.imshow(values, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
-            for (row, column), value in np.ndenumerate(values):
-                ink = "white" if abs(value) > 0.6 * limit else "black"
-                axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=ink, fontsize=7)
-            for line in (2.5, 5.5):
-                axes.axhline(line, color="white", linewidth=1.5)
-            axes.set_xticks(range(len(labels)), labels)
-            axes.set_title(arm.name.removeprefix("occlusion-"))
-        grid[0, 0].set_yticks(range(len(names)), names)
-        grid[0, 0].set_ylabel("covered, trained under")
-        bar = figure.colorbar(image, ax=grid, shrink=0.9)
-        bar.set_label("recall lost, points")
-        bar.outline.set_visible(False)
     worst = ", ".join(
         f"{values.max():.0f} points for {arm.name}" for arm, values in zip(study.arms, panels, strict=True)
     )
-    return Drawing(
-        figure,
-        f"Recall that each of {', '.join(labels)} loses under noise over eyes, nose and mouth, by what the network was "
-        f"trained under; the most is {worst}",
+    return lost_recall(
+        panels,
+        titles=[arm.name.removeprefix("occlusion-") for arm in study.arms],
+        rows=names,
+        labels=labels,
+        ylabel="covered, trained under",
+        lines=(2.5, 5.5),
+        alt=f"Recall that each of {', '.join(labels)} loses under noise over eyes, nose and mouth, by what the network "
+        f"was trained under; the most is {worst}",
     )
 
 
@@ -223,8 +217,8 @@ def _region(condition: str) -> str:
 
 
 def _interval(scores: Covered) -> str:
-    return f"{100 * scores.accuracy:.2f} ({spread(scores.accuracy_interval)})"
+    return f"{hundredths(scores.accuracy)} ({span(scores.accuracy_interval)})"
 
 
 def _clean(scores: Covered) -> str:
-    return "–" if scores.accuracy_without_leaks is None else f"{100 * scores.accuracy_without_leaks:.2f}"
+    return hundredths(scores.accuracy_without_leaks)

@@ -13,8 +13,7 @@ from mien.core.expression import FER2013
 from mien.core.predictor import softmax
 from mien.explain.faithfulness import Faithfulness
 from mien.explain.gradcam import GradCAM
-from mien.explain.page import Table
-from mien.explain.report import (
+from mien.explain.maps_report import (
     SCALE,
     Faces,
     expressions_figure,
@@ -25,6 +24,7 @@ from mien.explain.report import (
     write,
 )
 from mien.explain.sanity import Sanity, Step
+from mien.reporting.tables import Table
 
 
 def score(n: int) -> Faithfulness:

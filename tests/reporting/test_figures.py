@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from mien.core.errors import MienError
-from mien.explain.figure import WIDTH, canvas, maps_panel, mark_landmarks, outline, style
+from mien.reporting.figures import WIDTH, canvas, style
+from mien.reporting.panels import maps_panel, mark_landmarks, outline
 
 ROWS, COLUMNS = ["happy", "angry"], ["first", "second", "a third of many words"]
 

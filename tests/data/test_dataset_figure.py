@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.core.errors import MissingExtraError
-from mien.data.figure import SAMPLES, draw, render, samples
+from mien.data.dataset_figure import SAMPLES, draw, samples
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def rows(toy):
 
 
 def test_bars_hold_the_counts_of_each_split(rows):
-    chart = draw(rows).subfigs[0].axes[0]
+    chart = draw(rows).figure.subfigs[0].axes[0]
     heights = {bars.get_label(): [int(bar.get_height()) for bar in bars] for bars in chart.containers}
     assert heights == {
         "train": list(rows.split("train").counts.values()),
@@ -24,7 +24,7 @@ def test_bars_hold_the_counts_of_each_split(rows):
 
 
 def test_each_column_shows_its_own_expression(rows):
-    cells = draw(rows).subfigs[1].axes
+    cells = draw(rows).figure.subfigs[1].axes
     shown = [[cell.images[0].get_array() for cell in cells[column::7] if cell.images] for column in range(7)]
     assert [len(column) for column in shown] == [SAMPLES, 0, 0, 4, 0, 0, 1]
     for column, pictures in enumerate(shown):
@@ -38,15 +38,15 @@ def test_samples_are_spread_over_a_class(rows):
 
 
 def test_a_dataset_of_one_split_has_no_legend(toy):
-    chart = draw(toy([1, 2], [0, 1])).subfigs[0].axes[0]
+    chart = draw(toy([1, 2], [0, 1])).figure.subfigs[0].axes[0]
     assert chart.get_legend() is None
 
 
 def test_png(rows):
-    assert render(rows).startswith(b"\x89PNG")
+    assert draw(rows).png().startswith(b"\x89PNG")
 
 
 def test_without_matplotlib(rows, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mien\[report\]'"):
         draw(rows)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mien.explain.page import Table, spread
+from mien.reporting.numbers import NONE, count, hundredths, span
+from mien.reporting.tables import Table
 from mien.studies.cell import Cell, Section
 from mien.studies.record import NOT_YET, Rates, Reproduction, Result
 
@@ -55,25 +56,25 @@ def shared_protocol(section: Section) -> str | None:
 def figure_row(row: Row, *, shared: bool = False) -> tuple[str, ...]:
     """A row under :data:`FIGURES`; ``shared`` leaves out the protocol, which is said above the table."""
     cell, result = row.cell, row.result
-    how = "–" if shared else cell.protocol.words
-    paper = "" if cell.paper.accuracy is None else f"{100 * cell.paper.accuracy:.2f}"
+    how = NONE if shared else cell.protocol.words
+    paper = "" if cell.paper.accuracy is None else hundredths(cell.paper.accuracy)
     if cell.paper.words:
         paper = f"{paper} ({cell.paper.words})" if paper else cell.paper.words
-    head, rest = (cell.title, paper or "–"), len(FIGURES) - 4
+    head, rest = (cell.title, paper or NONE), len(FIGURES) - 4
     if cell.is_quoted:
-        return (*head, *("–" for _ in range(rest + 2)))
+        return (*head, *(NONE for _ in range(rest + 2)))
     if result is None or result.score is None:
-        return (*head, NOT_YET if result is None else _why(result), *("–" for _ in range(rest)), how)
+        return (*head, NOT_YET if result is None else _why(result), *(NONE for _ in range(rest)), how)
     score = result.score
     cut = "" if result.asked is None else f" after {result.epochs} of {result.asked} epochs"
     return (
         *head,
-        f"{100 * score.accuracy:.2f} ({spread(score.accuracy_interval)}){cut}",
+        f"{hundredths(score.accuracy)} ({span(score.accuracy_interval)}){cut}",
         f"{score.n:,}",
-        *(_percent(v) for v in (score.accuracy_without_leaks, score.precision, score.recall, score.f1)),
-        "–" if score.log_loss is None else f"{score.log_loss:.3f}",
+        *(hundredths(v) for v in (score.accuracy_without_leaks, score.precision, score.recall, score.f1)),
+        NONE if score.log_loss is None else f"{score.log_loss:.3f}",
         str(len(score.parts)),
-        "–" if result.epochs is None else str(result.epochs),
+        NONE if result.epochs is None else str(result.epochs),
         how,
     )
 
@@ -84,7 +85,7 @@ def _why(result: Result) -> str:
 
 def _without_empty(table: Table) -> Table:
     """The table without columns that say nothing."""
-    wanted = [i for i in range(len(table.heads)) if i == 0 or any(row[i] not in ("", "–") for row in table.rows)]
+    wanted = [i for i in range(len(table.heads)) if i == 0 or any(row[i] not in ("", NONE) for row in table.rows)]
     heads = tuple(table.heads[i] for i in wanted)
     return Table(table.caption, heads, tuple(tuple(row[i] for i in wanted) for row in table.rows))
 
@@ -93,7 +94,7 @@ def _multiplications(caption: str, rows: list[Row]) -> Table:
     made = []
     for row in rows:
         ours = None if row.result is None or row.result.cost is None else row.result.cost.multiplications
-        made.append((row.cell.title, _count(row.cell.paper.multiplications), _count(ours)))
+        made.append((row.cell.title, count(row.cell.paper.multiplications), count(ours)))
     return Table(caption, ("", "paper", "counted here"), tuple(made))
 
 
@@ -104,7 +105,7 @@ def _cost(rows: list[Row]) -> Iterator[Table]:
         paper, cost = row.cell.paper, None if row.result is None else row.result.cost
         if cost is None:
             if paper.values is not None or paper.size:
-                made.append((row.cell.title, _count(paper.values), "", "", "", paper.size or "–", "", "", "", "", ""))
+                made.append((row.cell.title, count(paper.values), "", "", "", paper.size or NONE, "", "", "", "", ""))
             continue
         options = {name: value for name, value in row.cell.change.items() if name.startswith("options")}
         key = (cost.network, cost.trained, cost.side, cost.multiplications, repr(sorted(options.items())))
@@ -115,15 +116,15 @@ def _cost(rows: list[Row]) -> Iterator[Table]:
         made.append(
             (
                 f"{row.cell.title.split(',')[0]} ({cost.network})",
-                _count(paper.values),
+                count(paper.values),
                 f"{cost.trained:,}",
                 f"{cost.running:,}",
                 f"{cost.trained + cost.running:,}",
-                paper.size or "–",
+                paper.size or NONE,
                 f"{cost.bytes / 1000:,.0f} kB",
                 f"{cost.multiplications:,}",
                 f"{cost.side} px",
-                "–" if paper.milliseconds is None else f"{paper.milliseconds:g}",
+                NONE if paper.milliseconds is None else f"{paper.milliseconds:g}",
                 ours,
             )
         )
@@ -137,7 +138,7 @@ def _vector(rows: list[Row]) -> Iterator[Table]:
         made = []
         for row in measured:
             recall = {c.label: c.recall for c in _classes_of(row)}
-            made.append((row.cell.title, *(_percent(recall.get(label)) for label in labels)))
+            made.append((row.cell.title, *(hundredths(recall.get(label)) for label in labels)))
         yield Table("Rate correct of each expression, %", ("", *labels), tuple(made))
 
 
@@ -146,7 +147,8 @@ def _classes(rows: list[Row]) -> Iterator[Table]:
         found = _classes_of(row)
         if found and found[0].precision is not None:
             made = tuple(
-                (c.label, f"{c.support:,}", _percent(c.precision), _percent(c.recall), _percent(c.f1)) for c in found
+                (c.label, f"{c.support:,}", hundredths(c.precision), hundredths(c.recall), hundredths(c.f1))
+                for c in found
             )
             heads = ("", "answers", "precision, %", "recall, %", "F1, %")
             yield Table(f"Each expression: {row.cell.title}", heads, made)
@@ -206,11 +208,3 @@ def rows_of(section: Section, found: Reproduction) -> list[Row]:
 
 def _classes_of(row: Row) -> tuple[Rates, ...]:
     return row.result.score.classes if row.result and row.result.score else ()
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f}"
-
-
-def _count(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"

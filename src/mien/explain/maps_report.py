@@ -19,8 +19,11 @@ from mien.core.preprocess import Image
 from mien.core.schema import to_mapping
 from mien.explain.average import Averages, Maps
 from mien.explain.faithfulness import Faithfulness
-from mien.explain.figure import BLUE, GREEN, ORANGE, PINK, Drawing, canvas, maps_panel, style
-from mien.explain.page import Table, page
+from mien.reporting.figures import BLUE, GREEN, ORANGE, PINK, Drawing, canvas, style
+from mien.reporting.numbers import bounded
+from mien.reporting.pages import Part, page
+from mien.reporting.panels import maps_panel
+from mien.reporting.tables import Table
 
 if TYPE_CHECKING:
     from mien.explain.sanity import Sanity
@@ -41,6 +44,16 @@ NOTES = (
     ),
 )
 """What a reader of the page must know of the maps."""
+
+HEADINGS = {
+    "methods": "What each method shows",
+    "expressions": "One face, every expression",
+    "faithfulness": "Whether the maps tell the truth of the network",
+    "sanity": "Whether the maps depend on what was learnt",
+    "averages": "Averages over many faces",
+    "averages-three": "Averages of paper 004's expressions",
+}
+"""Of the page's sections, by the names of drawings and tables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,22 +218,21 @@ def write(
 ) -> list[Path]:
     """Write ``explain.html``, ``explain.json``, and each drawing as ``STEM.png`` and ``STEM.svg``.
 
-    On the page a table follows the drawing whose stem its own name begins with, the others stand at the end.
+    On the page a table stands below the drawing of its own name, the others at the end.
 
     Raises:
         MissingExtraError: matplotlib or jinja2 is not installed.
         MienError: the folder cannot be written.
     """
-    parts: list[Drawing | Table | str] = []
-    left = dict(tables)
-    for stem, drawing in drawings.items():
-        parts.append(drawing)
-        parts += [left.pop(name) for name in list(left) if name.startswith(stem)]
-    parts += left.values()
+    sections: dict[str, Sequence[Part]] = {
+        HEADINGS.get(stem, stem): [drawing, *([tables[stem]] if stem in tables else [])]
+        for stem, drawing in drawings.items()
+    }
+    sections |= {HEADINGS.get(name, name): [table] for name, table in tables.items() if name not in drawings}
     sheet, file = folder / "explain.html", folder / "explain.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        sheet.write_text(page(title, [*notes, *NOTES], parts), encoding="utf-8")
+        sheet.write_text(page(title, [*notes, *NOTES], sections), encoding="utf-8")
         file.write_text(json.dumps(to_mapping(numbers), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise MienError(f"{folder}: cannot be written ({error.strerror})") from None
@@ -250,5 +262,4 @@ def _scaled(heat: Floats) -> Floats:
 
 
 def _number(value: float, interval: tuple[float, float], n: int, *, signed: bool = False) -> str:
-    form = "+.3f" if signed else ".3f"
-    return f"{value:{form}} ({interval[0]:{form}} to {interval[1]:{form}})" if n > 1 else f"{value:{form}}"
+    return bounded(value, interval, signed=signed) if n > 1 else f"{value:{'+' * signed}.3f}"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from mien.studies import page
+from mien.studies import study_page
 from mien.studies.catalogue import STUDIES
 from mien.studies.cell import Cell, Protocol, Published, Section, Study
 from mien.studies.record import Point, Rates, Reproduction, Result, Score, Training
-from mien.studies.tables import tables
+from mien.studies.study_tables import tables
 from mien.training.cost import Cost
 
 ROOT = Path(__file__).parents[2]
@@ -68,18 +68,18 @@ FOUND = Reproduction(
 
 
 def test_the_papers_figure_stands_beside_ours():
-    text = page.markdown(STUDY, FOUND)
+    text = study_page.markdown(STUDY, FOUND)
     assert "| A, random | 93.00 (P 94) | 90.00 (85.0 to 94.0) | 100 | 70.00 | 60.00 | 65.00 | 0.988 | 5 | 4 |" in text
     assert "| Others | 43.21 | – |" in text
     assert "- A, random: Why." in text
     assert "left out" not in text
     short = Result("a-random", "measured", score=score(0.9, left_out=54), training=TRAINING, cost=COST, epochs=4)
-    text = page.markdown(STUDY, FOUND.with_result(short, ["a-random", "a-persons", "b-random"]))
+    text = study_page.markdown(STUDY, FOUND.with_result(short, ["a-random", "a-persons", "b-random"]))
     assert "- A, random: 54 rows are left out whose expression it cannot give." in text
 
 
 def test_what_was_not_run_shows_no_figure_and_the_command():
-    text = page.markdown(STUDY, FOUND)
+    text = study_page.markdown(STUDY, FOUND)
     [line] = [line for line in text.splitlines() if line.startswith("| B, random")]
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[:3] == ["B, random", "50.00", "not run: weights unavailable"]
@@ -95,7 +95,7 @@ def test_one_command_runs_what_is_missing_alike():
             for name in ("a-random", "a-persons")
         ),
     )
-    assert "- not run yet: `mien reproduce 003 --only a-random --only a-persons`" in page.markdown(STUDY, nothing)
+    assert "- not run yet: `mien reproduce 003 --only a-random --only a-persons`" in study_page.markdown(STUDY, nothing)
 
 
 def test_new_persons_cost_what_lies_between():
@@ -119,24 +119,24 @@ def test_networks_expressions_and_curves_have_their_tables():
 def test_one_protocol_is_said_once():
     cells = (Cell("a", "A", recipe="x"), Cell("b", "B", recipe="y"))
     study = Study("000", "T", "P", (), (Section("S", cells),))
-    text = page.markdown(study, Reproduction("000", results=(Result("a", "measured", score=score(0.5)),)))
+    text = study_page.markdown(study, Reproduction("000", results=(Result("a", "measured", score=score(0.5)),)))
     assert text.count("reported on PrivateTest") == 1
     assert "| how |" not in text
 
 
 def test_how_it_was_measured_names_everything():
-    text = page.markdown(STUDY, FOUND)
+    text = study_page.markdown(STUDY, FOUND)
     for words in ("a machine", "10 runs, 4.00 hours of training on a device", "found by yunet", "from there: a.jsonl"):
         assert words in text
 
 
 def test_quick_results_say_that_they_mean_nothing():
-    assert page.QUICK in page.markdown(STUDY, Reproduction("003", quick=True))
-    assert page.QUICK not in page.markdown(STUDY, FOUND)
+    assert study_page.QUICK in study_page.markdown(STUDY, Reproduction("003", quick=True))
+    assert study_page.QUICK not in study_page.markdown(STUDY, FOUND)
 
 
 def test_the_html_page_draws_curves_and_confusions():
-    text = page.html(STUDY, FOUND)
+    text = study_page.html(STUDY, FOUND)
     assert text.count('src="data:image/png;base64,') == 2
     assert "validation loss turns at epoch 2" in text
     assert "Confusion matrices" in text
@@ -165,4 +165,4 @@ def test_the_committed_page_comes_from_the_committed_results(name):
         cell.name for cell in STUDIES[name].cells if not cell.is_quoted
     }
     text = (ROOT / "docs" / "studies" / f"{name}.md").read_text(encoding="utf-8")
-    assert text == page.markdown(STUDIES[name], found), "make tables"
+    assert text == study_page.markdown(STUDIES[name], found), "make tables"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from mien.explain.figure import Drawing
-from mien.explain.page import Table, page
+from mien.reporting.figures import WIDTH, Drawing, canvas, style
+from mien.reporting.numbers import tenths
+from mien.reporting.pages import Part, page
+from mien.reporting.panels import LearningCurve, draw_confusion, learning_curves
+from mien.reporting.tables import Table
 from mien.studies.cell import Section, Study
 from mien.studies.record import NOT_YET, Reproduction, Result
-from mien.studies.tables import FIGURES, figure_row, rows_of, shared_protocol, tables
+from mien.studies.study_tables import FIGURES, Row, figure_row, rows_of, shared_protocol, tables
 from mien.training.cost import conditions
 
 QUICK = (
@@ -42,19 +45,17 @@ def html(study: Study, found: Reproduction) -> str:
     Raises:
         MissingExtraError: jinja2 or matplotlib is not installed.
     """
-    from mien.studies.figures import confusion_figure, curves_figure
-
-    parts: list[Drawing | Table | str] = []
+    sections: dict[str, list[Part]] = {}
     for section in study.sections:
         rows = rows_of(section, found)
-        parts += _texts(section)
-        parts += tables(section, found)
-        parts += list(_remarks(section, found))
-        if "turns" in section.shows and (curves := curves_figure(rows)) is not None:
+        parts = sections.setdefault(section.caption, [])
+        parts += [*_texts(section), *tables(section, found), *_remarks(section, found)]
+        if "turns" in section.shows and (curves := _curves(rows)) is not None:
             parts.append(curves)
-        if "confusion" in section.shows and (confusion := confusion_figure(rows)) is not None:
+        if "confusion" in section.shows and (confusion := _confusions(rows)) is not None:
             parts.append(confusion)
-    return page(study.title, [_origin(study), *_notes(study, found), *_measured(found)], parts)
+    sections["How it was measured"] = list(_measured(found))
+    return page(study.title, [_origin(study), *_notes(study, found)], sections)
 
 
 def print_tables(study: Study, found: Reproduction) -> None:
@@ -139,3 +140,38 @@ def _measured(found: Reproduction) -> list[str]:
         span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
         lines.append(f"{span}; {', '.join(versions)}." if versions else f"{span}.")
     return lines
+
+
+def _curves(rows: Sequence[Row]) -> Drawing | None:
+    """Loss and accuracy against the epoch: a row of panels for each cell; None without any."""
+    curves = [
+        LearningCurve(row.cell.title, t.curve, t.turn)
+        for row in rows
+        if row.result and (t := row.result.training) and t.curve
+    ]
+    if not curves:
+        return None
+    turns = (f"{c.title}: validation loss " + _turn(c.marked) for c in curves)
+    return learning_curves(curves, alt=f"Curves of loss and accuracy, train and validation. {'; '.join(turns)}")
+
+
+def _turn(epoch: int | None) -> str:
+    return "does not turn" if epoch is None else f"turns at epoch {epoch}"
+
+
+def _confusions(rows: Sequence[Row]) -> Drawing | None:
+    """Confusion matrices as shares of the true expression, up to two beside each other; None without any."""
+    found = [(row.cell.title, s) for row in rows if row.result and (s := row.result.score) and s.confusion]
+    if not found:
+        return None
+    lines = (len(found) + 1) // 2
+    with style():
+        figure, grid = canvas(lines, 2, height=3.1 * lines, width=WIDTH)
+        flat = grid.reshape(-1)
+        for axes in flat[len(found) :]:
+            axes.axis("off")
+        for axes, (title, score) in zip(flat, found, strict=False):
+            draw_confusion(axes, score.confusion, score.labels, with_counts=False)
+            axes.set_title(f"{title}\n{tenths(score.accuracy)} % of {score.n:,}")
+    words = "; ".join(f"{title} {tenths(score.accuracy)} %" for title, score in found)
+    return Drawing(figure, f"Confusion matrices, shares of the true expression in per cent. Accuracy: {words}")
