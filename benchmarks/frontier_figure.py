@@ -13,7 +13,7 @@ from mien.core.manifest import Manifest
 from mien.core.places import BUNDLED
 from mien.evaluation import ledger
 from mien.reporting.figures import BLUE, GREY, ORANGE
-from mien.studies.record import Reproduction
+from mien.studies.cell_results import Reproduction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

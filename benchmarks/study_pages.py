@@ -12,7 +12,7 @@ def pages(root: Path) -> dict[str, str]:
         return {}
     from mien.studies import study_page
     from mien.studies.catalogue import study_named
-    from mien.studies.record import Reproduction
+    from mien.studies.cell_results import Reproduction
 
     return {
         f"docs/studies/{file.stem}.md": study_page.markdown(study_named(file.stem), Reproduction.read(file))

@@ -337,13 +337,13 @@ def train_speed_table(root: Path) -> str:
 
 def occlusion(root: Path) -> str:
     """Paper 004's occlusion study."""
-    from mien.explain.study import Study
-    from mien.explain.study_report import markdown
+    from mien.studies.occlusion_study import OcclusionStudy
+    from mien.studies.occlusion_study_report import markdown
 
     path = root / OCCLUSION
     if not path.is_file():
         return _missing(f"mien occlusion study recipes/occlusion-*.yaml --results {OCCLUSION}")
-    return markdown(Study.read(path))
+    return markdown(OcclusionStudy.read(path))
 
 
 GENERATORS: dict[str, Callable[[Path], str]] = {

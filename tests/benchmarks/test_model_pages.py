@@ -20,7 +20,7 @@ from mien.core.places import BUNDLED
 from mien.evaluation import steps
 from mien.evaluation.record import Record
 from mien.runtime.library import open_model
-from mien.studies.record import Reproduction
+from mien.studies.cell_results import Reproduction
 
 ROOT = Path(model_pages.__file__).parents[1]
 PAGES = model_pages.pages(ROOT)

@@ -6,13 +6,13 @@ import pytest
 
 from mien.studies import study_page
 from mien.studies.catalogue import STUDIES
-from mien.studies.cell import Cell, Protocol, Published, Section, Study
-from mien.studies.record import Point, Rates, Reproduction, Result, Score, Training
+from mien.studies.cell_results import CellResult, CellScore, ClassRates, CurvePoint, Reproduction, TrainingFacts
+from mien.studies.paper_cells import CellTable, PaperCell, PaperStudy, Published, SplitProtocol
 from mien.studies.study_tables import tables
 from mien.training.cost import Cost
 
 ROOT = Path(__file__).parents[2]
-JAFFE = {name: Protocol("jaffe", name, "six", folds=5) for name in ("random", "persons")}
+JAFFE = {name: SplitProtocol("jaffe", name, "six", folds=5) for name in ("random", "persons")}
 COST = Cost("resezap", 53_136, 1_344, 16_909_540, 213_700, 48, 0.5, 0.75, 200, "a machine", 1.0)
 
 
@@ -27,29 +27,31 @@ def score(accuracy, **changes):
         "recall": 0.6,
         "f1": 0.65,
         "log_loss": 0.9876,
-        "classes": (Rates("angry", 40, None, 0.25, 0.3), Rates("happy", 60, 0.8, 0.75, 0.77)),
+        "classes": (ClassRates("angry", 40, None, 0.25, 0.3), ClassRates("happy", 60, 0.8, 0.75, 0.77)),
         "confusion": ((10, 30), (15, 45)),
         "parts": (accuracy,) * 5,
     }
-    return Score(**made | changes)
+    return CellScore(**made | changes)
 
 
-TRAINING = Training(5, 4, (3,), 80, 20, 7200.0, "a device", tuple(Point(2 - i / 4, 0.4, 1.5, 0.5) for i in range(4)), 2)
-STUDY = Study(
+TRAINING = TrainingFacts(
+    5, 4, (3,), 80, 20, 7200.0, "a device", tuple(CurvePoint(2 - i / 4, 0.4, 1.5, 0.5) for i in range(4)), 2
+)
+STUDY = PaperStudy(
     "003",
     "A title",
     "Somebody 2020",
     ("A note.",),
     (
-        Section(
+        CellTable(
             "Depth",
             (
-                Cell(
+                PaperCell(
                     "a-random", "A, random", JAFFE["random"], recipe="x", paper=Published(0.93, "P 94"), differs="Why."
                 ),
-                Cell("a-persons", "A, persons", JAFFE["persons"], recipe="x"),
-                Cell("b-random", "B, random", JAFFE["random"], recipe="y", paper=Published(0.5)),
-                Cell("other", "Others", paper=Published(0.4321, values=7_000)),
+                PaperCell("a-persons", "A, persons", JAFFE["persons"], recipe="x"),
+                PaperCell("b-random", "B, random", JAFFE["random"], recipe="y", paper=Published(0.5)),
+                PaperCell("other", "Others", paper=Published(0.4321, values=7_000)),
             ),
             "Some text.",
             ("persons", "cost", "vector", "classes", "confusion", "turns"),
@@ -60,9 +62,11 @@ COMMAND = "mien reproduce 003 --only b-random --weights vgg16=imagenet"
 FOUND = Reproduction(
     "003",
     results=(
-        Result("a-random", "measured", score=score(0.9), training=TRAINING, cost=COST, epochs=4, detector="yunet"),
-        Result("a-persons", "measured", score=score(0.55), training=TRAINING, cost=COST, epochs=4, source="a.jsonl"),
-        Result("b-random", "not run", why="weights unavailable", command=COMMAND),
+        CellResult("a-random", "measured", score=score(0.9), training=TRAINING, cost=COST, epochs=4, detector="yunet"),
+        CellResult(
+            "a-persons", "measured", score=score(0.55), training=TRAINING, cost=COST, epochs=4, source="a.jsonl"
+        ),
+        CellResult("b-random", "not run", why="weights unavailable", command=COMMAND),
     ),
 )
 
@@ -73,7 +77,7 @@ def test_the_papers_figure_stands_beside_ours():
     assert "| Others | 43.21 | – |" in text
     assert "- A, random: Why." in text
     assert "left out" not in text
-    short = Result("a-random", "measured", score=score(0.9, left_out=54), training=TRAINING, cost=COST, epochs=4)
+    short = CellResult("a-random", "measured", score=score(0.9, left_out=54), training=TRAINING, cost=COST, epochs=4)
     text = study_page.markdown(STUDY, FOUND.with_result(short, ["a-random", "a-persons", "b-random"]))
     assert "- A, random: 54 rows are left out whose expression it cannot give." in text
 
@@ -91,7 +95,7 @@ def test_one_command_runs_what_is_missing_alike():
     nothing = Reproduction(
         "003",
         results=tuple(
-            Result(name, "not run", why="not run yet", command=f"mien reproduce 003 --only {name}")
+            CellResult(name, "not run", why="not run yet", command=f"mien reproduce 003 --only {name}")
             for name in ("a-random", "a-persons")
         ),
     )
@@ -117,9 +121,9 @@ def test_networks_expressions_and_curves_have_their_tables():
 
 
 def test_one_protocol_is_said_once():
-    cells = (Cell("a", "A", recipe="x"), Cell("b", "B", recipe="y"))
-    study = Study("000", "T", "P", (), (Section("S", cells),))
-    text = study_page.markdown(study, Reproduction("000", results=(Result("a", "measured", score=score(0.5)),)))
+    cells = (PaperCell("a", "A", recipe="x"), PaperCell("b", "B", recipe="y"))
+    study = PaperStudy("000", "T", "P", (), (CellTable("S", cells),))
+    text = study_page.markdown(study, Reproduction("000", results=(CellResult("a", "measured", score=score(0.5)),)))
     assert text.count("reported on PrivateTest") == 1
     assert "| how |" not in text
 
@@ -154,7 +158,7 @@ def test_the_html_page_draws_curves_and_confusions():
 )
 def test_a_result_that_contradicts_itself_is_refused(wrong):
     with pytest.raises(ValueError, match="cell 'a'"):
-        Result("a", **wrong)
+        CellResult("a", **wrong)
 
 
 @pytest.mark.parametrize("name", STUDIES)

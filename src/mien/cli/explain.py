@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.evaluate import Data, load_for, open_predictor
+from mien.cli.progress import say
 from mien.core.errors import ConfigError, DatasetError, MissingExtraError, PictureError, nearest
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def explain(
             predictor, _methods(predictor, layer, relu=False)[title], title, crops[0], names[0]
         ),
     }
-    _say(f"scoring {len(methods)} methods on {len(crops)} faces")
+    say(f"scoring {len(methods)} methods on {len(crops)} faces")
     scores = _scores(predictor, faces, methods, seed)
     tables = {"faithfulness": report.faithfulness_table(scores)}
     numbers: dict[str, Any] = {
@@ -126,7 +126,7 @@ def explain(
         "faithfulness": scores,
     }
     if len(methods) > 1:
-        _say("checking that the maps depend on the weights")
+        say("checking that the maps depend on the weights")
         sanity = _sanity(predictor, faces, layer, seed)
         drawings["sanity"] = report.sanity_figure(sanity)
         tables["sanity"] = report.sanity_table(sanity)
@@ -134,7 +134,7 @@ def explain(
     else:
         notes.append("An ONNX model has no gradients: the other methods and the sanity checks need its run.")
     if rows is not None:
-        _say(f"averaging {title} over {samples:,} faces of each expression under {len(conditions)} conditions")
+        say(f"averaging {title} over {samples:,} faces of each expression under {len(conditions)} conditions")
         averages, panels = _averaged(title, methods[title], rows, conditions, samples=samples, seed=seed)
         drawings |= panels
         notes.append(f"Averages: {averages.sampled}; they explain the expression that the faces are labelled with.")
@@ -298,7 +298,3 @@ def _sanity(predictor: Predictor, faces: Any, layer: str | None, seed: int) -> A
         cascade(_made(kind, layer), predictor, crops, expressions, seed=seed, points=_POINTS)  # type: ignore[arg-type]
         for kind in _kinds()
     ]
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +109,10 @@ FERPLUS_COLUMNS = (
 )
 """The ten vote columns of ``fer2013new.csv`` in file order; the last two are no expression."""
 
-LABEL_SETS: dict[str, Labels] = {
+LabelSet = Literal["fer2013", "ferplus", "six", "without-disgust", "three"]
+"""The name of a set of expressions."""
+
+LABEL_SETS: dict[LabelSet, Labels] = {
     "fer2013": FER2013,
     "ferplus": FERPLUS,
     "six": SIX,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mien.core.expression import LabelSet
+
 
 @dataclass(frozen=True, slots=True)
 class Folds:
@@ -27,7 +29,7 @@ class Folds:
     test: int = 0
     apart: Literal["subject", "picture"] = "subject"
     seed: int = 0
-    labels: Literal["fer2013", "ferplus", "six", "without-disgust", "three"] | None = None
+    labels: LabelSet | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -216,8 +216,8 @@ def _in_full(one: Measured) -> tuple[Section, ...]:
                     f"confidence of {percent(r.kept_confidence)} or more"
                 ),
                 (
-                    f"mean corruption accuracy {with_interval(r.mean_corruption)}, {with_interval(r.accuracy)} on clean "
-                    "faces"
+                    f"mean corruption accuracy {with_interval(r.mean_corruption)}, {with_interval(r.accuracy)} on "
+                    "clean faces"
                 ),
             ),
         ),

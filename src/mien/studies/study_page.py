@@ -9,9 +9,9 @@ from mien.reporting.numbers import tenths
 from mien.reporting.pages import Part, page
 from mien.reporting.panels import LearningCurve, draw_confusion, learning_curves
 from mien.reporting.tables import Table
-from mien.studies.cell import Section, Study
-from mien.studies.record import NOT_YET, Reproduction, Result
-from mien.studies.study_tables import FIGURES, Row, figure_row, rows_of, shared_protocol, tables
+from mien.studies.cell_results import NOT_YET, CellResult, Reproduction
+from mien.studies.paper_cells import CellTable, PaperStudy
+from mien.studies.study_tables import FIGURES, CellRow, figure_row, rows_of, shared_protocol, tables
 from mien.training.cost import conditions
 
 QUICK = (
@@ -20,7 +20,7 @@ QUICK = (
 )
 
 
-def markdown(study: Study, found: Reproduction) -> str:
+def markdown(study: PaperStudy, found: Reproduction) -> str:
     """The page in Markdown, without figures."""
     lines = [f"# {study.title}", "", _origin(study), ""]
     for note in _notes(study, found):
@@ -39,7 +39,7 @@ def markdown(study: Study, found: Reproduction) -> str:
     return "\n".join(lines)
 
 
-def html(study: Study, found: Reproduction) -> str:
+def html(study: PaperStudy, found: Reproduction) -> str:
     """The page in HTML, with curves and confusion matrices, in one file.
 
     Raises:
@@ -58,7 +58,7 @@ def html(study: Study, found: Reproduction) -> str:
     return page(study.title, [_origin(study), *_notes(study, found)], sections)
 
 
-def print_tables(study: Study, found: Reproduction) -> None:
+def print_tables(study: PaperStudy, found: Reproduction) -> None:
     """Print the figures to the terminal, the paper's beside ours; the rest is on the page."""
     for section in study.sections:
         if section.shows == ("multiplications",):
@@ -68,7 +68,7 @@ def print_tables(study: Study, found: Reproduction) -> None:
         Table(section.caption, FIGURES[:4], tuple(rows)).print("quick: these mean nothing" if found.quick else "")
 
 
-def _remarks(section: Section, found: Reproduction) -> Iterator[str]:
+def _remarks(section: CellTable, found: Reproduction) -> Iterator[str]:
     for row in rows_of(section, found):
         if row.cell.differs:
             yield f"{row.cell.title}: {row.cell.differs}"
@@ -84,12 +84,12 @@ def _remarks(section: Section, found: Reproduction) -> Iterator[str]:
         yield f"{why if why == NOT_YET else f'Not run, {why}'}: {_commands([r for r in waiting if r.why == why])}"
 
 
-def _texts(section: Section) -> list[str]:
+def _texts(section: CellTable) -> list[str]:
     shared = None if section.shows == ("multiplications",) else shared_protocol(section)
     return [*([section.text] if section.text else []), *([f"Protocol of all rows: {shared}."] if shared else [])]
 
 
-def _commands(results: list[Result]) -> str:
+def _commands(results: list[CellResult]) -> str:
     """One command for all cells that are run alike."""
     alike: dict[tuple[str, str], list[str]] = {}
     for result in results:
@@ -98,11 +98,11 @@ def _commands(results: list[Result]) -> str:
     return ", ".join(f"`{before} {' '.join(cells)}{after}`" for (before, after), cells in alike.items())
 
 
-def _notes(study: Study, found: Reproduction) -> list[str]:
+def _notes(study: PaperStudy, found: Reproduction) -> list[str]:
     return [*([QUICK] if found.quick else []), *study.notes]
 
 
-def _origin(study: Study) -> str:
+def _origin(study: PaperStudy) -> str:
     return (
         f"{study.paper}. This page is generated from measurements (mien reproduce {study.name}); what was not measured "
         "says so."
@@ -142,7 +142,7 @@ def _measured(found: Reproduction) -> list[str]:
     return lines
 
 
-def _curves(rows: Sequence[Row]) -> Drawing | None:
+def _curves(rows: Sequence[CellRow]) -> Drawing | None:
     """Loss and accuracy against the epoch: a row of panels for each cell; None without any."""
     curves = [
         LearningCurve(row.cell.title, t.curve, t.turn)
@@ -159,7 +159,7 @@ def _turn(epoch: int | None) -> str:
     return "does not turn" if epoch is None else f"turns at epoch {epoch}"
 
 
-def _confusions(rows: Sequence[Row]) -> Drawing | None:
+def _confusions(rows: Sequence[CellRow]) -> Drawing | None:
     """Confusion matrices as shares of the true expression, up to two beside each other; None without any."""
     found = [(row.cell.title, s) for row in rows if row.result and (s := row.result.score) and s.confusion]
     if not found:

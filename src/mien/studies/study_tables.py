@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from mien.reporting.numbers import NONE, count, hundredths, span
 from mien.reporting.tables import Table
-from mien.studies.cell import Cell, Section
-from mien.studies.record import NOT_YET, Rates, Reproduction, Result
+from mien.studies.cell_results import NOT_YET, CellResult, ClassRates, Reproduction
+from mien.studies.paper_cells import CellTable, PaperCell
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CellRow:
     """A cell and what is known of it."""
 
-    cell: Cell
-    result: Result | None
+    cell: PaperCell
+    result: CellResult | None
 
 
-def tables(section: Section, found: Reproduction) -> list[Table]:
+def tables(section: CellTable, found: Reproduction) -> list[Table]:
     """All tables of a section: figures against the paper's, then what it shows further."""
     rows = rows_of(section, found)
     if section.shows == ("multiplications",):
@@ -47,13 +47,13 @@ FIGURES = (
 """Columns of a section's first table."""
 
 
-def shared_protocol(section: Section) -> str | None:
+def shared_protocol(section: CellTable) -> str | None:
     """The protocol that all measured rows of a section have, or None."""
     words = {cell.protocol.words for cell in section.cells if not cell.is_quoted}
     return words.pop() if len(words) == 1 else None
 
 
-def figure_row(row: Row, *, shared: bool = False) -> tuple[str, ...]:
+def figure_row(row: CellRow, *, shared: bool = False) -> tuple[str, ...]:
     """A row under :data:`FIGURES`; ``shared`` leaves out the protocol, which is said above the table."""
     cell, result = row.cell, row.result
     how = NONE if shared else cell.protocol.words
@@ -79,7 +79,7 @@ def figure_row(row: Row, *, shared: bool = False) -> tuple[str, ...]:
     )
 
 
-def _why(result: Result) -> str:
+def _why(result: CellResult) -> str:
     return result.why if result.why == NOT_YET else f"not run: {result.why}"
 
 
@@ -90,7 +90,7 @@ def _without_empty(table: Table) -> Table:
     return Table(table.caption, heads, tuple(tuple(row[i] for i in wanted) for row in table.rows))
 
 
-def _multiplications(caption: str, rows: list[Row]) -> Table:
+def _multiplications(caption: str, rows: list[CellRow]) -> Table:
     made = []
     for row in rows:
         ours = None if row.result is None or row.result.cost is None else row.result.cost.multiplications
@@ -98,7 +98,7 @@ def _multiplications(caption: str, rows: list[Row]) -> Table:
     return Table(caption, ("", "paper", "counted here"), tuple(made))
 
 
-def _cost(rows: list[Row]) -> Iterator[Table]:
+def _cost(rows: list[CellRow]) -> Iterator[Table]:
     heads = ("", "values, paper", "trained", "running", "all", "size, paper", "ONNX size", "multiplications", "input")
     made, seen = [], set()
     for row in rows:
@@ -131,7 +131,7 @@ def _cost(rows: list[Row]) -> Iterator[Table]:
     yield Table("What the networks take", (*heads, "ms, paper", "ms here (95th)"), tuple(made))
 
 
-def _vector(rows: list[Row]) -> Iterator[Table]:
+def _vector(rows: list[CellRow]) -> Iterator[Table]:
     measured = [row for row in rows if row.result and row.result.score and row.result.score.classes]
     if measured:
         labels = list(dict.fromkeys(c.label for row in measured for c in _classes_of(row)))
@@ -142,7 +142,7 @@ def _vector(rows: list[Row]) -> Iterator[Table]:
         yield Table("Rate correct of each expression, %", ("", *labels), tuple(made))
 
 
-def _classes(rows: list[Row]) -> Iterator[Table]:
+def _classes(rows: list[CellRow]) -> Iterator[Table]:
     for row in rows:
         found = _classes_of(row)
         if found and found[0].precision is not None:
@@ -154,7 +154,7 @@ def _classes(rows: list[Row]) -> Iterator[Table]:
             yield Table(f"Each expression: {row.cell.title}", heads, made)
 
 
-def _confusions(rows: list[Row]) -> Iterator[Table]:
+def _confusions(rows: list[CellRow]) -> Iterator[Table]:
     for row in rows:
         score = row.result.score if row.result else None
         if score is not None and score.confusion:
@@ -165,7 +165,7 @@ def _confusions(rows: list[Row]) -> Iterator[Table]:
             yield Table(f"Truth in rows, answers in columns: {row.cell.title}", ("", *score.labels), made)
 
 
-def _persons(rows: list[Row]) -> Iterator[Table]:
+def _persons(rows: list[CellRow]) -> Iterator[Table]:
     """What a figure loses when the persons are new."""
     score = {row.cell.name: row.result.score for row in rows if row.result and row.result.score}
     made = []
@@ -180,7 +180,7 @@ def _persons(rows: list[Row]) -> Iterator[Table]:
     yield Table("What the random split is worth", heads, tuple(made))
 
 
-def _turns(rows: list[Row]) -> Iterator[Table]:
+def _turns(rows: list[CellRow]) -> Iterator[Table]:
     made = []
     for row in rows:
         training = row.result.training if row.result else None
@@ -201,10 +201,10 @@ def _turns(rows: list[Row]) -> Iterator[Table]:
     yield Table("Curves of the first run", heads, tuple(made))
 
 
-def rows_of(section: Section, found: Reproduction) -> list[Row]:
+def rows_of(section: CellTable, found: Reproduction) -> list[CellRow]:
     """A section's cells with what is known of them."""
-    return [Row(cell, found.result(cell.name)) for cell in section.cells]
+    return [CellRow(cell, found.result(cell.name)) for cell in section.cells]
 
 
-def _classes_of(row: Row) -> tuple[Rates, ...]:
+def _classes_of(row: CellRow) -> tuple[ClassRates, ...]:
     return row.result.score.classes if row.result and row.result.score else ()

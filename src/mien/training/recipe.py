@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from mien.core.errors import ConfigError
+from mien.core.expression import LabelSet
 from mien.core.fitted import Folds
 from mien.core.schema import from_mapping, to_mapping
 from mien.training.settings import Crop, Distil, Transfer, Weights
@@ -24,8 +25,7 @@ class DataConfig:
         dataset: a dataset's name (:data:`mien.data.load.NAMES`), or a path to a folder or CSV.
         train: split that fits the weights.
         validation: split that chooses epochs; never one that is reported.
-        labels: name of a label set (``fer2013``, ``ferplus``, ``six``, ``without-disgust``, ``three``), or None for the
-            dataset's own.
+        labels: a set of :data:`mien.core.expression.LABEL_SETS`, or None for the dataset's own.
         limit: use only this many training rows, evenly spread; for quick tries.
         folds: makes the splits ``train``, ``validation`` and ``test`` anew, see :class:`mien.core.fitted.Folds`.
     """
@@ -33,7 +33,7 @@ class DataConfig:
     dataset: str = "fer2013"
     train: str = "train"
     validation: str = "public"
-    labels: Literal["fer2013", "ferplus", "six", "without-disgust", "three"] | None = None
+    labels: LabelSet | None = None
     limit: int | None = None
     folds: Folds | None = None
 

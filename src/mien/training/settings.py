@@ -33,7 +33,7 @@ class Weights:
         source: ``none`` (fresh), ``imagenet`` (torchvision's, fetched and checked by it), the folder of an earlier
             run, an exported model (the name of a bundled or pulled one, or its ONNX file), a file (safetensors, or a
             torch state dict) or an https URL of one. ``pretraining`` is the run that an occlusion study trains first
-            (:data:`mien.explain.study.PRETRAINING`).
+            (:data:`mien.studies.pooled_rows.PRETRAINING`).
         preprocessing: how a file's pictures were prepared: ``own`` (as the network's own input), ``torch``, ``tf`` or
             ``caffe`` (:data:`mien.models.weights.PREPROCESSING`); ImageNet weights and runs know theirs.
         sha256: of the file, an exported model's ONNX file; needed for a URL.

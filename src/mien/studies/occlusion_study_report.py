@@ -10,24 +10,25 @@ import numpy as np
 from mien.core.errors import ConfigError
 from mien.evaluation.regions import BANDS, FILLS, Fill
 from mien.explain.occlusion import OPEN, Covered
-from mien.explain.study import ALL, CONDITIONS, TRAINED, Arm, Study, further_regions
 from mien.reporting.figures import BLUE, GREEN, GREY, ORANGE, WIDTH, Drawing, canvas, style
 from mien.reporting.numbers import NONE, hundredths, span, tenths
 from mien.reporting.pages import Part, page
 from mien.reporting.panels import draw_intervals, lost_recall
 from mien.reporting.tables import Table
+from mien.studies.occlusion_study import TRAINED, Arm, OcclusionStudy, further_regions
+from mien.studies.pooled_rows import ALL, CONDITIONS
 
 SERIES = (("own", "the same cover", BLUE, "o"), (OPEN, "open faces", ORANGE, "s"), (ALL, "all four", GREEN, "^"))
 """Networks by what they were trained under: key, words, colour and marker."""
 
 
-def print_study(study: Study) -> None:
+def print_study(study: OcclusionStudy) -> None:
     """Print the tables to the terminal."""
     for table in tables(study):
         table.print(f"in per cent; {study.protocol.tested_rows:,} faces; 95 % intervals")
 
 
-def write(study: Study, folder: Path) -> list[Path]:
+def write(study: OcclusionStudy, folder: Path) -> list[Path]:
     """Write ``study.html`` and both figures as PNG and SVG.
 
     Raises:
@@ -43,7 +44,7 @@ def write(study: Study, folder: Path) -> list[Path]:
     return [sheet, *accuracy.save(folder / "study-accuracy"), *recall.save(folder / "study-recall")]
 
 
-def describe(study: Study) -> list[str]:
+def describe(study: OcclusionStudy) -> list[str]:
     """The protocol in sentences, then one paragraph for each arm."""
     p = study.protocol
     counts = ", ".join(f"{n:,} {label}" for label, n in p.counts.items())
@@ -58,7 +59,7 @@ def describe(study: Study) -> list[str]:
     return [first, *(_describe(arm) for arm in study.arms)]
 
 
-def tables(study: Study) -> list[Table]:
+def tables(study: OcclusionStudy) -> list[Table]:
     """All tables, those of each arm in its turn."""
     parts = [own_table(study)]
     for arm in study.arms:
@@ -68,7 +69,7 @@ def tables(study: Study) -> list[Table]:
     return parts
 
 
-def markdown(study: Study) -> str:
+def markdown(study: OcclusionStudy) -> str:
     """Protocol and tables in Markdown, and with what they were made."""
     parts = describe(study)
     for table in tables(study):
@@ -78,7 +79,7 @@ def markdown(study: Study) -> str:
     return "\n\n".join(parts)
 
 
-def own_table(study: Study) -> Table:
+def own_table(study: OcclusionStudy) -> Table:
     """Each network under the condition that it was trained for, beside the paper's."""
     heads = ["trained and tested under", "paper 004"]
     for arm in study.arms:
@@ -137,7 +138,7 @@ def regions_table(arm: Arm) -> Table:
     return Table(f"{arm.name.removeprefix('occlusion-')}: further regions", ("covered", *heads), tuple(rows))
 
 
-def accuracy_figure(study: Study) -> Drawing:
+def accuracy_figure(study: OcclusionStudy) -> Drawing:
     """Accuracy under each condition by what the network was trained under: a panel for each arm, the paper in each."""
     with style():
         figure, grid = canvas(1, len(study.arms), height=2.8, width=min(WIDTH, 3.7 * len(study.arms)), sharey=True)
@@ -170,7 +171,7 @@ def accuracy_figure(study: Study) -> Drawing:
     )
 
 
-def recall_figure(study: Study) -> Drawing:
+def recall_figure(study: OcclusionStudy) -> Drawing:
     """Recall that each expression loses under noise: a panel for each arm, one scale for all."""
     labels = [str(label) for label in study.protocol.labels]
     names = [f"{condition}, {words}" for condition in CONDITIONS[1:] for _, words, *_ in SERIES]

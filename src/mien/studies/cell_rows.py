@@ -19,14 +19,15 @@ from mien.data.fer2013 import Counts
 from mien.data.folds import in_folds
 from mien.data.leaks import leaked_rows
 from mien.data.load import load_dataset
-from mien.studies.cell import Protocol
+from mien.studies.paper_cells import SplitProtocol
 
-QUICK_FITTED, QUICK_TESTED, QUICK_FOLDS = 512, 256, 2
-"""What ``--quick`` leaves of the rows that fit, of those that choose or report, and of the folds."""
+QUICK_FITTED, QUICK_TESTED, QUICK_FOLDS, QUICK_POOLED = 512, 256, 2, 900
+"""What ``--quick`` leaves of the rows that fit, of those that choose or report, of the folds, and of rows that are
+pooled and parted then."""
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class RowParts:
     """One fold, or the one way in which a dataset is parted.
 
     Attributes:
@@ -47,25 +48,27 @@ class Part:
 
 
 def load(
-    protocol: Protocol, spec: InputSpec, *, root: Path | None, detector: Finder | None, quick: bool = False
+    protocol: SplitProtocol, spec: InputSpec, *, root: Path | None, detector: Finder | None, quick: bool = False
 ) -> Dataset:
-    """A protocol's dataset under its labels, cropped to ``spec``.
+    """A protocol's dataset under its labels, cropped to ``spec``; rows that are to be pooled keep their own labels.
 
     Raises:
         DatasetError: it is missing or wrong; ``quick`` takes a FER2013 that is only a part of the published one.
     """
     counts: Counts = "any" if quick else "published"
     rows = load_dataset(protocol.dataset, spec, root=root, counts=counts, detector=detector)
+    if protocol.parts == "pooled":
+        return rows.take(spread(len(rows), QUICK_POOLED)) if quick else rows
     return rows if protocol.labels is None else rows.relabel(LABEL_SETS[protocol.labels])
 
 
-def parts(rows: Dataset, protocol: Protocol, *, seed: int = 0, quick: bool = False) -> Iterator[Part]:
+def parts(rows: Dataset, protocol: SplitProtocol, *, seed: int = 0, quick: bool = False) -> Iterator[RowParts]:
     """The folds of a protocol's rows, or the one part of ``official`` and ``whole``.
 
     Raises:
         DatasetError: a split or the persons are missing, or there are too few persons or pictures for the folds.
     """
-    found: Iterator[Part] = iter([Part(0, None, None, rows, _groups(rows))])
+    found: Iterator[RowParts] = iter([RowParts(0, None, None, rows, _groups(rows))])
     if protocol.parts == "official":
         found = _official(rows)
     elif protocol.folds > 1:
@@ -76,26 +79,26 @@ def parts(rows: Dataset, protocol: Protocol, *, seed: int = 0, quick: bool = Fal
         yield _fewer(part) if quick else part
 
 
-def _official(rows: Dataset) -> Iterator[Part]:
+def _official(rows: Dataset) -> Iterator[RowParts]:
     tested = rows.split("private")
     leaked = leaked_rows(rows, "private", against=("train", "public"))
-    yield Part(0, rows.split("train"), rows.split("public"), tested, tested.rows, leaked)
+    yield RowParts(0, rows.split("train"), rows.split("public"), tested, tested.rows, leaked)
 
 
-def _folds(rows: Dataset, protocol: Protocol, seed: int) -> Iterator[Part]:
+def _folds(rows: Dataset, protocol: SplitProtocol, seed: int) -> Iterator[RowParts]:
     apart: Literal["subject", "picture"] = "subject" if protocol.parts == "persons" else "picture"
     for test in range(protocol.folds):
         folds = Folds(count=protocol.folds, test=test, apart=apart, seed=seed, labels=protocol.labels)
         parted = in_folds(rows, folds)
         tested = parted.split("test")
-        yield Part(test, parted.split("train"), parted.split("validation"), tested, _groups(tested))
+        yield RowParts(test, parted.split("train"), parted.split("validation"), tested, _groups(tested))
 
 
 def _groups(rows: Dataset) -> NDArray[np.generic]:
     return rows.metadata.get("subject", rows.rows)
 
 
-def _fewer(part: Part) -> Part:
+def _fewer(part: RowParts) -> RowParts:
     tested = spread(len(part.tested), QUICK_TESTED)
     return replace(
         part,

@@ -17,25 +17,33 @@ from explain.fakes import BrightMouth, faces
 from mien.core.errors import ConfigError, DatasetError, LabelError, TrainingError
 from mien.core.expression import FER2013, THREE, Expression
 from mien.evaluation.regions import BANDS, cover
-from mien.explain import study_report
 from mien.explain.occlusion import OPEN, score
-from mien.explain.study import (
+from mien.studies import occlusion_study_report
+from mien.studies.occlusion_study import (
+    TRAINED,
+    Arm,
+    ArmNetwork,
+    OcclusionStudy,
+    check_recipes,
+    further_regions,
+    run_study,
+    score_network,
+)
+from mien.studies.pooled_rows import (
     ALL,
     CONDITIONS,
     PAPER,
-    TRAINED,
-    Arm,
-    Study,
-    Trained,
     describe,
-    epochs_under,
-    further_regions,
-    keep_protocol,
+    hold_folder,
     outside,
     pooled,
-    score_all,
+    recipe_under,
     under,
 )
+from mien.training.publish import open_run
+from mien.training.recipe import Recipe
+from mien.training.run import Run
+from mien.training.runner import Runner
 
 
 def seven(n=400, seed=0):
@@ -97,23 +105,34 @@ def test_each_condition_covers_and_all_are_all():
     every = under(rows, ALL)
     assert np.array_equal(every.images, np.concatenate([under(rows, c).images for c in CONDITIONS]))
     assert np.array_equal(every.indices, np.tile(rows.indices, 4))
-    assert [epochs_under(c, 20) for c in TRAINED] == [20, 20, 20, 20, 5]
+    assert [recipe_under(Recipe("a", "tiny", epochs=20), c).epochs for c in TRAINED] == [20, 20, 20, 20, 5]
 
 
-def answers(rows):
-    """An arm of networks that see the band of their own row, and the wrong class where that is covered."""
+def answer_of(trained, rows):
+    """The answers of a network that sees the band of its own row, and the wrong class where that is covered."""
 
-    def answer(trained, hidden, fill):
+    def answer(hidden, fill):
         top = 0 if trained == "mouth" else 30
         return BrightMouth(top=top).logits(cover(rows.images, hidden, fill=fill, rows=rows.rows))
 
     return answer
 
 
+def hits_of(trained, rows, hidden=None, fill="noise"):
+    return answer_of(trained, rows)(hidden, fill).argmax(1) == rows.indices
+
+
 def arm_of(data, **changes):
     tested = data.split("test")
-    leaked = np.zeros(len(tested), dtype=bool)
-    found = score_all(answers(tested), tested, extra=further_regions(), leaked=leaked, seed=0)
+    shared = {
+        "reference": hits_of(OPEN, tested),
+        "extra": further_regions(),
+        "leaked": np.zeros(len(tested), dtype=bool),
+        "seed": 0,
+    }
+    found = tuple(
+        test for trained in TRAINED for test in score_network(answer_of(trained, tested), trained, tested, **shared)
+    )
     facts = {
         "name": "occlusion-made",
         "summary": "Made up",
@@ -123,7 +142,7 @@ def arm_of(data, **changes):
         "values": 3,
         "seed": 0,
         "device": "paper",
-        "networks": tuple(Trained(c, 10, 2, 1, 0.5, 1.0) for c in TRAINED),
+        "networks": tuple(ArmNetwork(c, 10, 2, 1, 0.5, 1.0) for c in TRAINED),
     }
     return Arm(**facts | changes, tests=found)
 
@@ -132,12 +151,12 @@ def test_every_network_is_tested_under_every_condition():
     rows = pooled(seven(), seed=0)
     arm = arm_of(rows)
     tested = rows.split("test")
-    reference = answers(tested)(OPEN, None, "noise").argmax(1) == tested.indices
+    reference = hits_of(OPEN, tested)
     for trained in TRAINED:
         for condition in CONDITIONS:
             name = OPEN if condition == OPEN else BANDS[condition].name
             scores = arm.scores(trained, name)
-            hits = answers(tested)(trained, BANDS.get(condition), "noise").argmax(1) == tested.indices
+            hits = hits_of(trained, tested, BANDS.get(condition))
             assert scores.accuracy == pytest.approx(hits.mean())
             assert scores == score(
                 hits,
@@ -156,29 +175,31 @@ def test_every_network_is_tested_under_every_condition():
 
 def test_a_study_is_written_read_and_drawn(tmp_path):
     rows = pooled(seven(), seed=0)
-    study = Study(describe(rows, seed=0), PAPER, (arm_of(rows), arm_of(rows, name="other")), "now", {"python": "3"})
+    study = OcclusionStudy(
+        describe(rows, seed=0), PAPER, (arm_of(rows), arm_of(rows, name="other")), "now", {"python": "3"}
+    )
     study.write(tmp_path / "study.json")
-    assert Study.read(tmp_path / "study.json") == study
-    files = study_report.write(study, tmp_path)
+    assert OcclusionStudy.read(tmp_path / "study.json") == study
+    files = occlusion_study_report.write(study, tmp_path)
     assert files[0].name == "study.html"
     for path in files:
         assert path.stat().st_size > 5000
     sheet = files[0].read_text()
-    for table in study_report.tables(study):
+    for table in occlusion_study_report.tables(study):
         assert all(cell in sheet for row in table.rows for cell in row)
         assert table.markdown.count("\n") == len(table.rows) + 1
-    own = study_report.own_table(study)
+    own = occlusion_study_report.own_table(study)
     assert [row[1] for row in own.rows] == ["74.20", "72.01", "70.21", "52.10"]  # as printed in paper 004
     with pytest.raises(ConfigError, match="'mien occlusion study' makes one"):
-        Study.read(tmp_path / "none.json")
+        OcclusionStudy.read(tmp_path / "none.json")
 
 
 def test_a_folder_holds_one_protocol(tmp_path):
     rows = pooled(seven(), seed=0)
-    keep_protocol(tmp_path / "runs", describe(rows, seed=0))
-    keep_protocol(tmp_path / "runs", describe(rows, seed=0))
+    hold_folder(tmp_path / "runs", describe(rows, seed=0))
+    hold_folder(tmp_path / "runs", describe(rows, seed=0))
     with pytest.raises(TrainingError, match="a study of other rows or another seed"):
-        keep_protocol(tmp_path / "runs", describe(pooled(seven(), seed=1), seed=1))
+        hold_folder(tmp_path / "runs", describe(pooled(seven(), seed=1), seed=1))
 
 
 @pytest.fixture
@@ -192,8 +213,6 @@ def recipe(face_folder, tmp_path):
 
 
 def test_recipes_that_do_not_fit_are_refused(recipe, tmp_path):
-    from mien.explain.study_runs import run_study
-    from mien.training.recipe import Recipe
 
     good = Recipe.read(recipe)
     for wrong, message in (
@@ -204,12 +223,10 @@ def test_recipes_that_do_not_fit_are_refused(recipe, tmp_path):
         ([good.override({"data.limit": 50})], "data.limit has no meaning"),
     ):
         with pytest.raises(ConfigError, match=message):
-            run_study(wrong, tmp_path / "runs")
+            run_study(wrong, tmp_path / "runs", tmp_path / "study.json", runner=Runner())
 
 
 def test_a_pretraining_that_does_not_fit_is_refused(recipe, tmp_path):
-    from mien.explain.study_runs import run_study
-    from mien.training.recipe import Recipe
 
     good = Recipe.read(recipe)
     starting = good.override({"weights.source": "pretraining"})
@@ -223,16 +240,11 @@ def test_a_pretraining_that_does_not_fit_is_refused(recipe, tmp_path):
         ([starting], seven.override({"data.dataset": "fer2013"}), "names another dataset"),
     ):
         with pytest.raises(ConfigError, match=message):
-            run_study(recipes, tmp_path / "runs", pretraining=pretraining)
+            run_study(recipes, tmp_path / "runs", tmp_path / "s.json", pretraining=pretraining, runner=Runner())
 
 
 def test_a_pretrained_network_stays_frozen_under_its_new_head(face_folder, tmp_path):
     import torch
-
-    from mien.explain.study_runs import run_study
-    from mien.training.publish import open_run
-    from mien.training.recipe import Recipe
-    from mien.training.run import Run
 
     data = f"data: {{dataset: {face_folder}, train: train, validation: validation"
     common = "network: tiny\nepochs: 1\nbatch: 16\n"
@@ -244,7 +256,8 @@ def test_a_pretrained_network_stays_frozen_under_its_new_head(face_folder, tmp_p
     frozen, seven = (Recipe.read(tmp_path / f"{name}.yaml") for name in ("frozen", "seven"))
     said = []
     for _ in range(2):
-        study = run_study([frozen], tmp_path / "runs", pretraining=seven, threads=1, say=said.append)
+        runner = Runner(threads=1, say=said.append)
+        study = run_study([frozen], tmp_path / "runs", tmp_path / "s.json", pretraining=seven, runner=runner)
     assert sum(line.startswith("seven: 1 epochs") for line in said) == 1  # trained once, then taken as it is
     first = open_run(tmp_path / "runs" / "seven")
     then = open_run(tmp_path / "runs" / "frozen" / "mouth")
@@ -281,7 +294,7 @@ def test_a_killed_study_goes_on_to_the_same_result(recipe, tmp_path):
     assert [d.returncode for d in done] == [0, 0], done[0].stderr
     assert "drawn-none: 4 epochs" not in done[0].stderr  # it was whole when the study was killed
     assert "drawn-none: 4 epochs" in done[1].stderr
-    killed, whole = (Study.read(tmp_path / out / "occlusion.json") for out in ("killed", "whole"))
+    killed, whole = (OcclusionStudy.read(tmp_path / out / "occlusion.json") for out in ("killed", "whole"))
     assert [t.scores for t in killed.arms[0].tests] == [t.scores for t in whole.arms[0].tests]
     assert killed.arms[0].networks[0].epochs == 4
     assert killed.arms[0].networks[-1].epochs == 1
@@ -294,11 +307,7 @@ def test_a_frozen_network_learns_its_head_alone_and_computes_features_once(face_
         pytest.skip("torchvision is not installed")
     import torch
 
-    from mien.explain.study_runs import run_study
     from mien.models.registry import build
-    from mien.training import transfer
-    from mien.training.publish import open_run
-    from mien.training.recipe import Recipe
 
     torch.manual_seed(0)
     weights = tmp_path / "weights.pt"
@@ -309,14 +318,14 @@ def test_a_frozen_network_learns_its_head_alone_and_computes_features_once(face_
         f"weights: {{source: {weights}, preprocessing: caffe}}\ntransfer: {{mode: bottleneck}}\n"
         f"data: {{dataset: {face_folder}, train: train, validation: validation, labels: three}}\n"
     )
-    passes = []
-    compute = transfer._compute
-    monkeypatch.setattr(transfer, "_compute", lambda *a: passes.append(len(a[2])) or compute(*a))
-    study = run_study([Recipe.read(path)], tmp_path / "runs")
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    study = run_study([Recipe.read(path)], tmp_path / "runs", tmp_path / "s.json", runner=Runner())
     (arm,) = study.arms
     assert arm.trained_values == 512 * 3 + 3
     assert arm.values == 722_496 + 512 * 3 + 3
-    assert len(passes) == 2 * 5 + 7  # two parts for each network; seven covers of the test rows, shared by all networks
+    assert (
+        len(list((tmp_path / "cache" / "features").iterdir())) == 2 * 5 + 7
+    )  # two parts for each network; seven covers of the test rows, shared by all networks
     assert len(arm.tests) == 2 * 7 + 3 * 5
     rows = pooled_of(face_folder)
     tested = rows.split("test")
@@ -334,7 +343,7 @@ def pooled_of(folder):
 
 def test_the_committed_study_is_whole_and_the_document_tells_it():
     root = Path(__file__).parents[2]
-    study = Study.read(root / "results" / "occlusion.json")
+    study = OcclusionStudy.read(root / "results" / "occlusion.json")
     protocol = study.protocol
     assert protocol.counts == {"angry": 4953, "happy": 8989, "neutral": 6198}  # paper 004, section 2
     assert protocol.fitted_rows + protocol.chosen_rows + protocol.tested_rows == 20_140
@@ -347,15 +356,13 @@ def test_the_committed_study_is_whole_and_the_document_tells_it():
             assert scores.n_without_leaks == protocol.tested_rows - protocol.leaked_rows
             assert scores.accuracy == pytest.approx(sum(c.n * c.recall for c in scores.classes) / scores.n)
             assert scores.accuracy_interval[0] < scores.accuracy < scores.accuracy_interval[1]
-    assert study_report.markdown(study) in (root / "docs" / "occlusion.md").read_text(encoding="utf-8")
+    assert occlusion_study_report.markdown(study) in (root / "docs" / "occlusion.md").read_text(encoding="utf-8")
 
 
 def test_the_committed_recipes_fit_the_study():
-    from mien.explain.study_runs import _check
-    from mien.training.recipe import Recipe
 
     found = {path.stem: Recipe.read(path) for path in (Path(__file__).parents[2] / "recipes").glob("occlusion-*.yaml")}
     seven = found.pop("occlusion-seven")
-    _check(list(found.values()), seven)
+    check_recipes(list(found.values()), seven)
     with pytest.raises(ConfigError, match="'occlusion-pretrained' starts from a pretraining"):
-        _check(list(found.values()))
+        check_recipes(list(found.values()))

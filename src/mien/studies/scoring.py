@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mien.core.expression import Labels
 from mien.core.predictor import Floats, softmax
 from mien.evaluation import metrics
-from mien.studies.record import Rates, Score
+from mien.studies.cell_results import CellScore, ClassRates
 
 WINDOW = 5
 """Epochs that the rule of :func:`turning_epoch` averages over."""
@@ -26,7 +26,7 @@ def score(
     leaked: NDArray[np.bool_] | None = None,
     probabilities: bool = True,
     seed: int = 0,
-) -> Score:
+) -> CellScore:
     """The score of n answers.
 
     Args:
@@ -44,7 +44,7 @@ def score(
     hits = metrics.correct(shares, indices)
     classes = metrics.class_scores(shares, indices)
     clean = None if leaked is None else hits[~leaked]
-    return Score(
+    return CellScore(
         labels=tuple(str(label) for label in labels),
         n=len(indices),
         groups=len(np.unique(groups)),
@@ -56,7 +56,7 @@ def score(
         recall=classes.balanced_accuracy,
         f1=classes.macro_f1,
         classes=tuple(
-            Rates(
+            ClassRates(
                 label=str(label),
                 support=int(classes.support[i]),
                 precision=_defined(classes.precision[i]),

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mien.core.errors import ConfigError
 from mien.evaluation import ledger
-from mien.explain.study import Study as OcclusionStudy
-from mien.studies.cell import Cell
-from mien.studies.occluded import cell_result
-from mien.studies.record import Result, Score
+from mien.evaluation.regions import BANDS
+from mien.explain.occlusion import OPEN
+from mien.studies.cell_results import CellResult, CellScore, ClassRates, TrainingFacts
+from mien.studies.occlusion_study import OcclusionStudy
+from mien.studies.paper_cells import PaperCell
 from mien.training.recipe import Recipe
 
 
-def known_result(cell: Cell, recipe: Recipe, files: Sequence[Path]) -> Result | None:
+def earlier_figures(cell: PaperCell, recipe: Recipe, files: Sequence[Path]) -> CellResult | None:
     """What earlier files say of a cell, or None.
 
     A ledger's lines count where they name the cell's recipe, on the split that the cell reports; an occlusion study's
@@ -30,7 +30,7 @@ def known_result(cell: Cell, recipe: Recipe, files: Sequence[Path]) -> Result | 
         if path.suffix == ".jsonl":
             found = None if cell.change else _from_ledger(cell, recipe, ledger.read(path), path)
         elif path.suffix == ".json":
-            found = _from_occlusion(cell, recipe, path)
+            found = None if cell.condition is None else _from_occlusion(cell, cell.condition, recipe, path)
         else:
             raise ConfigError(f"--known {path}: expected a ledger (.jsonl) or an occlusion study's result (.json)")
         if found is not None:
@@ -38,7 +38,7 @@ def known_result(cell: Cell, recipe: Recipe, files: Sequence[Path]) -> Result | 
     return None
 
 
-def _from_ledger(cell: Cell, recipe: Recipe, entries: list[ledger.Entry], path: Path) -> Result | None:
+def _from_ledger(cell: PaperCell, recipe: Recipe, entries: list[ledger.Entry], path: Path) -> CellResult | None:
     if cell.protocol.parts != "official":
         return None
     wanted = {
@@ -50,11 +50,11 @@ def _from_ledger(cell: Cell, recipe: Recipe, entries: list[ledger.Entry], path: 
         return None
     lines = list(wanted.values())
     clean = [entry.accuracy_without_leaks for entry in lines if entry.accuracy_without_leaks is not None]
-    return Result(
+    return CellResult(
         cell=cell.name,
         status="measured",
         source=f"{path.name}: {len(lines)} runs" if len(lines) > 1 else path.name,
-        score=Score(
+        score=CellScore(
             labels=(),
             n=lines[0].n * len(lines),
             groups=lines[0].n,
@@ -74,12 +74,38 @@ def _from_ledger(cell: Cell, recipe: Recipe, entries: list[ledger.Entry], path: 
     )
 
 
-def _from_occlusion(cell: Cell, recipe: Recipe, path: Path) -> Result | None:
-    if cell.condition is None:
-        return None
+def _from_occlusion(cell: PaperCell, condition: str, recipe: Recipe, path: Path) -> CellResult | None:
     study = OcclusionStudy.read(path)
     arm = next((arm for arm in study.arms if arm.name == recipe.name), None)
     if arm is None:
         return None
-    result = cell_result(cell, arm, study.protocol)
-    return replace(result, source=path.name, time=study.time, commit=arm.commit, versions=study.versions)
+    found = arm.scores(condition, OPEN if condition == OPEN else BANDS[condition].name)
+    trained = next(network for network in arm.networks if network.condition == condition)
+    return CellResult(
+        cell=cell.name,
+        status="measured",
+        source=path.name,
+        score=CellScore(
+            labels=tuple(str(label) for label in study.protocol.labels),
+            n=found.n,
+            groups=found.n,
+            accuracy=found.accuracy,
+            accuracy_interval=found.accuracy_interval,
+            accuracy_without_leaks=found.accuracy_without_leaks,
+            recall=sum(loss.recall for loss in found.classes) / len(found.classes),
+            classes=tuple(ClassRates(loss.label, loss.n, recall=loss.recall) for loss in found.classes),
+            parts=(found.accuracy,),
+        ),
+        training=TrainingFacts(
+            runs=1,
+            epochs=trained.epochs,
+            kept=(trained.kept,),
+            rows=trained.rows,
+            chosen_rows=study.protocol.chosen_rows,
+            seconds=trained.seconds,
+            device=arm.device,
+        ),
+        time=study.time,
+        commit=arm.commit,
+        versions=study.versions,
+    )

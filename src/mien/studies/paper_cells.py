@@ -6,25 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mien.core.expression import LabelSet
+
 Parts = Literal["official", "random", "persons", "pooled", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
-class Protocol:
+class SplitProtocol:
     """Which rows fit, which choose, and which report.
 
     Attributes:
         dataset: as :func:`mien.data.load.load_dataset` knows it.
         parts: ``official`` FER2013's three splits; ``random`` folds, the same persons on both sides; folds of whole
             ``persons``; ``pooled`` paper 004's 70/30 of all splits; ``whole``, all rows report and none is fitted.
-        labels: a name of :data:`mien.core.expression.LABEL_SETS`; None for the dataset's own.
+        labels: which expressions; None for the dataset's own.
         folds: how many there are; each is tested once, the next one chooses the epoch, the others fit.
         seeds: how many times it is done, with other weights each time; folds stay.
     """
 
     dataset: str = "fer2013"
     parts: Parts = "official"
-    labels: Literal["fer2013", "six", "three", "without-disgust"] | None = None
+    labels: LabelSet | None = None
     folds: int = 1
     seeds: int = 1
 
@@ -70,7 +72,7 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class PaperCell:
     """One row of a study's tables.
 
     What is tested comes from exactly one of ``recipe``, ``run_of`` and ``bundled``, or from none of them where only the
@@ -94,7 +96,7 @@ class Cell:
 
     name: str
     title: str
-    protocol: Protocol = field(default_factory=Protocol)
+    protocol: SplitProtocol = field(default_factory=SplitProtocol)
     recipe: str | None = None
     change: Mapping[str, Any] = field(default_factory=dict)
     start: Literal["recipe", "bundled"] = "recipe"
@@ -123,7 +125,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class CellTable:
     """Cells that make one table.
 
     Attributes:
@@ -137,7 +139,7 @@ class Section:
     """
 
     caption: str
-    cells: tuple[Cell, ...]
+    cells: tuple[PaperCell, ...]
     text: str = ""
     shows: tuple[Literal["cost", "multiplications", "vector", "classes", "confusion", "turns", "persons"], ...] = (
         "cost",
@@ -145,7 +147,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class PaperStudy:
     """One paper's experiments.
 
     Attributes:
@@ -160,7 +162,7 @@ class Study:
     title: str
     paper: str
     notes: tuple[str, ...]
-    sections: tuple[Section, ...]
+    sections: tuple[CellTable, ...]
 
     def __post_init__(self) -> None:
         """Refuse two cells of one name, and tests of what is not there."""
@@ -174,6 +176,11 @@ class Study:
             seen.add(cell.name)
 
     @property
-    def cells(self) -> tuple[Cell, ...]:
+    def cells(self) -> tuple[PaperCell, ...]:
         """All cells, in the order of the page."""
         return tuple(cell for section in self.sections for cell in section.cells)
+
+    @property
+    def measurable(self) -> tuple[PaperCell, ...]:
+        """Those that can be measured."""
+        return tuple(cell for cell in self.cells if not cell.is_quoted)

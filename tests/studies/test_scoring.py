@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
 from mien.core.expression import SIX
 from mien.core.predictor import softmax
-from mien.studies.score import WINDOW, score, turning_epoch
+from mien.studies.scoring import WINDOW, score, turning_epoch
 from studies.making import random_answers
 
 

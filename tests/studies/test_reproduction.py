@@ -14,31 +14,45 @@ from mien.core.preprocess import InputSpec
 from mien.data.load import load_dataset
 from mien.evaluation.protocol import evaluate
 from mien.evaluation.unseen import parted
-from mien.studies import execute, measure, study_page
-from mien.studies.cell import Cell, Protocol
-from mien.studies.execute import reproduce
-from mien.studies.means import Given, recipe_of, signature
-from mien.studies.record import NO_WEIGHTS, NOT_YET, Reproduction
+from mien.studies import study_page
+from mien.studies.cell_recipes import GivenWeights
+from mien.studies.cell_results import NO_WEIGHTS, NOT_YET, Reproduction
+from mien.studies.paper_cells import PaperCell, SplitProtocol
+from mien.studies.reproduction import reproduce
 from mien.training.publish import open_run
 from mien.training.rows import load_splits
 from mien.training.run import Run
-from studies.making import folded, official, rows_of, study_of
+from mien.training.runner import Runner
+from studies.making import COST, DrawnRunner, folded, official, rows_of, study_of
+
+
+class Reproducer:
+    """Reproduces studies into one folder, each time as the same command again would."""
+
+    def __init__(self, folder, options, shared, root):
+        self.folder, self.options, self.shared, self.root = folder, options, shared, root
+        self.idle, self.stop_before, self.fitted = False, None, []
+
+    def __call__(self, study, *, only=(), root=None, hours=None, say=lambda _: None, **changes):
+        runner = DrawnRunner(
+            self.shared,
+            idle=self.idle,
+            stop_before=self.stop_before,
+            fitted=self.fitted,
+            root=root or self.root,
+            hours=hours,
+            say=say,
+        )
+        options = replace(self.options, **changes)
+        return reproduce(study, self.folder, self.folder / "results.json", options, only=only, runner=runner)
 
 
 @pytest.fixture
-def run(tmp_path, recipes, means, uncounted):
-    def runner(study, *, only=(), **changes):
-        used = replace(means, **changes)
-        return reproduce(study, tmp_path / "out", tmp_path / "out" / "results.json", used, only=only)
-
-    return runner
+def run(tmp_path, options, shared_runs, drawn_root):
+    return Reproducer(tmp_path / "out", options, shared_runs, drawn_root)
 
 
-def never(*_, **__):
-    raise AssertionError("this was done already")
-
-
-def test_a_cell_is_fitted_tested_counted_and_kept(run, tmp_path, drawn_root, uncounted):
+def test_a_cell_is_fitted_tested_counted_and_kept(run, tmp_path, drawn_root):
     found = run(study_of(official()))
     result = rows_of(found)["official"]
     run_folder = next((tmp_path / "out" / "runs").glob("official-*/seed-0-fold-0"))
@@ -52,13 +66,15 @@ def test_a_cell_is_fitted_tested_counted_and_kept(run, tmp_path, drawn_root, unc
     assert result.score.confusion == expected.confusion_matrix
     assert (result.epochs, result.training.rows, result.training.chosen_rows, result.training.runs) == (2, 84, 35, 1)
     assert len(result.training.curve) == 2
-    assert result.cost == uncounted
+    assert result.cost == COST
     assert Reproduction.read(tmp_path / "out" / "results.json") == found
 
 
 def test_rows_that_a_network_cannot_answer_are_counted(run, drawn_root):
-    six = official("six", protocol=Protocol(labels="six"))
-    found = rows_of(run(study_of(six, Cell("elsewhere", "On JAFFE", Protocol("jaffe", "whole"), run_of="six"))))
+    six = official("six", protocol=SplitProtocol(labels="six"))
+    found = rows_of(
+        run(study_of(six, PaperCell("elsewhere", "On JAFFE", SplitProtocol("jaffe", "whole"), run_of="six")))
+    )
     rows = load_dataset("jaffe", InputSpec(), root=drawn_root)
     neutral = rows.counts[Expression.NEUTRAL]
     assert neutral > 0
@@ -82,7 +98,7 @@ def test_a_run_knows_the_fold_that_it_was_fitted_on(run, tmp_path, drawn_root, k
     assert found.score.parts == pytest.approx(reported)
 
 
-def test_a_run_that_does_not_know_its_fold_is_taken_and_not_measured_otherwise(run, tmp_path, drawn_root, monkeypatch):
+def test_a_run_that_does_not_know_its_fold_is_taken_and_not_measured_otherwise(run, tmp_path, drawn_root):
     study = study_of(folded("persons", "persons"))
     first = run(study)
     for folder in (tmp_path / "out" / "runs").glob("persons-*/seed-0-fold-*"):
@@ -90,43 +106,35 @@ def test_a_run_that_does_not_know_its_fold_is_taken_and_not_measured_otherwise(r
         older = replace(before.recipe.data, folds=None, validation="public")
         replace(before, recipe=replace(before.recipe, data=older)).write(folder)
     (tmp_path / "out" / "results.json").unlink()
-    monkeypatch.setattr(measure, "fit", never)
+    trained = len(run.fitted)
     assert rows_of(run(study))["persons"].score == rows_of(first)["persons"].score
+    assert len(run.fitted) == trained
     predictor = open_run(folder)
     with pytest.raises(DatasetError, match=r"was fitted on a part of jaffe, and the splits of jaffe \(all\)"):
         evaluate(predictor, load_dataset("jaffe", predictor.input, root=drawn_root), split="all", unknown="drop")
 
 
 def test_a_cell_does_not_test_a_run_on_its_own_rows(run):
-    whole = Cell("whole", "All", Protocol("jaffe", "whole", "six"), run_of="persons")
+    whole = PaperCell("whole", "All", SplitProtocol("jaffe", "whole", "six"), run_of="persons")
     with pytest.raises(DatasetError, match="was fitted on a part of jaffe"):
         run(study_of(folded("persons", "persons"), whole), only=["persons", "whole"])
 
 
-def test_what_is_done_is_not_done_again(run, monkeypatch):
+def test_what_is_done_is_not_done_again(run):
     study = study_of(official(), folded("persons", "persons"))
     first = run(study)
-    for name in ("measure_recipe", "measure_predictor", "measure_cost"):
-        monkeypatch.setattr(execute, name, never)
+    run.idle = True
     assert run(study) == first
 
 
-def test_a_study_that_was_stopped_goes_on(run, monkeypatch):
+def test_a_study_that_was_stopped_goes_on(run):
     study = study_of(official(), folded("random", "random"))
-    whole, calls = measure.fit, []
-
-    def stopped(recipe, folder, *rest, **options):
-        calls.append(folder.name)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return whole(recipe, folder, *rest, **options)
-
-    monkeypatch.setattr(measure, "fit", stopped)
+    run.stop_before = 3
     with pytest.raises(KeyboardInterrupt):
         run(study)
-    assert calls == ["seed-0-fold-0", "seed-0-fold-0", "seed-0-fold-1"]
+    assert run.fitted == ["seed-0-fold-0", "seed-0-fold-0", "seed-0-fold-1"]
     found = rows_of(run(study))
-    assert calls[3:] == ["seed-0-fold-1"]  # neither the finished cell nor the finished fold
+    assert run.fitted[3:] == ["seed-0-fold-1"]  # neither the finished cell nor the finished fold
     assert found["random"].training.runs == 2
     assert len(found["random"].score.parts) == 2
     assert found["random"].detector == "whole"
@@ -140,15 +148,15 @@ def test_folds_of_persons_are_drawn_by_person(run):
     assert found["random"].score.groups == 10
 
 
-def test_seeds_answer_each_row_again(run, means):
-    cell = official(protocol=Protocol(seeds=2))
+def test_seeds_answer_each_row_again(run):
+    cell = official(protocol=SplitProtocol(seeds=2))
     found = rows_of(run(study_of(cell)))["official"]
     assert found.training.runs == 1  # quick trains one
     assert found.score.n == found.score.groups == 42
 
 
 def test_another_cells_run_is_tested_elsewhere(run, tmp_path):
-    study = study_of(official(), Cell("elsewhere", "On JAFFE", Protocol("jaffe", "whole"), run_of="official"))
+    study = study_of(official(), PaperCell("elsewhere", "On JAFFE", SplitProtocol("jaffe", "whole"), run_of="official"))
     found = rows_of(run(study))
     assert found["elsewhere"].status == "measured"
     assert found["elsewhere"].training is None
@@ -157,7 +165,7 @@ def test_another_cells_run_is_tested_elsewhere(run, tmp_path):
 
 
 def test_a_training_cut_short_says_so_and_gives_way_to_a_longer_one(run, tmp_path):
-    elsewhere = Cell("elsewhere", "On JAFFE", Protocol("jaffe", "whole"), run_of="official")
+    elsewhere = PaperCell("elsewhere", "On JAFFE", SplitProtocol("jaffe", "whole"), run_of="official")
     study = study_of(official(), elsewhere)
     cut = rows_of(run(study, epochs=1))
     for name in ("official", "elsewhere"):
@@ -174,10 +182,10 @@ def test_a_training_cut_short_says_so_and_gives_way_to_a_longer_one(run, tmp_pat
     assert "of 2 epochs" not in study_page.markdown(study, run(study))
 
 
-def test_a_training_cut_short_is_kept_until_there_is_more(run, monkeypatch):
+def test_a_training_cut_short_is_kept_until_there_is_more(run):
     study = study_of(official())
     cut = run(study, epochs=1)
-    monkeypatch.setattr(execute, "measure_recipe", never)
+    run.idle = True
     assert run(study, epochs=1) == cut
     assert run(study, hours=0) == cut
 
@@ -187,7 +195,7 @@ def test_a_limit_beyond_the_recipe_cuts_nothing(run):
 
 
 def test_a_test_of_a_run_that_is_missing_says_so(run, tmp_path):
-    study = study_of(official(), Cell("elsewhere", "On JAFFE", Protocol("jaffe", "whole"), run_of="official"))
+    study = study_of(official(), PaperCell("elsewhere", "On JAFFE", SplitProtocol("jaffe", "whole"), run_of="official"))
     result = rows_of(run(study, only=["elsewhere"]))["elsewhere"]
     assert (result.status, result.why) == ("not run", "needs official, which was not run")
     run(study, only=["official"])
@@ -197,7 +205,7 @@ def test_a_test_of_a_run_that_is_missing_says_so(run, tmp_path):
 
 
 def test_data_that_is_missing_is_said_of_a_test_of_a_run_too(run):
-    elsewhere = Cell("elsewhere", "On CK+", Protocol("ckplus", "whole"), run_of="official")
+    elsewhere = PaperCell("elsewhere", "On CK+", SplitProtocol("ckplus", "whole"), run_of="official")
     assert rows_of(run(study_of(official(), elsewhere)))["elsewhere"].why == "data unavailable: ckplus"
 
 
@@ -207,8 +215,10 @@ def test_a_bundled_model_is_tested_and_started_from(run, recipes):
         "transfer: {mode: bottleneck}\naugment: {flip: false}\nepochs: 2\nbatch: 16\n"
     )
     study = study_of(
-        Cell("tested", "tiny on JAFFE", Protocol("jaffe", "whole"), bundled="tiny"),
-        Cell("started", "from tiny", Protocol("jaffe", "random", "six", folds=3), recipe="tiny", start="bundled"),
+        PaperCell("tested", "tiny on JAFFE", SplitProtocol("jaffe", "whole"), bundled="tiny"),
+        PaperCell(
+            "started", "from tiny", SplitProtocol("jaffe", "random", "six", folds=3), recipe="tiny", start="bundled"
+        ),
     )
     found = rows_of(run(study))
     assert found["tested"].score.n == 213
@@ -219,7 +229,7 @@ def test_weights_that_are_missing_are_named_with_the_command(run, recipes):
     (recipes / "frozen.yaml").write_text(
         "name: frozen\nnetwork: squeezenet\nweights: {source: imagenet}\ntransfer: {mode: head}\n"
     )
-    result = rows_of(run(study_of(Cell("frozen", "Frozen", recipe="frozen")), hours=None))["frozen"]
+    result = rows_of(run(study_of(PaperCell("frozen", "Frozen", recipe="frozen")), hours=None))["frozen"]
     assert (result.status, result.why, result.score, result.cost) == ("not run", NO_WEIGHTS, None, None)
     assert result.command == "mien reproduce 002 --only frozen --weights squeezenet=imagenet"
 
@@ -229,8 +239,8 @@ def test_what_was_not_run_yet_names_its_weights_too(run, recipes):
         "name: frozen\nnetwork: squeezenet\ntransfer: {mode: head}\n"
         "weights: {source: some features.safetensors, preprocessing: caffe}\n"
     )
-    weights = {"squeezenet": Given("elsewhere.safetensors")}
-    result = rows_of(run(study_of(Cell("frozen", "Frozen", recipe="frozen")), hours=0, weights=weights))["frozen"]
+    weights = {"squeezenet": GivenWeights("elsewhere.safetensors")}
+    result = rows_of(run(study_of(PaperCell("frozen", "Frozen", recipe="frozen")), hours=0, weights=weights))["frozen"]
     assert result.why == NOT_YET
     assert result.command == "mien reproduce 002 --only frozen --weights squeezenet='some features.safetensors'"
 
@@ -245,15 +255,15 @@ def test_data_that_is_missing_is_said_or_an_error(run, tmp_path):
         run(study, root=tmp_path, only=["persons"])
 
 
-def test_a_budget_of_nothing_counts_and_trains_nothing(run, monkeypatch, uncounted):
-    monkeypatch.setattr(execute, "measure_recipe", never)
-    found = rows_of(run(study_of(official(), Cell("counted", "Counted", recipe="drawn", counted=True)), hours=0))
+def test_a_budget_of_nothing_counts_and_trains_nothing(run):
+    found = rows_of(run(study_of(official(), PaperCell("counted", "Counted", recipe="drawn", counted=True)), hours=0))
     assert (found["official"].why, found["official"].score) == (NOT_YET, None)
     assert found["counted"].status == "counted"
-    assert found["counted"].cost == uncounted
+    assert found["counted"].cost == COST
+    assert run.fitted == []
 
 
-def test_equal_cells_are_measured_once(run, monkeypatch):
+def test_equal_cells_are_measured_once(run):
     study = study_of(official(), official("twin"))
     found = rows_of(run(study))
     assert found["twin"] == replace(found["official"], cell="twin")
@@ -271,12 +281,18 @@ def test_a_changed_recipe_is_measured_anew(run, recipes):
     assert rows_of(run(study))["official"].signature == first.signature
 
 
-def test_a_folder_and_a_file_hold_one_study(run, tmp_path, means):
+def test_a_folder_and_a_file_hold_one_study(run, tmp_path, options):
     run(study_of(official()), hours=0)
     with pytest.raises(ConfigError, match="out holds study 002, not 003: give another --out"):
-        reproduce(study_of(official(), name="003"), tmp_path / "out", tmp_path / "other.json", means)
+        reproduce(study_of(official(), name="003"), tmp_path / "out", tmp_path / "other.json", options, runner=Runner())
     with pytest.raises(ConfigError, match=r"results.json holds results of study 002, not of 003: give another --out"):
-        reproduce(study_of(official(), name="003"), tmp_path / "new", tmp_path / "out" / "results.json", means)
+        reproduce(
+            study_of(official(), name="003"),
+            tmp_path / "new",
+            tmp_path / "out" / "results.json",
+            options,
+            runner=Runner(),
+        )
     with pytest.raises(ConfigError, match=r"holds quick results, these would be full ones"):
         run(study_of(official()), quick=False)
 
@@ -318,7 +334,7 @@ def entry(**changes):
     return json.dumps(made | changes) + "\n"
 
 
-def test_the_ledger_answers_for_an_unchanged_recipe(run, tmp_path, monkeypatch):
+def test_the_ledger_answers_for_an_unchanged_recipe(run, tmp_path):
     ledger = tmp_path / "ledger.jsonl"
     second = {"identity": "b" * 64, "accuracy": 0.64, "accuracy_interval": [0.62, 0.66], "accuracy_without_leaks": 0.63}
     ledger.write_text(
@@ -345,11 +361,12 @@ def test_paper_004_shares_its_runs_with_the_occlusion_study(run, recipes, tmp_pa
         "name: drawn\nnetwork: resezap\ndata: {dataset: fer2013, train: train, validation: validation, labels: three}\n"
         "epochs: 2\nbatch: 16\n"
     )
-    pooled = Protocol("fer2013", "pooled", "three")
-    study = study_of(*(Cell(c, c, pooled, recipe="drawn", condition=c) for c in ("none", "mouth")), shows=("vector",))
-    found = rows_of(run(study, weights={"vgg16": Given("imagenet")}))
-    assert recipe_of(study.cells[0]).name == "drawn"
-    assert {path.name for path in (tmp_path / "out" / "runs" / "drawn").iterdir()} >= {"none", "mouth", "all"}
+    pooled = SplitProtocol("fer2013", "pooled", "three")
+    study = study_of(
+        *(PaperCell(c, c, pooled, recipe="drawn", condition=c) for c in ("none", "mouth")), shows=("vector",)
+    )
+    found = rows_of(run(study, weights={"vgg16": GivenWeights("imagenet")}))
+    assert {path.name for path in (tmp_path / "out" / "runs" / "drawn").iterdir()} == {"none", "mouth"}
     assert found["none"].score.labels == ("angry", "happy", "neutral")
     assert found["none"].training.epochs == 2
     assert np.mean([c.recall for c in found["mouth"].score.classes]) == pytest.approx(found["mouth"].score.recall)
@@ -363,16 +380,16 @@ def test_paper_004_starts_from_a_pretraining_and_measures_anew_when_it_changes(r
         f"name: frozen\nnetwork: tiny\n{data}, labels: three}}\nepochs: 1\nbatch: 16\naugment: {{flip: false}}\n"
         "weights: {source: pretraining}\ntransfer: {mode: bottleneck}\n"
     )
-    pooled = Protocol("fer2013", "pooled", "three")
-    study = study_of(Cell("none", "none", pooled, recipe="frozen", condition="none", pretraining="seven"))
+    pooled = SplitProtocol("fer2013", "pooled", "three")
+    study = study_of(PaperCell("none", "none", pooled, recipe="frozen", condition="none", pretraining="seven"))
     found = rows_of(run(study))["none"]
     assert found.status == "measured"
     assert found.score.labels == ("angry", "happy", "neutral")
     assert (tmp_path / "out" / "runs" / "seven" / "run.json").exists()
     (recipes / "seven.yaml").write_text(seven.replace("name: seven", "name: seven\nsummary: In other words."))
-    assert signature(study.cells[0], recipe_of(study.cells[0]), seed=0, quick=True) == found.signature
+    assert run.options.signature(study.cells[0]) == found.signature
     (recipes / "seven.yaml").write_text(seven.replace("batch: 16", "batch: 8"))
-    assert signature(study.cells[0], recipe_of(study.cells[0]), seed=0, quick=True) != found.signature
+    assert run.options.signature(study.cells[0]) != found.signature
 
 
 def test_a_pretraining_that_is_cut_short_cuts_its_cell(run, recipes):
@@ -382,8 +399,8 @@ def test_a_pretraining_that_is_cut_short_cuts_its_cell(run, recipes):
         f"name: frozen\nnetwork: tiny\n{data}, labels: three}}\nepochs: 1\nbatch: 16\naugment: {{flip: false}}\n"
         "weights: {source: pretraining}\ntransfer: {mode: bottleneck}\n"
     )
-    pooled = Protocol("fer2013", "pooled", "three")
-    study = study_of(Cell("none", "none", pooled, recipe="frozen", condition="none", pretraining="seven"))
+    pooled = SplitProtocol("fer2013", "pooled", "three")
+    study = study_of(PaperCell("none", "none", pooled, recipe="frozen", condition="none", pretraining="seven"))
     cut = rows_of(run(study, epochs=1))["none"]
     assert (cut.status, cut.epochs, cut.asked) == ("measured", 2, 3)
     whole = rows_of(run(study))["none"]

@@ -17,7 +17,7 @@ NO_WEIGHTS, NO_DATA, NOT_YET = "weights unavailable", "data unavailable", "not r
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class ClassRates:
     """One expression's scores; None where a score is undefined for want of rows or of predictions.
 
     Attributes:
@@ -36,7 +36,7 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class CellScore:
     """What a cell reached on the rows that report.
 
     Attributes:
@@ -66,14 +66,14 @@ class Score:
     precision: float | None = None
     recall: float | None = None
     f1: float | None = None
-    classes: tuple[Rates, ...] = ()
+    classes: tuple[ClassRates, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     parts: tuple[float, ...] = ()
     left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class CurvePoint:
     """One epoch of a curve."""
 
     train_loss: float
@@ -83,7 +83,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class TrainingFacts:
     """How a cell's networks came about.
 
     Attributes:
@@ -105,12 +105,12 @@ class Training:
     chosen_rows: int
     seconds: float
     device: str
-    curve: tuple[Point, ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
     turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CellResult:
     """What is known of one cell.
 
     Attributes:
@@ -140,8 +140,8 @@ class Result:
     epochs: int | None = None
     asked: int | None = None
     detector: str = ""
-    score: Score | None = None
-    training: Training | None = None
+    score: CellScore | None = None
+    training: TrainingFacts | None = None
     cost: Cost | None = None
     time: str = ""
     commit: str | None = None
@@ -169,13 +169,13 @@ class Reproduction:
 
     study: str
     quick: bool = False
-    results: tuple[Result, ...] = ()
+    results: tuple[CellResult, ...] = ()
 
-    def result(self, cell: str) -> Result | None:
+    def result(self, cell: str) -> CellResult | None:
         """What is known of a cell."""
         return next((result for result in self.results if result.cell == cell), None)
 
-    def with_result(self, result: Result, order: Sequence[str]) -> Reproduction:
+    def with_result(self, result: CellResult, order: Sequence[str]) -> Reproduction:
         """The results with one more or another one, in the order of the cells' names."""
         kept = {known.cell: known for known in self.results} | {result.cell: result}
         return replace(self, results=tuple(kept[name] for name in order if name in kept))
