@@ -22,6 +22,7 @@ import study_pages
 import train_tables
 from mien.core.manifest import Manifest
 from mien.core.places import BUNDLED
+from mien.core.predictor import VIEW_WORDS
 from mien.evaluation import ledger
 from mien.reporting.numbers import bounded, short_commit
 from mien.reporting.tables import markdown as table
@@ -89,30 +90,31 @@ def accuracy(root: Path) -> str:
     if not path.is_file():
         return _missing("mien evaluate MODEL fer2013 --split private --ledger results/private_test.jsonl")
     entries = {
-        (entry.recipe or entry.model, entry.mirror, entry.identity): entry
+        (entry.recipe or entry.model, entry.views, entry.identity): entry
         for entry in ledger.read(path)
         if (entry.dataset, entry.split) == ("fer2013", "private")
     }
     ships = {manifest.sha256: manifest.name for manifest in map(Manifest.read, sorted(BUNDLED.glob("*.json")))}
     rows = []
     for name in dict.fromkeys(key[0] for key in entries):
-        single = [entry for key, entry in entries.items() if key[:2] == (name, False)]
-        mirrored = [entry for key, entry in entries.items() if key[:2] == (name, True)]
-        values = (single or mirrored)[0].parameters
+        single = [entry for key, entry in entries.items() if key[:2] == (name, "one")]
+        mirrored = [entry for key, entry in entries.items() if key[:2] == (name, "mirror")]
+        first = next(entry for key, entry in entries.items() if key[0] == name)
         seeds = len({entry.identity for entry in (*single, *mirrored)})
         clean = [e.accuracy_without_leaks for e in single if e.accuracy_without_leaks is not None]
         columns = (_mean([e.accuracy for e in single]), _mean([e.accuracy for e in mirrored]), _mean(clean))
         shipped = [ships[e.identity] for e in single if e.identity in ships]
         label = f"`{name}`" + "".join(f", ships as **{model}**" for model in shipped)
-        if "ensemble of" in (single or mirrored)[0].protocol:
+        if first.members > 1:
             label += ", an ensemble"
-        rows.append((label, f"{values:,}", str(seeds), *columns))
-    heads = ("recipe", "values", "runs", "single crop", "with the mirrored face", "single crop, without leaked rows")
+        rows.append((label, f"{first.parameters:,}", str(seeds), *columns))
+    one, mirror = VIEW_WORDS["one"], VIEW_WORDS["mirror"]
+    heads = ("recipe", "values", "runs", one, mirror, f"{one}, without leaked rows")
     crowd = {
         f"**{ships[entry.identity]}** gives eight expressions as ten people saw each face (FER+): "
         f"{100 * entry.accuracy:.2f} % of the {entry.n:,} rows of PrivateTest that have a majority."
         for entry in ledger.read(path)
-        if (entry.dataset, entry.split, entry.mirror) == ("ferplus", "private", False) and entry.identity in ships
+        if (entry.dataset, entry.split, entry.views) == ("ferplus", "private", "one") and entry.identity in ships
     }
     return "\n\n".join([table(heads, sorted(rows, key=lambda row: row[3], reverse=True)).strip(), *sorted(crowd)])
 
@@ -135,8 +137,8 @@ def speed(root: Path) -> str:
     read = next(row for row in cold["rows"] if row["command"] == "mien read")
     best = {row["model"]: row for row in crops["rows"] if row["batch"] == 8}
     lines = [
-        f"- `{name}`: {row['faces_per_second']:,.0f} faces a second from crop to reading (batch 8), "
-        f"{row['speed_over_torch_eager']:.1f} times torch eager"
+        f"- `{name}`: {row['faces_per_second']:,.0f} faces a second from crop to reading, by the clock, in batches of "
+        f"8; {row['speed_over_torch_eager']:.1f} times torch eager"
         for name, row in best.items()
     ]
     share, most = folder["share_of_decode_and_detect"], max(folder["peak_mb"].values())

@@ -82,6 +82,7 @@ def test_robustness_on_private_is_written_down_or_refused(run, tmp_path):
 def test_the_mirror_is_told(run):
     content = json.loads(run("evaluate", "linear", "faces", "--mirror", "--json").stdout)
     assert content["protocol"].startswith("averaged with the mirrored face")
+    assert content["views"] == "mirror"
 
 
 def test_a_broken_ledger_is_refused_before_measuring(run, tmp_path):
@@ -125,13 +126,16 @@ def test_compare_appends_to_the_results_log(run, tmp_path):
     pair = json.loads(run("compare", "linear", "other", "faces", "--split", "public", "--json").stdout)["pairs"][0]
     assert (step.model, step.change, step.against, step.split) == ("linear", "another seed", "other", "public")
     assert step.gain == pair["difference"]
+    assert (step.views, step.members) == ("one", 1)
+    assert run("compare", "linear", "other", "faces", "--split", "public", "--mirror", *words).exit_code == 0
+    assert [one.views for one in steps.read(book)] == ["one", "mirror"]
     for arguments in (
         ("linear", "other", "faces", "--split", "private", *words),
         ("linear", "other", "three", "faces", "--split", "public", *words),
         ("linear", "other", "faces", "--split", "public", "--log", book),
     ):
         assert isinstance(run("compare", *arguments).exception, ConfigError)
-    assert steps.read(book) == [step]
+    assert len(steps.read(book)) == 2
 
 
 def test_the_results_log_holds_no_path(run, tmp_path):

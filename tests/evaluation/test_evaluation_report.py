@@ -90,7 +90,7 @@ def test_the_ledgers_table(tmp_path, result):
     path = tmp_path / "ledger.jsonl"
     entry = ledger.append(path, result)
     newer = replace(entry, time="2030-01-02T00:00:00+00:00", commit="0123456789-dirty")
-    better = replace(entry, model="a|b", accuracy=0.99, mirror=True, accuracy_without_leaks=None, commit=None)
+    better = replace(entry, model="a|b", accuracy=0.99, views="mirror", accuracy_without_leaks=None, commit=None)
     with path.open("a") as file:
         for line in (newer, better):
             file.write(json.dumps({k: v for k, v in asdict(line).items() if v is not None}) + "\n")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mien.core.predictor import Predictor
     from mien.data.base import Dataset
     from mien.evaluation.compare import Pair
+    from mien.evaluation.protocol import Predictions
     from mien.evaluation.result import Evaluation
 
 Split = Annotated[str, typer.Option(help="Part to measure on.", metavar="NAME")]
@@ -158,30 +159,29 @@ def compare(
         raise ConfigError("a results log takes two models and what the first does otherwise: --change WORDS --log FILE")
     predictors = {model: open_predictor(model) for model in models}
     one_name = len({predictor.name for predictor in predictors.values()}) < len(predictors)
-    hits, rows = {}, {}
+    found: dict[str, Predictions] = {}
     for model, predictor in predictors.items():
         name = model if one_name else predictor.name
         loaded = parted(load_for(dataset, predictor, data, detector), list(predictors.values()), _read_fold(fold))
         split = split or reported_split(loaded)
-        answers = predict(
+        found[name] = predict(
             predictor,
             loaded,
             split=split,
             mirror=mirror,
             unknown="drop" if drop_unknown else "refuse",
         )
-        hits[name], rows[name] = answers.hits, answers.dataset.rows.tolist()
-    first = next(iter(rows))
-    for name, theirs in rows.items():
-        if theirs != rows[first]:
+    first, rows = next((name, answers.dataset.rows) for name, answers in found.items())
+    for name, answers in found.items():
+        if answers.dataset.rows.tolist() != rows.tolist():
             raise DatasetError(
-                f"{first} was measured on {len(rows[first])} rows, {name} on {len(theirs)} others: "
+                f"{first} was measured on {len(rows)} rows, {name} on {len(answers.dataset)} others: "
                 "compare models that give the same expressions"
             )
-    pairs = statistics.compare(hits)
-    accuracies = {name: float(values.mean()) for name, values in hits.items()}
+    pairs = statistics.compare({name: answers.hits for name, answers in found.items()})
+    accuracies = {name: float(answers.hits.mean()) for name, answers in found.items()}
     if log is not None and change is not None and split is not None:
-        _log_step(log, pairs[0], change, dataset, split, accuracies)
+        _log_step(log, pairs[0], change, dataset, split, found[first])
     if as_json:
         content = {
             "dataset": dataset,
@@ -197,7 +197,7 @@ def compare(
     report.print_comparison(pairs, accuracies, Console())
 
 
-def _log_step(log: Path, pair: Pair, change: str, dataset: str, split: str, accuracies: dict[str, float]) -> None:
+def _log_step(log: Path, pair: Pair, change: str, dataset: str, split: str, changed: Predictions) -> None:
     """Append a paired comparison to a results log, where models that are called by their paths have no folders."""
     from dataclasses import replace
     from datetime import UTC, datetime
@@ -211,7 +211,9 @@ def _log_step(log: Path, pair: Pair, change: str, dataset: str, split: str, accu
             change=change,
             dataset=dataset,
             split=split,
-            accuracy=accuracies[pair.first],
+            accuracy=float(changed.hits.mean()),
+            views=changed.views,
+            members=changed.members,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from None

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from mien.core.manifest import Manifest
+from mien.core.predictor import VIEW_WORDS
 from mien.evaluation import card_text as words
 from mien.evaluation.cross_dataset import CrossDataset
-from mien.evaluation.ledger import Entry
+from mien.evaluation.ledger import LedgerEntry
 from mien.evaluation.record import Measured, Record
 from mien.evaluation.result import Evaluation
 from mien.reporting.numbers import interval, percent, with_interval
@@ -62,7 +63,7 @@ class Card:
         return asdict(self)
 
 
-def make(manifest: Manifest, record: Record | None, entries: Sequence[Entry], law: Law) -> Card:
+def make(manifest: Manifest, record: Record | None, entries: Sequence[LedgerEntry], law: Law) -> Card:
     """The card of a model.
 
     Args:
@@ -116,7 +117,7 @@ def _accuracy(m: Manifest) -> Section:
     rows = tuple(
         (
             f"{metric.dataset} {metric.split}",
-            metric.protocol.partition(";")[0],
+            VIEW_WORDS[metric.views],
             f"{metric.n:,}",
             f"{percent(metric.accuracy)} ({interval(metric.accuracy_interval)})",
             percent(metric.accuracy_without_leaks),
@@ -130,18 +131,17 @@ def _accuracy(m: Manifest) -> Section:
     return Section("Accuracy", words.PROTOCOL, (heads, *rows))
 
 
-def _seeds(m: Manifest, entries: Sequence[Entry]) -> tuple[Section, ...]:
+def _seeds(m: Manifest, entries: Sequence[LedgerEntry]) -> tuple[Section, ...]:
     ours = {
-        (entry.mirror, entry.training_seed): entry
+        (entry.views, entry.training_seed): entry
         for entry in entries
         if m.recipe is not None
         and (entry.recipe, entry.dataset, entry.split) == (m.recipe, words.trained_on(m), "private")
     }
     points = []
-    for mirror in (False, True):
-        found = [entry.accuracy for key, entry in ours.items() if key[0] is mirror]
+    for views, shown in VIEW_WORDS.items():
+        found = [entry.accuracy for key, entry in ours.items() if key[0] == views]
         if found:
-            shown = "with the mirrored face" if mirror else "single crop"
             mean, spread = percent(sum(found) / len(found)), interval((min(found), max(found)))
             said = f"mean of {len(found)} seeds, {spread} among them" if len(found) > 1 else "one seed"
             points.append(f"{shown}: {mean} ({said})")

@@ -8,6 +8,7 @@ from typing import Any
 
 from mien.core.expression import Labels
 from mien.core.manifest import Metric
+from mien.core.predictor import Views
 from mien.evaluation.slices import Slice
 
 
@@ -45,7 +46,8 @@ class Evaluation:
         split: which part.
         labels: the predictor's outputs, in order.
         protocol: in words: how the faces were shown, what the model was trained on, which rows were left out.
-        mirror: whether probabilities were averaged with those of the mirrored face.
+        views: what of each face the probabilities were averaged over.
+        members: networks that were averaged; more than one for an ensemble.
         recipe: that trained the model, where its manifest says.
         training_seed: of the model, where its manifest says.
         bootstrap_seed: of the intervals.
@@ -77,7 +79,8 @@ class Evaluation:
     split: str
     labels: Labels
     protocol: str
-    mirror: bool
+    views: Views = "one"
+    members: int = 1
     recipe: str | None = None
     training_seed: int | None = None
     bootstrap_seed: int

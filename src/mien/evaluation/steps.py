@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from mien.core.files import append_line, read_lines
+from mien.core.predictor import VIEW_WORDS, Views
 from mien.evaluation.compare import Pair
 from mien.reporting import tables
 from mien.reporting.numbers import NONE, hundredths
@@ -41,6 +42,8 @@ class Step:
         interval: 95 % paired bootstrap interval of the gain on the same rows.
         cost: what it costs in time, size or complexity, in words.
         note: what else there is to know.
+        views: what of each face the answers with the change were averaged over.
+        members: networks that they were averaged over; more than one for an ensemble.
 
     Raises:
         ValueError: a split that reports, a value out of range, an interval without a gain, or an outcome that the
@@ -60,6 +63,8 @@ class Step:
     interval: tuple[float, float] | None = None
     cost: str | None = None
     note: str | None = None
+    views: Views = "one"
+    members: int = 1
 
     def __post_init__(self) -> None:
         """Check what a hand could have got wrong."""
@@ -102,6 +107,8 @@ def of_pair(
     accuracy: float,
     evidence: str = "one run of each, the same rows",
     cost: str | None = None,
+    views: Views = "one",
+    members: int = 1,
 ) -> Step:
     """The step of a paired comparison: ``pair.first`` has the change, ``pair.second`` has not.
 
@@ -121,6 +128,8 @@ def of_pair(
         gain=pair.difference,
         interval=(min(pair.difference_interval[0], pair.difference), max(pair.difference_interval[1], pair.difference)),
         cost=cost,
+        views=views,
+        members=members,
     )
 
 
@@ -160,7 +169,10 @@ def markdown(steps: list[Step], group: Outcome | Literal["indicative"]) -> str:
     lines = []
     for step in of:
         words = "; ".join(part for part in (step.change, step.cost, step.note) if part)
-        rests = f"{step.evidence}; {step.dataset} {step.split}, {step.date}"
+        shown = (f", {VIEW_WORDS[step.views]}" if step.views != "one" else "") + (
+            f", an ensemble of {step.members}" if step.members > 1 else ""
+        )
+        rests = f"{step.evidence}{shown}; {step.dataset} {step.split}, {step.date}"
         middle = (*((step.against or "",) if against else ()), *(_SEEMED[step.outcome] for _ in seemed))
         lines.append((f"`{step.model}`", words, *middle, _points(step), hundredths(step.accuracy), rests))
     words_at = [place for place, head in enumerate(heads) if head not in ("points", "accuracy %")]

@@ -15,7 +15,7 @@ from mien.core.errors import ModelError
 from mien.core.expression import Expression
 from mien.core.fitted import Fitted
 from mien.core.manifest import Head, Manifest, sha256
-from mien.core.predictor import Floats, softmax
+from mien.core.predictor import Floats, Views, softmax
 from mien.core.preprocess import Image
 from mien.data.base import Dataset
 from mien.evaluation.calibration import calibrate
@@ -47,7 +47,7 @@ class Provenance:
         recipe: name of the recipe.
         seed: of the run.
         commit: of mien.
-        shown: what an answer comes from, where it is more than one look at the crop.
+        views: what of a crop an answer is averaged over.
         fitted: the rows of ``trained_on``, as the manifest keeps them.
         fitted_before: the rows that fitted what it started from and its teachers.
     """
@@ -61,7 +61,7 @@ class Provenance:
     recipe: str | None = None
     seed: int | None = None
     commit: str | None = None
-    shown: str | None = None
+    views: Views = "one"
     fitted: Fitted | None = None
     fitted_before: tuple[Fitted, ...] = ()
 
@@ -129,7 +129,7 @@ def export(
         seed=provenance.seed,
         paper=provenance.paper,
         commit=provenance.commit,
-        shown=provenance.shown,
+        views=provenance.views,
         head=head,
         neutral_profile=fitted.neutral_profile,
         fitted=provenance.fitted,

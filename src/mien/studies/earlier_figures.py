@@ -38,13 +38,13 @@ def earlier_figures(cell: PaperCell, recipe: Recipe, files: Sequence[Path]) -> C
     return None
 
 
-def _from_ledger(cell: PaperCell, recipe: Recipe, entries: list[ledger.Entry], path: Path) -> CellResult | None:
+def _from_ledger(cell: PaperCell, recipe: Recipe, entries: list[ledger.LedgerEntry], path: Path) -> CellResult | None:
     if cell.protocol.parts != "official":
         return None
     wanted = {
         entry.identity: entry
         for entry in entries
-        if (entry.recipe, entry.dataset, entry.split, entry.mirror) == (recipe.name, "fer2013", "private", False)
+        if (entry.recipe, entry.dataset, entry.split, entry.views) == (recipe.name, "fer2013", "private", "one")
     }
     if not wanted:
         return None

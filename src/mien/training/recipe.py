@@ -11,6 +11,7 @@ import yaml
 from mien.core.errors import ConfigError
 from mien.core.expression import LabelSet
 from mien.core.fitted import Folds
+from mien.core.predictor import Views
 from mien.core.schema import from_mapping, to_mapping
 from mien.training.settings import Crop, Distil, Transfer, Weights
 
@@ -176,7 +177,7 @@ class Recipe:
     averaging: float | None = None
     patience: int | None = None
     precision: Precision = "fp32"
-    views: Literal["one", "mirror", "ten"] = "one"
+    views: Views = "one"
     seed: int = 0
     summary: str = ""
     licence: str = ""
