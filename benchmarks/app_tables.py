@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import tables
-from mien.evaluation.report import table
+from mien.reporting.tables import markdown as table
 
 DOCUMENT = Path("docs/app.md")
 _MISSING = "Nothing has been measured yet; `python benchmarks/app_speed.py` does it."

@@ -12,8 +12,8 @@ import numpy as np
 from mien.core.manifest import Manifest
 from mien.core.places import BUNDLED
 from mien.evaluation import ledger
-from mien.evaluation.figure import BLUE, GREY, ORANGE
-from mien.studies.record import Reproduction
+from mien.reporting.figures import BLUE, GREY, ORANGE
+from mien.studies.cell_results import Reproduction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,8 +62,8 @@ def known_accuracy(name: str, book: Path = LEDGER) -> tuple[float, str, bool] | 
     runs = {
         entry.identity: entry.accuracy
         for entry in entries
-        if (entry.recipe or entry.model, entry.dataset, entry.split, entry.mirror)
-        == (recipe, "fer2013", "private", False)
+        if (entry.recipe or entry.model, entry.dataset, entry.split, entry.views)
+        == (recipe, "fer2013", "private", "one")
     }
     if runs:
         return sum(runs.values()) / len(runs), f"mean of {len(runs)} run{'' if len(runs) == 1 else 's'}", True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mien.evaluation.report import table
+from mien.reporting.tables import markdown as table
 
 _TOP = """# Face or not
 

@@ -10,10 +10,11 @@ def pages(root: Path) -> dict[str, str]:
     files = sorted((root / "results").glob("[0-9][0-9][0-9].json"))
     if not files:
         return {}
-    from mien.studies import page
+    from mien.studies import study_page
     from mien.studies.catalogue import study_named
-    from mien.studies.record import Reproduction
+    from mien.studies.cell_results import Reproduction
 
     return {
-        f"docs/studies/{file.stem}.md": page.markdown(study_named(file.stem), Reproduction.read(file)) for file in files
+        f"docs/studies/{file.stem}.md": study_page.markdown(study_named(file.stem), Reproduction.read(file))
+        for file in files
     }

@@ -22,9 +22,11 @@ import study_pages
 import train_tables
 from mien.core.manifest import Manifest
 from mien.core.places import BUNDLED
+from mien.core.predictor import VIEW_WORDS
 from mien.core.preprocess import TEMPLATE
 from mien.evaluation import ledger
-from mien.evaluation.report import markdown_table, table
+from mien.reporting.numbers import bounded, short_commit
+from mien.reporting.tables import markdown as table
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (
@@ -89,30 +91,31 @@ def accuracy(root: Path) -> str:
     if not path.is_file():
         return _missing("mien evaluate MODEL fer2013 --split private --ledger results/private_test.jsonl")
     entries = {
-        (entry.recipe or entry.model, entry.mirror, entry.identity): entry
+        (entry.recipe or entry.model, entry.views, entry.identity): entry
         for entry in ledger.read(path)
         if (entry.dataset, entry.split) == ("fer2013", "private")
     }
     ships = {manifest.sha256: manifest.name for manifest in map(Manifest.read, sorted(BUNDLED.glob("*.json")))}
     rows = []
     for name in dict.fromkeys(key[0] for key in entries):
-        single = [entry for key, entry in entries.items() if key[:2] == (name, False)]
-        mirrored = [entry for key, entry in entries.items() if key[:2] == (name, True)]
-        values = (single or mirrored)[0].parameters
+        single = [entry for key, entry in entries.items() if key[:2] == (name, "one")]
+        mirrored = [entry for key, entry in entries.items() if key[:2] == (name, "mirror")]
+        first = next(entry for key, entry in entries.items() if key[0] == name)
         seeds = len({entry.identity for entry in (*single, *mirrored)})
         clean = [e.accuracy_without_leaks for e in single if e.accuracy_without_leaks is not None]
         columns = (_mean([e.accuracy for e in single]), _mean([e.accuracy for e in mirrored]), _mean(clean))
         shipped = [ships[e.identity] for e in single if e.identity in ships]
         label = f"`{name}`" + "".join(f", ships as **{model}**" for model in shipped)
-        if "ensemble of" in (single or mirrored)[0].protocol:
+        if first.members > 1:
             label += ", an ensemble"
-        rows.append((label, f"{values:,}", str(seeds), *columns))
-    heads = ("recipe", "values", "runs", "single crop", "with the mirrored face", "single crop, without leaked rows")
+        rows.append((label, f"{first.parameters:,}", str(seeds), *columns))
+    one, mirror = VIEW_WORDS["one"], VIEW_WORDS["mirror"]
+    heads = ("recipe", "values", "runs", one, mirror, f"{one}, without leaked rows")
     crowd = {
         f"**{ships[entry.identity]}** gives eight expressions as ten people saw each face (FER+): "
         f"{100 * entry.accuracy:.2f} % of the {entry.n:,} rows of PrivateTest that have a majority."
         for entry in ledger.read(path)
-        if (entry.dataset, entry.split, entry.mirror) == ("ferplus", "private", False) and entry.identity in ships
+        if (entry.dataset, entry.split, entry.views) == ("ferplus", "private", "one") and entry.identity in ships
     }
     return "\n\n".join([table(heads, sorted(rows, key=lambda row: row[3], reverse=True)).strip(), *sorted(crowd)])
 
@@ -120,7 +123,11 @@ def accuracy(root: Path) -> str:
 def full_ledger(root: Path) -> str:
     """Every measurement in the ledger."""
     path = root / LEDGER
-    return markdown_table(path) if path.is_file() else _missing("mien evaluate … --ledger results/private_test.jsonl")
+    return (
+        ledger.table(ledger.read(path)).markdown
+        if path.is_file()
+        else _missing("mien evaluate … --ledger results/private_test.jsonl")
+    )
 
 
 def speed(root: Path) -> str:
@@ -131,8 +138,8 @@ def speed(root: Path) -> str:
     read = next(row for row in cold["rows"] if row["command"] == "mien read")
     best = {row["model"]: row for row in crops["rows"] if row["batch"] == 8}
     lines = [
-        f"- `{name}`: {row['faces_per_second']:,.0f} faces a second from crop to reading (batch 8), "
-        f"{row['speed_over_torch_eager']:.1f} times torch eager"
+        f"- `{name}`: {row['faces_per_second']:,.0f} faces a second from crop to reading, by the clock, in batches of "
+        f"8; {row['speed_over_torch_eager']:.1f} times torch eager"
         for name, row in best.items()
     ]
     share, most = folder["share_of_decode_and_detect"], max(folder["peak_mb"].values())
@@ -288,8 +295,8 @@ def faithfulness_table(root: Path) -> str:
         found = json.loads(path.read_text(encoding="utf-8"))
         for score in found["faithfulness"]:
             if score["n"] > 1:
-                areas = [_bounded(score[key], score[f"{key}_interval"]) for key in ("deletion", "insertion")]
-                gain = _bounded(score["gain"], score["gain_interval"], signed=True)
+                areas = [bounded(score[key], score[f"{key}_interval"]) for key in ("deletion", "insertion")]
+                gain = bounded(score["gain"], score["gain_interval"], signed=True)
                 rows.append((f"`{found['model']}`", str(score["n"]), score["method"], *areas, gain))
     heads = ("model", "faces", "method", "deletion", "insertion", "gain over chance")
     return table(heads, rows) if rows else _missing("mien explain MODEL fer2013")
@@ -304,7 +311,7 @@ def sanity_table(root: Path) -> str:
             if check["n"] > 1:
                 first, last = check["steps"][0], check["steps"][-1]
                 values = [
-                    _bounded(step[key], step[interval])
+                    bounded(step[key], step[interval])
                     for step in (first, last)
                     for key, interval in (("rank_correlation", "rank_interval"), ("similarity", "similarity_interval"))
                 ]
@@ -337,13 +344,13 @@ def train_speed_table(root: Path) -> str:
 
 def occlusion(root: Path) -> str:
     """Paper 004's occlusion study."""
-    from mien.explain.study import Study
-    from mien.explain.study_report import markdown
+    from mien.studies.occlusion_study import OcclusionStudy
+    from mien.studies.occlusion_study_report import markdown
 
     path = root / OCCLUSION
     if not path.is_file():
         return _missing(f"mien occlusion study recipes/occlusion-*.yaml --results {OCCLUSION}")
-    return markdown(Study.read(path))
+    return markdown(OcclusionStudy.read(path))
 
 
 GENERATORS: dict[str, Callable[[Path], str]] = {
@@ -364,11 +371,6 @@ GENERATORS: dict[str, Callable[[Path], str]] = {
     "occlusion": occlusion,
 }
 """What can stand in a document, by name."""
-
-
-def _bounded(value: float, interval: Sequence[float], *, signed: bool = False) -> str:
-    form = "+.3f" if signed else ".3f"
-    return f"{value:{form}} ({interval[0]:{form}} to {interval[1]:{form}})"
 
 
 def _read(root: Path, name: str) -> dict[str, Any] | None:
@@ -405,8 +407,9 @@ def _named(machine: dict[str, Any]) -> str:
 def _footer(found: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items() if version)
     threads = f"{found['threads']} thread{'' if found['threads'] == 1 else 's'}"
-    commit = (found["commit"] or "no commit")[:7] + ("-dirty" if (found["commit"] or "").endswith("-dirty") else "")
-    return f"{threads} of {_named(found['machine'])}; {versions}; {found['time'][:10]} at {commit}."
+    return (
+        f"{threads} of {_named(found['machine'])}; {versions}; {found['time'][:10]} at {short_commit(found['commit'])}."
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import tables
-from mien.evaluation.report import table
+from mien.reporting.tables import markdown as table
 
 DOCUMENT = Path("docs/realtime.md")
 _NAMES = {"yunet": "YuNet", "haar": "Haar"}

@@ -13,13 +13,13 @@ import model_pages
 from mien.core.ensemble import Ensemble
 from mien.core.manifest import Manifest
 from mien.evaluation import ledger
-from mien.evaluation.ensemble import make_ensemble
-from mien.evaluation.record import Record
+from mien.evaluation.ensemble_weights import make_ensemble
+from mien.evaluation.model_record import ModelRecord
 from mien.runtime.inference.library import DEFAULT_MODEL, open_model
 
 ROOT = Path(model_pages.__file__).parents[1]
 MANIFESTS = {path.stem: Manifest.read(path) for path in (ROOT / model_pages.WEIGHTS).glob("*.json")}
-RECORDS = {name: Record.read(ROOT / model_pages.RECORDS / f"{name}.json") for name in MANIFESTS}
+RECORDS = {name: ModelRecord.read(ROOT / model_pages.RECORDS / f"{name}.json") for name in MANIFESTS}
 BOOK = ledger.read(ROOT / model_pages.LEDGER)
 OURS = ("base", "small", "tiny")
 SPEEDS = json.loads((ROOT / model_pages.FRONTIER).read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def test_reliability_is_met_or_missed(calibration, words):
 def test_the_ensemble_is_the_measured_mean_of_what_ships(accuracy, words):
     ours = [entry for entry in BOOK if entry.model == goals.ENSEMBLE]
     assert {entry.identity for entry in ours} == {open_pair().identity}
-    book = [replace(entry, accuracy=accuracy) if entry in ours and not entry.mirror else entry for entry in BOOK]
+    book = [replace(entry, accuracy=accuracy) if entry in ours and entry.views == "one" else entry for entry in BOOK]
     cells = row(goals.page(MANIFESTS, {}, book, SPEEDS), "the mean of")
     assert cells[4].startswith(f"{100 * accuracy:.2f} (")
     assert "averaged with the mirrored face" in cells[4]

@@ -72,13 +72,13 @@ def test_runs_of_one_recipe_are_averaged(root):
         _entry(),
         _entry(identity="b" * 64, accuracy=0.68, accuracy_without_leaks=0.67, training_seed=1),
         _entry(accuracy=0.67, mirror=True),
-        _entry(identity="c" * 64, recipe=None, model="other", accuracy=0.7),
+        _entry(identity="c" * 64, recipe=None, model="other", accuracy=0.7, members=2),
         _entry(identity="d" * 64, dataset="jaffe", accuracy=0.99),
     ]
     (root / tables.LEDGER).write_text("".join(lines))
     rows = tables.accuracy(root).splitlines()[2:]
     assert rows == [
-        "| `other` | 52,063 | 1 | 70.00 % | – | 65.00 % |",
+        "| `other`, an ensemble | 52,063 | 1 | 70.00 % | – | 65.00 % |",
         "| `tiny` | 52,063 | 2 | 67.00 % (66.00–68.00) | 67.00 % | 66.00 % (65.00–67.00) |",
     ]
 

@@ -63,6 +63,7 @@ def test_a_run_and_an_onnx_file_answer_together(mien, runs, face_folder, tmp_pat
     mean = np.mean([softmax(p.logits(rows.images), p.temperature) for p in predictors], axis=0)
     assert found["accuracy"] == pytest.approx((mean.argmax(1) == rows.indices).mean())
     assert found["protocol"].startswith("ensemble of 2, mean; ")
+    assert (found["views"], found["members"]) == ("one", 2)
     code, out, _ = mien("compare", file, members[0], face_folder, "--split", "test", "--json")
     assert code == 0
     assert set(json.loads(out)["accuracies"]) == {"pair", "r0"}

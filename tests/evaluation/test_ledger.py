@@ -1,6 +1,6 @@
 import json
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -37,8 +37,18 @@ def test_lines_are_appended_and_read_back(tmp_path, result):
     line = json.loads(before)
     assert line["mien"] == mien.__version__
     assert line["time"].endswith("+00:00")
-    for key in ("accuracy", "accuracy_without_leaks", "expected_calibration_error", "protocol", "identity", "mirror"):
+    same = ("accuracy", "accuracy_without_leaks", "expected_calibration_error", "protocol", "identity", "views")
+    for key in (*same, "members"):
         assert line[key] == asdict(result)[key]
+
+
+def test_lines_from_before_views_are_read_as_what_they_say(tmp_path, result):
+    path = tmp_path / "l.jsonl"
+    entry = ledger.append(path, result)
+    line = json.loads(path.read_text())
+    del line["views"], line["members"]
+    path.write_text("".join(json.dumps(line | {"mirror": mirror}) + "\n" for mirror in (False, True)))
+    assert ledger.read(path) == [entry, replace(entry, views="mirror")]
 
 
 @pytest.mark.parametrize(

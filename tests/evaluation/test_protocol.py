@@ -85,7 +85,7 @@ def test_the_mirror_averages_and_says_so():
     averaged = softmax(predictor.logits(rows.images), 1.5) + softmax(predictor.logits(rows.images[:, :, ::-1]), 1.5)
     assert result.accuracy == (averaged.argmax(axis=1) == rows.indices).mean()
     assert result.protocol.startswith("averaged with the mirrored face")
-    assert result.mirror
+    assert (result.views, result.members) == ("mirror", 1)
     assert result.model == "linear"
     answers = predict(predictor, dataset, split="private", mirror=True)
     np.testing.assert_allclose(answers.probabilities, softmax(Mirrored(predictor).logits(rows.images)))
@@ -193,12 +193,13 @@ class Averaging(DescribedPredictor):
 
     @property
     def manifest(self):
-        return replace(super().manifest, shown="averaged over ten crops")
+        return replace(super().manifest, views="ten")
 
 
 def test_the_protocol_says_what_a_models_answers_come_from():
     found = evaluate(Averaging(), faces(), split="private").protocol
     assert found.startswith("averaged over ten crops; trained on faces train")
     assert evaluate(DescribedPredictor(), faces(), split="private").protocol.startswith("single crop; ")
-    both = evaluate(Averaging(), faces(), split="private", mirror=True).protocol
-    assert both.startswith("averaged with the mirrored face; averaged over ten crops; ")
+    both = evaluate(Averaging(), faces(), split="private", mirror=True)
+    assert both.views == "ten"
+    assert both.protocol.startswith("averaged with the mirrored face; averaged over ten crops; ")

@@ -7,11 +7,11 @@ import torch
 
 from mien.core.errors import ConfigError
 from mien.core.expression import FER2013, LABEL_SETS
-from mien.explain.study import PRETRAINING
 from mien.models.registry import count_multiplications, count_values
 from mien.studies.catalogue import STUDIES, study_named
-from mien.studies.cell import Cell, Protocol, Section, Study
-from mien.studies.means import recipe_of
+from mien.studies.cell_recipes import StudyOptions
+from mien.studies.paper_cells import CellTable, PaperCell, PaperStudy, SplitProtocol
+from mien.studies.pooled_rows import PRETRAINING
 from mien.training.transfer import assemble, input_of
 
 CELLS = {f"{study.name}/{cell.name}": cell for study in STUDIES.values() for cell in study.cells}
@@ -26,7 +26,7 @@ def built(recipe):
 
 
 def test_every_recipe_loads_and_its_network_builds():
-    recipes = {repr((c.recipe, dict(c.change))): recipe_of(c) for c in CELLS.values() if c.recipe}
+    recipes = {repr((c.recipe, dict(c.change))): StudyOptions().recipe(c) for c in CELLS.values() if c.recipe}
     assert len(recipes) > 30
     known = set()
     for recipe in recipes.values():
@@ -39,14 +39,14 @@ def test_every_recipe_loads_and_its_network_builds():
 def test_what_the_papers_count_is_what_is_built():
     for name in ("model-b", "resezap", "ablation-ordinary"):
         cell = next(c for c in CELLS.values() if c.name == name)
-        assert sum(count_values(built(recipe_of(cell)))) == cell.paper.values
+        assert sum(count_values(built(StudyOptions().recipe(cell)))) == cell.paper.values
     for cell in STUDIES["002"].sections[0].cells:
-        recipe = recipe_of(cell)
+        recipe = StudyOptions().recipe(cell)
         assert count_multiplications(built(recipe), input_of(recipe)) == cell.paper.multiplications
 
 
 def test_model_a_before_batch_norm():
-    body = built(recipe_of(CELLS["000/model-a"]))
+    body = built(StudyOptions().recipe(CELLS["000/model-a"]))
     norms = sum(p.numel() for m in body.modules() if isinstance(m, torch.nn.BatchNorm2d) for p in m.parameters())
     assert count_values(body)[0] - norms == CELLS["000/model-a"].paper.values
 
@@ -130,13 +130,13 @@ def test_what_the_papers_say_beside_an_accuracy(cell, words):
 
 
 def test_what_paper_001_says_of_its_training():
-    assert {recipe_of(cell).epochs for name, cell in CELLS.items() if name.startswith("001/")} == {150}
+    assert {StudyOptions().recipe(cell).epochs for name, cell in CELLS.items() if name.startswith("001/")} == {150}
     assert "around 55 epochs" in CELLS["001/resnet50-random"].differs
     assert "Of disgust the paper gets 62 %" in CELLS["001/resnet50-imagenet"].differs
 
 
 def test_paper_003_augments_as_it_says():
-    augment = recipe_of(CELLS["003/vgg16-all-random"]).augment
+    augment = StudyOptions().recipe(CELLS["003/vgg16-all-random"]).augment
     assert (augment.rotation, augment.zoom, augment.shift, augment.flip) == (20, 0.15, 0.2, True)
 
 
@@ -163,7 +163,7 @@ def test_paper_003_has_every_depth_by_both_optimisers():
         for depth in ("all", "last-1", "last-3", "last-5"):
             for optimiser in ("", "-rmsprop"):
                 assert f"003/{network}-{depth}{optimiser}-random" in names
-    recipe = recipe_of(CELLS["003/inception-v3-last-5-rmsprop-persons"])
+    recipe = StudyOptions().recipe(CELLS["003/inception-v3-last-5-rmsprop-persons"])
     assert (recipe.optimiser.name, recipe.transfer.layers, recipe.input.size) == ("rmsprop", 5, 299)
 
 
@@ -177,13 +177,13 @@ def test_names_are_found_and_suggested():
 
 def test_contradictions_are_refused():
     with pytest.raises(ValueError, match="names 2 things to test"):
-        Cell("a", "A", recipe="x", bundled="tiny")
+        PaperCell("a", "A", recipe="x", bundled="tiny")
     with pytest.raises(ValueError, match="a condition goes with a recipe on pooled rows"):
-        Cell("a", "A", recipe="x", condition="eyes")
+        PaperCell("a", "A", recipe="x", condition="eyes")
     with pytest.raises(ValueError, match="a condition goes with"):
-        Cell("a", "A", Protocol("fer2013", "pooled"), recipe="x")
-    cell = Cell("a", "A", recipe="x")
+        PaperCell("a", "A", SplitProtocol("fer2013", "pooled"), recipe="x")
+    cell = PaperCell("a", "A", recipe="x")
     with pytest.raises(ValueError, match="two cells of one name"):
-        Study("000", "T", "P", (), (Section("S", (cell, cell)),))
+        PaperStudy("000", "T", "P", (), (CellTable("S", (cell, cell)),))
     with pytest.raises(ValueError, match="tests 'a', which does not come before it"):
-        Study("000", "T", "P", (), (Section("S", (Cell("b", "B", run_of="a"), cell)),))
+        PaperStudy("000", "T", "P", (), (CellTable("S", (PaperCell("b", "B", run_of="a"), cell)),))

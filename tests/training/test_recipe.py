@@ -8,7 +8,7 @@ import torch
 
 from mien.core.errors import ConfigError
 from mien.core.expression import LABEL_SETS
-from mien.explain.study import PRETRAINING
+from mien.studies.pooled_rows import PRETRAINING
 from mien.training.recipe import Recipe, Transfer, Weights
 from mien.training.transfer import assemble, input_of
 

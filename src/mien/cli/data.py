@@ -56,10 +56,10 @@ def show(
     splits = {name: rows.split(name).counts for name in dict.fromkeys(rows.splits.tolist())}
     persons = len(set(rows.metadata["subject"].tolist())) if "subject" in rows.metadata else None
     if png is not None:
-        from mien.data.figure import render
+        from mien.data.dataset_figure import draw
 
         png.parent.mkdir(parents=True, exist_ok=True)
-        png.write_bytes(render(rows))
+        png.write_bytes(draw(rows).png())
     if as_json:
         summary = {
             "name": rows.name,

@@ -11,13 +11,15 @@ import typer
 from mien.cli.detector import DetectorName
 from mien.cli.predictors import load_for, open_predictor
 from mien.core.errors import ConfigError
+from mien.core.files import write_whole
 from mien.core.model_reference import ModelReference
 
 if TYPE_CHECKING:
     from mien.core.fitted import Folds
     from mien.core.manifest import Metric
     from mien.evaluation.compare import Pair
-    from mien.evaluation.result import Evaluation
+    from mien.evaluation.evaluation_result import Evaluation
+    from mien.evaluation.protocol import Predictions
 
 Split = Annotated[str, typer.Option(help="Part to measure on.", metavar="NAME")]
 ReportedSplit = Annotated[
@@ -78,12 +80,12 @@ def evaluate(
     data: Data = None,
 ) -> None:
     """Measure a model on one split of a dataset: accuracy with its interval, per expression, calibration, slices."""
-    from mien.evaluation import figure, report
+    from mien.evaluation import evaluation_report as report
     from mien.evaluation import ledger as book
+    from mien.evaluation.fitted_rows import parted
     from mien.evaluation.protocol import evaluate as measure
     from mien.evaluation.protocol import reported_split
     from mien.evaluation.robustness import measure as measure_robustness
-    from mien.evaluation.unseen import parted
 
     _refuse(model, mirror=mirror, ten_crop=ten_crop, robustness=robustness, record=record)
     if ledger is not None and ledger.exists():
@@ -100,9 +102,10 @@ def evaluate(
     unknown: Literal["drop", "refuse"] = "drop" if drop_unknown else "refuse"
     result = measure(predictor, rows, split=split, mirror=mirror, columns=columns or (), unknown=unknown)
     harmed = measure_robustness(predictor, rows, split=split, unknown=unknown) if robustness else None
-    for path, content in ((png, figure.render), (html, report.html)):
-        if path is not None:
-            _put(path, content(result))
+    if png is not None:
+        write_whole(png, report.draw(result).png())
+    if html is not None:
+        write_whole(html, report.html(result))
     if ledger is not None:
         book.append(ledger, result)
     if record:
@@ -145,9 +148,9 @@ def compare(
 
     from mien.core.errors import DatasetError
     from mien.evaluation import compare as statistics
-    from mien.evaluation import report
+    from mien.evaluation import evaluation_report as report
+    from mien.evaluation.fitted_rows import parted
     from mien.evaluation.protocol import predict, reported_split
-    from mien.evaluation.unseen import parted
 
     if len(set(models)) < max(2, len(models)):
         raise typer.BadParameter("name two or more different models, then the dataset", param_hint="MODEL")
@@ -155,30 +158,29 @@ def compare(
         raise ConfigError("a results log takes two models and what the first does otherwise: --change WORDS --log FILE")
     predictors = {model: open_predictor(model) for model in models}
     one_name = len({predictor.name for predictor in predictors.values()}) < len(predictors)
-    hits, rows = {}, {}
+    found: dict[str, Predictions] = {}
     for model, predictor in predictors.items():
         name = model if one_name else predictor.name
         loaded = parted(load_for(dataset, predictor, data, detector), list(predictors.values()), _read_fold(fold))
         split = split or reported_split(loaded)
-        answers = predict(
+        found[name] = predict(
             predictor,
             loaded,
             split=split,
             mirror=mirror,
             unknown="drop" if drop_unknown else "refuse",
         )
-        hits[name], rows[name] = answers.hits, answers.dataset.rows.tolist()
-    first = next(iter(rows))
-    for name, theirs in rows.items():
-        if theirs != rows[first]:
+    first, rows = next((name, answers.dataset.rows) for name, answers in found.items())
+    for name, answers in found.items():
+        if answers.dataset.rows.tolist() != rows.tolist():
             raise DatasetError(
-                f"{first} was measured on {len(rows[first])} rows, {name} on {len(theirs)} others: "
+                f"{first} was measured on {len(rows)} rows, {name} on {len(answers.dataset)} others: "
                 "compare models that give the same expressions"
             )
-    pairs = statistics.compare(hits)
-    accuracies = {name: float(values.mean()) for name, values in hits.items()}
+    pairs = statistics.compare({name: answers.hits for name, answers in found.items()})
+    accuracies = {name: float(answers.hits.mean()) for name, answers in found.items()}
     if log is not None and change is not None and split is not None:
-        _log_step(log, pairs[0], change, dataset, split, accuracies)
+        _log_step(log, pairs[0], change, dataset, split, found[first])
     if as_json:
         content = {
             "dataset": dataset,
@@ -194,25 +196,27 @@ def compare(
     report.print_comparison(pairs, accuracies, Console())
 
 
-def _log_step(log: Path, pair: Pair, change: str, dataset: str, split: str, accuracies: dict[str, float]) -> None:
+def _log_step(log: Path, pair: Pair, change: str, dataset: str, split: str, changed: Predictions) -> None:
     """Append a paired comparison to a results log, where models that are called by their paths have no folders."""
     from dataclasses import replace
     from datetime import UTC, datetime
 
-    from mien.evaluation import steps
+    from mien.evaluation import results_log
 
     try:
-        step = steps.of_pair(
+        step = results_log.of_pair(
             replace(pair, first=Path(pair.first).name, second=Path(pair.second).name),
             date=datetime.now(UTC).date().isoformat(),
             change=change,
             dataset=dataset,
             split=split,
-            accuracy=accuracies[pair.first],
+            accuracy=float(changed.hits.mean()),
+            views=changed.views,
+            members=changed.members,
         )
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    steps.append(log, step)
+    results_log.append(log, step)
 
 
 def _refuse(model: str, *, mirror: bool, ten_crop: bool, robustness: bool, record: bool) -> None:
@@ -222,11 +226,6 @@ def _refuse(model: str, *, mirror: bool, ten_crop: bool, robustness: bool, recor
         raise ConfigError(f"{why}: leave --mirror out")
     if record and ModelReference.parse(model).kind == "ensemble":
         raise ConfigError("--record keeps a result in a model's manifest, an ensemble has none: use --ledger")
-
-
-def _put(path: Path, content: bytes | str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def _record(model: str, result: Evaluation) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,15 +11,16 @@ import typer
 
 from mien.cli.evaluate import Data
 from mien.cli.predictors import load_for, open_predictor
+from mien.cli.progress import say
 from mien.core.errors import ConfigError, DatasetError, MissingExtraError, PictureError, nearest
 
 if TYPE_CHECKING:
     from mien.core.predictor import Predictor
     from mien.core.preprocess import Image
     from mien.data.dataset import Dataset
-    from mien.explain.average import Averages, Condition, Maps
-    from mien.explain.figure import Drawing
-    from mien.explain.page import Table
+    from mien.explain.average import Averages, MapCondition, Maps
+    from mien.reporting.figures import Drawing
+    from mien.reporting.tables import Table
 
 _SHOWN, _CHECKED, _POINTS = 6, 16, 10
 """Faces that the page shows, faces that the sanity checks take, and layers after which they compare."""
@@ -77,7 +77,7 @@ def explain(
     """
     from mien import __version__
     from mien.evaluation.ledger import commit
-    from mien.explain import report
+    from mien.explain import maps_report as report
 
     picture = _picture(what)
     predictor = open_predictor(model)
@@ -109,9 +109,9 @@ def explain(
             predictor, _methods(predictor, layer, relu=False)[title], title, crops[0], names[0]
         ),
     }
-    _say(f"scoring {len(methods)} methods on {len(crops)} faces")
+    say(f"scoring {len(methods)} methods on {len(crops)} faces")
     scores = _scores(predictor, faces, methods, seed)
-    tables = {"expressions: faithfulness": report.faithfulness_table(scores)}
+    tables = {"faithfulness": report.faithfulness_table(scores)}
     numbers: dict[str, Any] = {
         "mien": __version__,
         "commit": commit(),
@@ -127,7 +127,7 @@ def explain(
         "faithfulness": scores,
     }
     if len(methods) > 1:
-        _say("checking that the maps depend on the weights")
+        say("checking that the maps depend on the weights")
         sanity = _sanity(predictor, faces, layer, seed)
         drawings["sanity"] = report.sanity_figure(sanity)
         tables["sanity"] = report.sanity_table(sanity)
@@ -135,7 +135,7 @@ def explain(
     else:
         notes.append("An ONNX model has no gradients: the other methods and the sanity checks need its run.")
     if rows is not None:
-        _say(f"averaging {title} over {samples:,} faces of each expression under {len(conditions)} conditions")
+        say(f"averaging {title} over {samples:,} faces of each expression under {len(conditions)} conditions")
         averages, panels = _averaged(title, methods[title], rows, conditions, samples=samples, seed=seed)
         drawings |= panels
         notes.append(f"Averages: {averages.sampled}; they explain the expression that the faces are labelled with.")
@@ -254,7 +254,7 @@ def _sampled(rows: Dataset, scored: int, seed: int) -> tuple[Image, list[str]]:
     return part.images, labels
 
 
-def _conditions(predictor: Predictor, networks: Sequence[str]) -> tuple[Condition, ...]:
+def _conditions(predictor: Predictor, networks: Sequence[str]) -> tuple[MapCondition, ...]:
     """Paper 004's conditions, each with the model that was named for it."""
     from dataclasses import replace
 
@@ -270,7 +270,7 @@ def _conditions(predictor: Predictor, networks: Sequence[str]) -> tuple[Conditio
 
 
 def _averaged(
-    title: str, method: Maps, rows: Dataset, conditions: Sequence[Condition], *, samples: int, seed: int
+    title: str, method: Maps, rows: Dataset, conditions: Sequence[MapCondition], *, samples: int, seed: int
 ) -> tuple[Averages, dict[str, Drawing]]:
     """The averages of all expressions, their panel, and that of paper 004's three where there are more."""
     from mien.core.expression import THREE
@@ -299,7 +299,3 @@ def _sanity(predictor: Predictor, faces: Any, layer: str | None, seed: int) -> A
         cascade(_made(kind, layer), predictor, crops, expressions, seed=seed, points=_POINTS)  # type: ignore[arg-type]
         for kind in _kinds()
     ]
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit
 from mien.cli.predictors import load_for, open_predictor
+from mien.cli.progress import say
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,9 +73,9 @@ def measure(
 ) -> None:
     """Test a model with parts of the face covered: accuracy, and the recall that each expression loses."""
     from mien.core.schema import to_mapping
+    from mien.evaluation.fitted_rows import parted
     from mien.evaluation.protocol import reported_split
     from mien.evaluation.regions import REGIONS, region
-    from mien.evaluation.unseen import parted
     from mien.explain import occlusion
 
     regions = [region(name) for name in names] if names else list(REGIONS.values())
@@ -140,9 +141,10 @@ def study(
     from mien.cli.train import need_torch, settings_of
 
     need_torch("the occlusion study")
-    from mien.explain.study_report import print_study, write
-    from mien.explain.study_runs import run_study
+    from mien.studies.occlusion_study import run_study
+    from mien.studies.occlusion_study_report import print_study, write
     from mien.training.recipe import Recipe
+    from mien.training.runner import Runner
 
     chosen = [Recipe.read(path) for path in recipes]
     first = None if pretraining is None else Recipe.read(pretraining)
@@ -150,13 +152,13 @@ def study(
     for place, recipe in enumerate(chosen):
         own = {key: value for key, value in settings.items() if not _of_another(key, recipe.name, chosen)}
         chosen[place] = recipe.override({key.removeprefix(f"{recipe.name}."): value for key, value in own.items()})
+    path = results or out / "occlusion.json"
+    runner = Runner(root=data, threads=threads, say=say)
     try:
-        found = run_study(chosen, out, pretraining=first, seed=seed, root=data, threads=threads, say=_say)
+        found = run_study(chosen, out, path, pretraining=first, seed=seed, runner=runner)
     except KeyboardInterrupt:
         print(f"interrupted: the same command goes on from the last whole epoch in {out}", file=sys.stderr)
         raise typer.Exit(130) from None
-    path = results or out / "occlusion.json"
-    found.write(path)
     print_study(found)
     for made in (path, *write(found, out)):
         print(f"wrote {made}")
@@ -165,10 +167,6 @@ def study(
 def _of_another(key: str, name: str, recipes: Sequence[Recipe]) -> bool:
     """Whether a key of ``--set`` names another recipe than this one."""
     return any(key.startswith(f"{recipe.name}.") for recipe in recipes if recipe.name != name)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _landmarks(crops: Image, wanted: NDArray[Any]) -> NDArray[Any]:

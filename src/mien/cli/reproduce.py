@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.evaluate import Data
+from mien.cli.progress import say
 
 if TYPE_CHECKING:
-    from mien.studies.cell import Study
+    from mien.studies.paper_cells import PaperStudy
 
 
 def register(app: typer.Typer) -> None:
@@ -81,44 +82,38 @@ def reproduce(
 
     need_torch("reproducing a study")
     from mien.runtime.inference.detect import make_detector
-    from mien.studies import page
+    from mien.studies import study_page
     from mien.studies.catalogue import study_named
-    from mien.studies.execute import reproduce as run
-    from mien.studies.means import Means, parse_weights
+    from mien.studies.cell_recipes import StudyOptions, parse_weights
+    from mien.studies.reproduction import reproduce as run
+    from mien.training.runner import Runner
 
     study = study_named(name)
     if cells:
         _list(study)
         return
     folder = out or Path("runs") / (f"{study.name}-quick" if quick else study.name)
-    means = Means(
-        root=data,
+    options = StudyOptions(
         detector=make_detector(detector),
         weights=dict(parse_weights(text) for text in weights or ()),
         known=tuple(known or ()),
-        hours=budget,
         quick=quick,
         epochs=epochs,
-        threads=threads,
-        say=_say,
     )
+    runner = Runner(root=data, threads=threads, hours=budget, say=say)
     try:
-        found = run(study, folder, results or folder / f"{study.name}.json", means, only=only or ())
+        found = run(study, folder, results or folder / f"{study.name}.json", options, only=only or (), runner=runner)
     except KeyboardInterrupt:
         print(f"interrupted: the same command goes on from the last whole epoch in {folder}", file=sys.stderr)
         raise typer.Exit(130) from None
-    page.print_tables(study, found)
-    for suffix, text in ((".md", page.markdown(study, found)), (".html", page.html(study, found))):
+    study_page.print_tables(study, found)
+    for suffix, text in ((".md", study_page.markdown(study, found)), (".html", study_page.html(study, found))):
         path = folder / f"{study.name}{suffix}"
         path.write_text(text, encoding="utf-8")
         print(f"wrote {path}")
 
 
-def _list(study: Study) -> None:
+def _list(study: PaperStudy) -> None:
     for cell in study.cells:
         if not cell.is_quoted:
             print(f"{cell.name:40} {cell.title}")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mien.cli.detector import DetectorName, LazyDetector
+from mien.cli.progress import say
 from mien.cli.train import Data, need_torch, settings_of
 
 
@@ -47,6 +48,7 @@ def sweep(
     from mien.core.schema import to_mapping
     from mien.data.load import find_faces
     from mien.training.recipe import Recipe
+    from mien.training.runner import Runner
     from mien.training.sweep import read_grid
     from mien.training.sweep import sweep as run
     from mien.training.sweep_result import TABLE, table
@@ -64,9 +66,7 @@ def sweep(
             values,
             folder,
             split=split,
-            root=data,
-            threads=threads,
-            say=lambda text: print(text, file=sys.stderr, flush=True),
+            runner=Runner(root=data, threads=threads, say=say),
         )
     except KeyboardInterrupt:
         print(f"interrupted: the same command goes on; so far: {folder / TABLE}", file=sys.stderr)

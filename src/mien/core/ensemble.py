@@ -14,7 +14,7 @@ import numpy as np
 from mien.core.errors import ModelError
 from mien.core.files import read_record, write_json
 from mien.core.fitted import Fitted
-from mien.core.predictor import Floats, Predictor, log_of, softmax
+from mien.core.predictor import Floats, Predictor, Views, log_of, softmax
 from mien.core.preprocess import Image
 from mien.core.schema import to_mapping
 
@@ -121,6 +121,8 @@ class Ensemble:
         self.parameters = sum(member.parameters for member in members)
         own = () if spec.fitted is None else (spec.fitted,)
         self.seen = tuple(dict.fromkeys((*own, *(fitted for member in members for fitted in member.seen))))
+        self.views: Views = "one"
+        self.members = len(members)
         fitted = f", fitted on {spec.fitted_on}" if spec.fitted_on else ""
         self.shown = f"ensemble of {len(members)}, {spec.combine}{fitted}"
 

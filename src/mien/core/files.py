@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,7 +91,9 @@ def append_line(path: Path, record: Any) -> None:
         os.fsync(file.fileno())
 
 
-def read_lines(cls: type[T], path: Path, *, what: str, start: str) -> list[T]:
+def read_lines(
+    cls: type[T], path: Path, *, what: str, start: str, renew: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+) -> list[T]:
     """The records of a log that :func:`append_line` wrote, oldest first.
 
     Args:
@@ -99,6 +101,7 @@ def read_lines(cls: type[T], path: Path, *, what: str, start: str) -> list[T]:
         path: the log.
         what: it is, in words: ``ledger``.
         start: the command that starts one.
+        renew: makes a line of today of an older one.
 
     Raises:
         ConfigError: no such file, or a line that is no such record; the message holds its number.
@@ -117,5 +120,7 @@ def read_lines(cls: type[T], path: Path, *, what: str, start: str) -> list[T]:
             content = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"{path}:{number} is not JSON ({error}): mend or remove the line") from None
+        if renew is not None and isinstance(content, dict):
+            content = renew(content)
         records.append(from_mapping(cls, content, f"{path}:{number}"))
     return records

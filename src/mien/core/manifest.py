@@ -17,6 +17,7 @@ from mien.core.errors import ChecksumError, LabelError, ModelError
 from mien.core.expression import Expression, check_labels
 from mien.core.files import read_record, write_json
 from mien.core.fitted import Fitted
+from mien.core.predictor import Views
 from mien.core.preprocess import InputSpec
 
 SCHEMA = 1
@@ -92,6 +93,7 @@ class Metric:
         macro_f1: mean F1 over the classes.
         log_loss: mean negative log probability of the truth, nats.
         expected_calibration_error: 15 equal-mass bins.
+        views: what of each face it was averaged over.
     """
 
     dataset: str
@@ -104,6 +106,7 @@ class Metric:
     macro_f1: float | None = None
     log_loss: float | None = None
     expected_calibration_error: float | None = None
+    views: Views = "one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ class Manifest(OnnxManifest):
         seed: of the training run.
         paper: source of the architecture.
         commit: of mien when it was exported.
-        shown: what an answer comes from, in words, where it is more than one look at the crop.
+        views: what of a crop an answer is averaged over.
         head: from the graph's output ``features`` to the logits, where the network has such a head; class activation
             maps need it.
         neutral_profile: how it reads neutral faces of people at large: one probability for each label, from which a
@@ -217,7 +220,7 @@ class Manifest(OnnxManifest):
     seed: int | None = None
     paper: str | None = None
     commit: str | None = None
-    shown: str | None = None
+    views: Views = "one"
     head: Head | None = None
     neutral_profile: tuple[float, ...] | None = None
     precision: Literal["fp32", "int8"] = "fp32"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -14,6 +14,16 @@ from mien.core.fitted import Fitted
 from mien.core.preprocess import Image, InputSpec
 
 Floats = NDArray[np.float32]
+
+Views = Literal["one", "mirror", "ten"]
+"""What an answer is averaged over: one crop of a face, the crop and its mirror image, or ten crops."""
+
+VIEW_WORDS: dict[Views, str] = {
+    "one": "single crop",
+    "mirror": "averaged with the mirrored face",
+    "ten": "averaged over ten crops",
+}
+"""What results and tables call them."""
 
 
 @runtime_checkable
@@ -70,9 +80,15 @@ class Shown(Protocol):
     """A predictor whose answers come from more than one crop or one network.
 
     Attributes:
+        views: what of a face they are averaged over.
+        members: how many networks they come from.
         shown: what they come from, in words for a result's protocol.
     """
 
+    @property
+    def views(self) -> Views: ...  # noqa: D102
+    @property
+    def members(self) -> int: ...  # noqa: D102
     @property
     def shown(self) -> str: ...  # noqa: D102
 
@@ -90,7 +106,9 @@ class Mirrored:
         self.temperature = 1.0
         self.parameters = predictor.parameters
         self.seen = predictor.seen
-        self.shown = "averaged with the mirrored face"
+        self.views: Views = "mirror"
+        self.members = members_of(predictor)
+        self.shown = VIEW_WORDS[self.views]
 
     def logits(self, crops: Image) -> Floats:
         """Logarithms ``(n, K)`` of the averaged probabilities."""
@@ -117,7 +135,9 @@ class TenCropped:
         self.temperature = 1.0
         self.parameters = predictor.parameters
         self.seen = predictor.seen
-        self.shown = "averaged over ten crops"
+        self.views: Views = "ten"
+        self.members = members_of(predictor)
+        self.shown = VIEW_WORDS[self.views]
 
     def logits(self, crops: Image) -> Floats:
         """Logarithms ``(n, K)`` of the averaged probabilities."""
@@ -131,6 +151,11 @@ class TenCropped:
                 cv2.resize(crop[y : y + part, x : x + part], (side, side), dst=views[index])
             total += softmax(self._both.logits(views))
         return log_of(total / 5)
+
+
+def members_of(predictor: Predictor) -> int:
+    """How many networks a predictor's answers come from."""
+    return predictor.members if isinstance(predictor, Shown) else 1
 
 
 def log_of(probabilities: NDArray[np.floating]) -> Floats:

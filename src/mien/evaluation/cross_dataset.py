@@ -8,13 +8,13 @@ from mien.core.predictor import Predictor
 from mien.data.dataset import Dataset
 from mien.data.layout import WHOLE, Layout
 from mien.data.picture_index import NO_FACE
+from mien.evaluation.evaluation_result import Evaluation
 from mien.evaluation.metrics import grouped_interval
 from mien.evaluation.protocol import evaluate, predict
-from mien.evaluation.result import Evaluation
-from mien.evaluation.robustness import Figure
+from mien.evaluation.robustness import Estimate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CrossDataset:
     """One dataset's results.
 
@@ -30,12 +30,12 @@ class CrossDataset:
     """
 
     time: str
-    commit: str | None
+    commit: str | None = None
     about: str
     persons: int
     detector: str
     faceless: int
-    accuracy: Figure
+    accuracy: Estimate
     evaluation: Evaluation
 
     @property
@@ -71,6 +71,6 @@ def measure(
         persons=len(set(persons.tolist())),
         detector=dataset.detector,
         faceless=dataset.left_out.get(NO_FACE, 0),
-        accuracy=Figure(evaluation.accuracy, grouped_interval(answers.hits, persons, seed=seed)),
+        accuracy=Estimate(evaluation.accuracy, grouped_interval(answers.hits, persons, seed=seed)),
         evaluation=evaluation,
     )

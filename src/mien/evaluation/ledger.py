@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from mien.core.files import append_line, read_lines
-from mien.evaluation.result import Evaluation
+from mien.core.predictor import VIEW_WORDS, Views
+from mien.evaluation.evaluation_result import Evaluation
+from mien.reporting.numbers import NONE, hundredths, interval, short_commit
+from mien.reporting.tables import Table
+
+_HEADS = (
+    *("model", "faces", "measured on", "recipe", "seed", "parameters", "rows", "accuracy % (95 %)"),
+    *("without leaks %", "macro F1 %", "log loss", "ECE %", "measured"),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One line of a ledger.
 
     Attributes:
@@ -25,7 +35,8 @@ class Entry:
         dataset: what it was measured on.
         split: which part.
         protocol: in words.
-        mirror: whether probabilities were averaged with those of the mirrored face.
+        views: what of each face the probabilities were averaged over; older lines say ``mirror``, true or false.
+        members: networks that were averaged; more than one for an ensemble.
         n: rows measured.
         accuracy: share correct, 0 to 1.
         accuracy_interval: 95 % bootstrap interval of it.
@@ -47,7 +58,7 @@ class Entry:
     dataset: str
     split: str
     protocol: str
-    mirror: bool
+    views: Views
     n: int
     accuracy: float
     accuracy_interval: tuple[float, float]
@@ -59,9 +70,10 @@ class Entry:
     recipe: str | None = None
     training_seed: int | None = None
     commit: str | None = None
+    members: int = 1
 
 
-def append(path: Path, evaluation: Evaluation) -> Entry:
+def append(path: Path, evaluation: Evaluation) -> LedgerEntry:
     """Append one evaluation to the ledger at ``path``, made where there is none.
 
     The line goes out in one write behind the file's end and is on the disk when this returns.
@@ -71,7 +83,7 @@ def append(path: Path, evaluation: Evaluation) -> Entry:
     """
     if path.exists():
         read(path)
-    entry = Entry(
+    entry = LedgerEntry(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         mien=version("mien"),
         commit=commit(apart_from=path),
@@ -81,7 +93,8 @@ def append(path: Path, evaluation: Evaluation) -> Entry:
         dataset=evaluation.dataset,
         split=evaluation.split,
         protocol=evaluation.protocol,
-        mirror=evaluation.mirror,
+        views=evaluation.views,
+        members=evaluation.members,
         n=evaluation.n,
         accuracy=evaluation.accuracy,
         accuracy_interval=evaluation.accuracy_interval,
@@ -97,13 +110,40 @@ def append(path: Path, evaluation: Evaluation) -> Entry:
     return entry
 
 
-def read(path: Path) -> list[Entry]:
+def read(path: Path) -> list[LedgerEntry]:
     """The ledger's entries, oldest first.
 
     Raises:
         ConfigError: no such file, or a line that is no entry; the message holds its number.
     """
-    return read_lines(Entry, path, what="ledger", start=f"mien evaluate --ledger {path}")
+    return read_lines(LedgerEntry, path, what="ledger", start=f"mien evaluate --ledger {path}", renew=_renewed)
+
+
+def table(entries: Sequence[LedgerEntry]) -> Table:
+    """A ledger's entries, best accuracy first.
+
+    Of the same weights measured twice by one protocol the later line counts.
+    """
+    latest = {(e.identity, e.dataset, e.split, e.views, e.protocol): e for e in entries}
+    rows = tuple(
+        (
+            entry.model,
+            VIEW_WORDS[entry.views],
+            f"{entry.dataset}/{entry.split}",
+            entry.recipe or NONE,
+            NONE if entry.training_seed is None else str(entry.training_seed),
+            f"{entry.parameters:,}",
+            f"{entry.n:,}",
+            f"{hundredths(entry.accuracy)} ({interval(entry.accuracy_interval)})",
+            hundredths(entry.accuracy_without_leaks),
+            hundredths(entry.macro_f1),
+            f"{entry.log_loss:.4f}",
+            hundredths(entry.expected_calibration_error),
+            entry.time[:10] if entry.commit is None else f"{entry.time[:10]} at {short_commit(entry.commit)}",
+        )
+        for entry in sorted(latest.values(), key=lambda e: -e.accuracy)
+    )
+    return Table("The ledger", _HEADS, rows, words=(0, 1, 2, 3, 12))
 
 
 def commit(*, apart_from: Path | None = None) -> str | None:
@@ -121,6 +161,15 @@ def commit(*, apart_from: Path | None = None) -> str | None:
     if apart_from is not None:
         changed.discard(apart_from.resolve())
     return f"{head.strip()}-dirty" if changed else head.strip()
+
+
+def _renewed(line: dict[str, Any]) -> dict[str, Any]:
+    """A line from before ``views``, which said whether it was averaged with the mirrored face."""
+    if "mirror" not in line:
+        return line
+    return {name: value for name, value in line.items() if name != "mirror"} | {
+        "views": "mirror" if line["mirror"] else "one"
+    }
 
 
 def _git(*arguments: str) -> str | None:

@@ -11,14 +11,24 @@ from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError, LabelError, ModelError
 from mien.core.manifest import Manifest
-from mien.core.predictor import Floats, FromRecipe, Mirrored, Predictor, Shown, softmax
+from mien.core.predictor import (
+    VIEW_WORDS,
+    Floats,
+    FromRecipe,
+    Mirrored,
+    Predictor,
+    Shown,
+    Views,
+    members_of,
+    softmax,
+)
 from mien.data.dataset import Dataset
 from mien.data.leaks import leaked_rows
 from mien.evaluation import metrics
 from mien.evaluation.calibration import set_quality
-from mien.evaluation.result import ClassResult, Evaluation, ReliabilityBin
+from mien.evaluation.evaluation_result import ClassResult, Evaluation, ReliabilityBin
+from mien.evaluation.fitted_rows import check_unseen, seen_rows
 from mien.evaluation.slices import require_columns, slice_accuracy
-from mien.evaluation.unseen import check_unseen, seen_rows
 
 STAGES = (("train", "training"), ("public", "val", "valid", "validation"), ("private", "test"))
 """Names of splits in the order of their use: fitting, choosing, reporting. A row leaks from an earlier stage."""
@@ -58,6 +68,8 @@ class Predictions:
         against: the earlier splits.
         known: answered rows whose person, by the column ``subject``, stands in an earlier split too.
         dropped: rows left out because the predictor cannot give their class.
+        views: what of each face the answers are averaged over.
+        members: networks that they are averaged over.
     """
 
     dataset: Dataset
@@ -66,6 +78,8 @@ class Predictions:
     against: tuple[str, ...]
     known: int
     dropped: int
+    views: Views
+    members: int
 
     @property
     def hits(self) -> NDArray[np.bool_]:
@@ -98,7 +112,7 @@ def evaluate(
 
     Raises:
         DatasetError: no such split or column, crops of another shape, or splits that mix the rows that fitted the
-            predictor with others (:func:`mien.evaluation.unseen.check_unseen`).
+            predictor with others (:func:`mien.evaluation.fitted_rows.check_unseen`).
         LabelError: the labels do not fit.
         ModelError: the predictor's answer has another shape or is not finite.
     """
@@ -121,7 +135,8 @@ def evaluate(
         split=split,
         labels=predictor.labels,
         protocol=_protocol(answers, predictor, mirror=mirror),
-        mirror=mirror,
+        views=answers.views,
+        members=answers.members,
         recipe=None if origin is None else origin.recipe,
         training_seed=None if origin is None else origin.seed,
         bootstrap_seed=seed,
@@ -193,6 +208,8 @@ def predict(
         against=against,
         known=_known(dataset, rows, against),
         dropped=int((~fits).sum()),
+        views=_views(predictor, mirror=mirror),
+        members=members_of(predictor),
     )
 
 
@@ -239,12 +256,22 @@ def _logits(predictor: Predictor | Mirrored, crops: NDArray[np.uint8]) -> Floats
     return logits
 
 
+def _views(predictor: Predictor, *, mirror: bool) -> Views:
+    own: Views = "one"
+    if isinstance(predictor, Shown):
+        own = predictor.views
+    elif isinstance(predictor, Described):
+        own = predictor.manifest.views
+    return "mirror" if mirror and own == "one" else own
+
+
 def _protocol(answers: Predictions, predictor: Predictor, *, mirror: bool) -> str:
     manifest = predictor.manifest if isinstance(predictor, Described) else None
-    shown = predictor.shown if isinstance(predictor, Shown) else manifest.shown if manifest else None
-    parts = [shown] if shown else []
-    if mirror or not parts:
-        parts.insert(0, "averaged with the mirrored face" if mirror else "single crop")
+    parts = [VIEW_WORDS["mirror"]] if mirror else []
+    if isinstance(predictor, Shown):
+        parts.append(predictor.shown)
+    elif not mirror or _views(predictor, mirror=False) != "one":
+        parts.append(VIEW_WORDS[_views(predictor, mirror=False)])
     if manifest is not None:
         parts.append(f"trained on {manifest.trained_on}")
     elif predictor.seen:

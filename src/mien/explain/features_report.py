@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mien.core.preprocess import Image
 from mien.explain.features import FeatureMaps, Filters
-from mien.explain.figure import DIVERGING, SEQUENTIAL, WIDTH, Drawing, canvas, style
-from mien.explain.page import Table, page
+from mien.reporting.figures import DIVERGING, SEQUENTIAL, WIDTH, Drawing, canvas, style
+from mien.reporting.pages import Part, page
+from mien.reporting.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,9 +48,10 @@ def write(name: str, crop: Image, maps: Sequence[FeatureMaps], kernels: Sequence
         "Each row has a scale of its own. Of a layer with many channels those are drawn that vary most over the face, "
         "of a convolution with many filters those of the largest norm, each at its strongest input."
     )
-    sheet.write_text(
-        page(f"What {name} makes of one face", [note], [*drawings.values(), maps_table(maps)]), encoding="utf-8"
-    )
+    sections: dict[str, list[Part]] = {"Feature maps": [drawings["features"], maps_table(maps)]}
+    if kernels:
+        sections["Filters"] = [drawings["filters"]]
+    sheet.write_text(page(f"What {name} makes of one face", [note], sections), encoding="utf-8")
     return [sheet, *(path for stem, drawing in drawings.items() for path in drawing.save(folder / stem))]
 
 
@@ -60,7 +62,7 @@ def maps_table(maps: Sequence[FeatureMaps]) -> Table:
         for one in maps
     )
     heads = ("layer", "kind", "channels × height × width", "channels without variation", "channels drawn")
-    return Table("Layers", heads, tuple(rows))
+    return Table("Layers", heads, tuple(rows), words=(0, 1, 4))
 
 
 def maps_figure(name: str, crop: Image, maps: Sequence[FeatureMaps]) -> Drawing:

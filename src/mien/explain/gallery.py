@@ -19,8 +19,9 @@ from mien.core.predictor import Predictor
 from mien.core.preprocess import Image
 from mien.data.dataset import Dataset
 from mien.evaluation.protocol import predict
-from mien.explain.figure import BLUE, ORANGE, WIDTH, Drawing, canvas, style
-from mien.explain.page import Table, page
+from mien.reporting.figures import BLUE, ORANGE, WIDTH, Drawing, canvas, style
+from mien.reporting.pages import page
+from mien.reporting.tables import Table
 
 Kind = Literal["random", "mistakes", "uncertain"]
 
@@ -200,7 +201,7 @@ def write(shown: Gallery, folder: Path) -> list[Path]:
     if shown.shortage:
         notes.append(f"{shown.shortage}.")
     sheet = folder / f"{shown.kind}.html"
-    sheet.write_text(page(shown.title, notes, [drawing, table(shown)]), encoding="utf-8")
+    sheet.write_text(page(shown.title, notes, {"": [drawing, table(shown)]}), encoding="utf-8")
     return [sheet, *drawing.save(folder / shown.kind)]
 
 
@@ -210,4 +211,4 @@ def table(shown: Gallery) -> Table:
         (str(shown.rows[index]), str(shown.labels[shown.truth[index]]), shown.reading(index))
         for index in range(len(shown))
     )
-    return Table("Truth and reading", ("row in the dataset", "truth", "reading"), tuple(rows))
+    return Table("Truth and reading", ("row in the dataset", "truth", "reading"), tuple(rows), words=(0, 1, 2))

@@ -1,7 +1,7 @@
 """What a model loses when a part of the face is covered: accuracy, and the recall of each expression.
 
 Nothing here needs torch: any :class:`mien.core.predictor.Predictor` can be measured. The study of paper 004, which
-trains networks of its own, is :mod:`mien.explain.study`.
+trains networks of its own, is :mod:`mien.studies.occlusion_study`.
 """
 
 from __future__ import annotations

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mien.core.schema import to_mapping
-from mien.explain.figure import BLUE, DIVERGING, GREY, ORANGE, WIDTH, Drawing, canvas, style
 from mien.explain.occlusion import Covered, Occlusion
-from mien.explain.page import Table, page, points, spread
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from mien.reporting.figures import BLUE, GREY, ORANGE, WIDTH, Drawing, canvas, style
+from mien.reporting.numbers import span, tenths
+from mien.reporting.pages import page
+from mien.reporting.panels import draw_intervals, lost_recall
+from mien.reporting.tables import Table
 
 MARKS = {"noise": ("o", BLUE), "grey": ("s", ORANGE)}
 """Marker and colour of each fill."""
@@ -26,13 +25,15 @@ def print_occlusion(result: Occlusion) -> None:
     rows = []
     for scores in result.covered:
         if scores.fill is None:
-            cells = ("", *(points(loss.recall) for loss in scores.classes))
+            cells = ("", *(tenths(loss.recall) for loss in scores.classes))
         else:
-            cells = (points(scores.lost), *(points(loss.lost) for loss in scores.classes))
-        rows.append((scores.region, scores.fill or "", points(scores.accuracy), *cells))
-    low, high = points(result.open.accuracy_interval[0]), points(result.open.accuracy_interval[1])
+            cells = (tenths(scores.lost), *(tenths(loss.lost) for loss in scores.classes))
+        rows.append((scores.region, scores.fill or "", tenths(scores.accuracy), *cells))
+    low, high = tenths(result.open.accuracy_interval[0]), tenths(result.open.accuracy_interval[1])
     note = f"per cent; recall of the open face, below it what is lost; open face {low} to {high}, n = {result.n:,}"
-    Table(f"{result.model} on {result.dataset}/{result.split}", heads, tuple(rows)).print(f"{note}; {result.protocol}")
+    Table(f"{result.model} on {result.dataset}/{result.split}", heads, tuple(rows), words=(0, 1)).print(
+        f"{note}; {result.protocol}"
+    )
 
 
 def write(result: Occlusion, folder: Path) -> list[Path]:
@@ -49,7 +50,10 @@ def write(result: Occlusion, folder: Path) -> list[Path]:
         f"{result.n:,} faces; {result.protocol}. Intervals are 95 % bootstrap intervals, of what is lost on the same "
         f"faces (paired); seed {result.bootstrap_seed}. Weights {result.identity[:12]}."
     )
-    sheet.write_text(page(title, [note], [accuracy, recall, table(result)]), encoding="utf-8")
+    sheet.write_text(
+        page(title, [note], {"Accuracy": [accuracy], "Recall": [recall], "Every cover": [table(result)]}),
+        encoding="utf-8",
+    )
     numbers.write_text(json.dumps(to_mapping(result), indent=1) + "\n", encoding="utf-8")
     files = [*accuracy.save(folder / "occlusion-accuracy"), *recall.save(folder / "occlusion-recall")]
     return [sheet, numbers, *files]
@@ -60,15 +64,15 @@ def table(result: Occlusion) -> Table:
     heads = ("covered", "with", "accuracy", "lost", *(f"{loss.label}: recall lost" for loss in result.open.classes))
     rows = []
     for scores in result.covered:
-        accuracy = f"{points(scores.accuracy)} ({spread(scores.accuracy_interval)})"
+        accuracy = f"{tenths(scores.accuracy)} ({span(scores.accuracy_interval)})"
         if scores.fill is None:
-            recalls = (f"of {points(loss.recall)}" for loss in scores.classes)
+            recalls = (f"of {tenths(loss.recall)}" for loss in scores.classes)
             rows.append((scores.region, "", accuracy, "", *recalls))
         else:
             losses = ((scores.lost, scores.lost_interval), *((c.lost, c.lost_interval) for c in scores.classes))
-            cells = (f"{points(lost)} ({spread(interval)})" for lost, interval in losses)
+            cells = (f"{tenths(lost)} ({span(interval)})" for lost, interval in losses)
             rows.append((scores.region, scores.fill, accuracy, *cells))
-    return Table(f"{result.model} on {result.dataset}/{result.split}", heads, tuple(rows))
+    return Table(f"{result.model} on {result.dataset}/{result.split}", heads, tuple(rows), words=(0, 1))
 
 
 def accuracy_figure(result: Occlusion) -> Drawing:
@@ -81,21 +85,20 @@ def accuracy_figure(result: Occlusion) -> Drawing:
         axes.axvspan(100 * low, 100 * high, color=GREY, alpha=0.2, linewidth=0)
         axes.axvline(100 * result.open.accuracy, color=GREY, linewidth=1, label="open face, 95 % interval")
         for place, fill in enumerate(fills):
-            found = [_under(result, name, fill) for name in names]
+            found = [(c.accuracy, c.accuracy_interval) for c in (_under(result, name, fill) for name in names)]
             at = np.arange(len(names)) + (place - (len(fills) - 1) / 2) * 0.3
-            draw_dots(axes, found, at, mark=MARKS[fill], label=f"covered with {fill}")
+            draw_intervals(axes, found, at, mark=MARKS[fill], label=f"covered with {fill}", sideways=True)
         axes.set_yticks(range(len(names)), names)
         axes.invert_yaxis()
         axes.set_xlabel("accuracy, %")
         axes.set_title(f"{result.model}, {result.dataset}/{result.split}, n = {result.n:,}")
-        axes.grid(axis="x", linewidth=0.4, color="#dddddd")
-        axes.set_axisbelow(True)
-        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        axes.grid(axis="x")
+        figure.legend(loc="outside lower center", ncols=3)
     worst = min(result.covered, key=lambda scores: scores.accuracy)
     return Drawing(
         figure,
-        f"Accuracy of {result.model} with parts of the face covered: {points(result.open.accuracy)} % on the open "
-        f"face, least under {worst.region} ({worst.fill}), {points(worst.accuracy)} %; the table holds every number",
+        f"Accuracy of {result.model} with parts of the face covered: {tenths(result.open.accuracy)} % on the open "
+        f"face, least under {worst.region} ({worst.fill}), {tenths(worst.accuracy)} %; the table holds every number",
     )
 
 
@@ -103,45 +106,19 @@ def recall_figure(result: Occlusion) -> Drawing:
     """Recall that each expression loses under each region: a panel for each fill, one scale for all."""
     names, fills = _by_loss(result), _fills(result)
     labels = [loss.label for loss in result.open.classes]
-    panels = [np.array([[c.lost for c in _under(result, name, fill).classes] for name in names]) for fill in fills]
-    limit = 100 * max(0.01, *(float(np.abs(values).max()) for values in panels))
-    with style():
-        width = min(WIDTH, 2.1 + 0.42 * len(labels) * len(fills))
-        figure, grid = canvas(1, len(fills), height=0.9 + 0.24 * len(names), width=width, sharey=True)
-        for axes, fill, values in zip(grid[0], fills, panels, strict=True):
-            image = axes.imshow(100 * values, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
-            for (row, column), value in np.ndenumerate(100 * values):
-                ink = "white" if abs(value) > 0.6 * limit else "black"
-                axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=ink, fontsize=7)
-            axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right")
-            axes.set_title(f"covered with {fill}")
-        grid[0, 0].set_yticks(range(len(names)), names)
-        bar = figure.colorbar(image, ax=grid, shrink=0.9)
-        bar.set_label("recall lost, points")
-        bar.outline.set_visible(False)
+    panels = [
+        np.array([[100 * c.lost for c in _under(result, name, fill).classes] for name in names]) for fill in fills
+    ]
     every = [(loss.lost, loss.label, s) for s in result.covered if s.fill for loss in s.classes]
     lost, label, worst = max(every, key=lambda item: item[0])
-    return Drawing(
-        figure,
-        f"Recall that each expression loses under each cover: most is lost by {label} under {worst.region} "
-        f"({worst.fill}), {points(lost)} points; the table holds every number",
+    return lost_recall(
+        panels,
+        titles=[f"covered with {fill}" for fill in fills],
+        rows=names,
+        labels=labels,
+        alt=f"Recall that each expression loses under each cover: most is lost by {label} under {worst.region} "
+        f"({worst.fill}), {tenths(lost)} points; the table holds every number",
     )
-
-
-def draw_dots(
-    axes: Axes,
-    found: list[Covered],
-    at: np.ndarray[tuple[int, ...], np.dtype[np.floating]],
-    *,
-    mark: tuple[str, str],
-    label: str,
-) -> None:
-    """Accuracies with their intervals, as points of one marker and colour at heights ``at``."""
-    middle = 100 * np.array([scores.accuracy for scores in found])
-    ends = 100 * np.array([scores.accuracy_interval for scores in found]).T
-    marker, colour = mark
-    width = np.abs(ends - middle)
-    axes.errorbar(middle, at, xerr=width, fmt=marker, color=colour, markersize=4, linewidth=1, capsize=2, label=label)
 
 
 def _by_loss(result: Occlusion) -> list[str]:

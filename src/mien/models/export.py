@@ -18,7 +18,7 @@ from mien.core.expression import Expression
 from mien.core.files import replacing
 from mien.core.fitted import Fitted
 from mien.core.manifest import FaceGateManifest, Head, Manifest, OnnxManifest, sha256
-from mien.core.predictor import Floats, Predictor, softmax
+from mien.core.predictor import Floats, Predictor, Views, softmax
 from mien.core.preprocess import Image
 from mien.data.dataset import Dataset
 from mien.evaluation.calibration import calibrate
@@ -58,7 +58,7 @@ class Provenance:
         recipe: name of the recipe.
         seed: of the run.
         commit: of mien.
-        shown: what an answer comes from, where it is more than one look at the crop.
+        views: what of a crop an answer is averaged over.
         fitted: the rows of ``trained_on``, as the manifest keeps them.
         fitted_before: the rows that fitted what it started from and its teachers.
     """
@@ -72,7 +72,7 @@ class Provenance:
     recipe: str | None = None
     seed: int | None = None
     commit: str | None = None
-    shown: str | None = None
+    views: Views = "one"
     fitted: Fitted | None = None
     fitted_before: tuple[Fitted, ...] = ()
 
@@ -157,7 +157,7 @@ def export_graph(
         head=head,
         neutral_profile=found.neutral_profile,
         fitted_before=provenance.fitted_before or None,
-        **_said(provenance, "recipe", "shown", "fitted"),
+        **_said(provenance, "recipe", "views", "fitted"),
     )
 
 

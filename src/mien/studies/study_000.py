@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mien.studies.cell import Cell, Protocol, Published, Section, Study
+from mien.studies.paper_cells import CellTable, PaperCell, PaperStudy, Published, SplitProtocol
 
-_ELSEWHERE = Protocol("jaffe", "whole")
-_CK = Protocol("ckplus", "whole")
-_RANDOM = Protocol("jaffe", "random", folds=5)
-_PERSONS = Protocol("jaffe", "persons", folds=5)
+_ELSEWHERE = SplitProtocol("jaffe", "whole")
+_CK = SplitProtocol("ckplus", "whole")
+_RANDOM = SplitProtocol("jaffe", "random", folds=5)
+_PERSONS = SplitProtocol("jaffe", "persons", folds=5)
 
 _POOLS = {"network": "vgg19", "options": {"top": "dense"}, "weights": {"source": "imagenet"}}
 _NOT_SAID = "Reference [11]'s split of JAFFE is not in paper 000; with persons on both sides figures are higher."
@@ -21,8 +21,8 @@ _COMPARED = {
 }
 
 
-def _compared() -> tuple[Cell, ...]:
-    own = Cell(
+def _compared() -> tuple[PaperCell, ...]:
+    own = PaperCell(
         "wu-chen",
         "their own network, 64-128-512-512",
         recipe="000-wu-chen",
@@ -31,7 +31,7 @@ def _compared() -> tuple[Cell, ...]:
         "alone.",
     )
     others = (
-        Cell(
+        PaperCell(
             name,
             f"{title}, ImageNet weights",
             recipe="000-backbone",
@@ -44,9 +44,9 @@ def _compared() -> tuple[Cell, ...]:
     return own, *others
 
 
-_MUG = Protocol("mug", "persons", labels="without-disgust", folds=5)
+_MUG = SplitProtocol("mug", "persons", labels="without-disgust", folds=5)
 
-STUDY = Study(
+STUDY = PaperStudy(
     name="000",
     title="Study 000: pre-trained models for facial emotions",
     paper="Atanasov & Pilev 2020, Pre-trained Deep Learning Models for Facial Emotions Recognition (paper 000)",
@@ -58,10 +58,10 @@ STUDY = Study(
         ),
     ),
     sections=(
-        Section(
+        CellTable(
             "Models A and B on FER2013",
             (
-                Cell(
+                PaperCell(
                     "model-a",
                     "Model A, after VGG16",
                     recipe="000-model-a",
@@ -69,7 +69,7 @@ STUDY = Study(
                     differs="The paper says 'more than 13 million' weights; 13,358,151 before batch norm follow from "
                     "its Table II, and ours has exactly these.",
                 ),
-                Cell(
+                PaperCell(
                     "model-b",
                     "Model B, DeepFace's emotion network",
                     recipe="000-model-b",
@@ -81,20 +81,20 @@ STUDY = Study(
             text="Confusion matrices stand below the figures; the HTML page draws them.",
             shows=("cost", "vector", "confusion", "turns"),
         ),
-        Section(
+        CellTable(
             "Trained on FER2013, tested elsewhere",
             (
-                Cell(
+                PaperCell(
                     "model-a-ckplus",
                     "Model A on CK+",
                     _CK,
                     run_of="model-a",
                     paper=Published(0.56),
                 ),
-                Cell("model-b-ckplus", "Model B on CK+", _CK, run_of="model-b", paper=Published(0.56)),
-                Cell("model-a-jaffe", "Model A on JAFFE", _ELSEWHERE, run_of="model-a"),
-                Cell("model-b-jaffe", "Model B on JAFFE", _ELSEWHERE, run_of="model-b"),
-                Cell(
+                PaperCell("model-b-ckplus", "Model B on CK+", _CK, run_of="model-b", paper=Published(0.56)),
+                PaperCell("model-a-jaffe", "Model A on JAFFE", _ELSEWHERE, run_of="model-a"),
+                PaperCell("model-b-jaffe", "Model B on JAFFE", _ELSEWHERE, run_of="model-b"),
+                PaperCell(
                     "tiny-jaffe",
                     "mien's tiny on JAFFE",
                     _ELSEWHERE,
@@ -110,24 +110,24 @@ STUDY = Study(
             ),
             shows=("cost", "vector", "confusion"),
         ),
-        Section(
+        CellTable(
             "The comparison of reference [10] on FER2013",
             _compared(),
             shows=("cost", "vector"),
         ),
-        Section(
+        CellTable(
             "Joined features of pools, PCA and a linear SVM, reference [11]",
             (
-                Cell(
+                PaperCell(
                     "vgg19-pools-ckplus",
                     "VGG19, five pools and first dense layer, on CK+",
-                    Protocol("ckplus", "persons", folds=5),
+                    SplitProtocol("ckplus", "persons", folds=5),
                     recipe="000-pools-svm",
                     change=_POOLS,
                     paper=Published(0.92),
                     differs="Reference [11]'s split of CK+ is not in paper 000.",
                 ),
-                Cell(
+                PaperCell(
                     "vgg19-pools-random",
                     "VGG19, five pools and first dense layer, on JAFFE",
                     _RANDOM,
@@ -136,7 +136,7 @@ STUDY = Study(
                     paper=Published(0.88),
                     differs=_NOT_SAID,
                 ),
-                Cell(
+                PaperCell(
                     "vgg19-pools-persons",
                     "VGG19, five pools and first dense layer, on JAFFE",
                     _PERSONS,
@@ -144,7 +144,7 @@ STUDY = Study(
                     change=_POOLS,
                     paper=Published(0.88),
                 ),
-                Cell(
+                PaperCell(
                     "squeezenet-pools-random",
                     "SqueezeNet 1.1, three pools, on JAFFE",
                     _RANDOM,
@@ -152,7 +152,7 @@ STUDY = Study(
                     differs="A row of its own: SqueezeNet stands in for VGG19, whose weights cannot be had here. It "
                     "has three max-pools and no dense layer to read, and half a per cent of VGG19's values.",
                 ),
-                Cell(
+                PaperCell(
                     "squeezenet-pools-persons",
                     "SqueezeNet 1.1, three pools, on JAFFE",
                     _PERSONS,
@@ -165,10 +165,10 @@ STUDY = Study(
             ),
             shows=("cost", "vector"),
         ),
-        Section(
+        CellTable(
             "The network of reference [12]",
             (
-                Cell(
+                PaperCell(
                     "fathallah-mug",
                     "165 x 165, six expressions, on MUG",
                     _MUG,

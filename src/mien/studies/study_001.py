@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mien.studies.cell import Cell, Published, Section, Study
-from mien.studies.score import WINDOW
+from mien.studies.paper_cells import CellTable, PaperCell, PaperStudy, Published
+from mien.studies.scoring import WINDOW
 
 _TURN = "The paper reads the turn off its figure, 'around 55 epochs'; here it follows from the rule."
 
-STUDY = Study(
+STUDY = PaperStudy(
     name="001",
     title="Study 001: facial expression recognition with machine learning",
     paper="Rodrigues, Brioso & Cruz, Facial Expression Recognition with Machine Learning (paper 001)",
@@ -27,17 +27,17 @@ STUDY = Study(
         ),
     ),
     sections=(
-        Section(
+        CellTable(
             "ResNet-50 and a custom network on FER2013",
             (
-                Cell(
+                PaperCell(
                     "resnet50-random",
                     "ResNet-50, random weights",
                     recipe="001-resnet50",
                     paper=Published(0.6294, words="loss 0.9717"),
                     differs=_TURN,
                 ),
-                Cell(
+                PaperCell(
                     "resnet50-imagenet",
                     "ResNet-50, ImageNet weights",
                     recipe="001-resnet50",
@@ -46,7 +46,7 @@ STUDY = Study(
                     differs="The paper's weights are Keras', these torchvision's. Of disgust the paper gets 62 % "
                     "right.",
                 ),
-                Cell(
+                PaperCell(
                     "custom-cnn",
                     "custom network, 8 convolutions",
                     recipe="001-custom-cnn",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mien.studies.cell import Cell, Published, Section, Study
+from mien.studies.paper_cells import CellTable, PaperCell, PaperStudy, Published
 
 _STEPS: tuple[tuple[str, str, dict[str, Any], Published, str], ...] = (
     (
@@ -45,7 +45,7 @@ _STEPS: tuple[tuple[str, str, dict[str, Any], Published, str], ...] = (
     ),
 )
 
-STUDY = Study(
+STUDY = PaperStudy(
     name="002",
     title="Study 002: ResEZAP",
     paper="Azimi Abriz & Meghdadi 2021, Real-time Facial Emotion Recognition with Deep Neural Networks (paper 002)",
@@ -58,10 +58,10 @@ STUDY = Study(
         ),
     ),
     sections=(
-        Section(
+        CellTable(
             "Table 1: multiplications of the nine convolution layers",
             (
-                Cell(
+                PaperCell(
                     "table-1-ordinary",
                     "ordinary convolutions",
                     recipe="resezap",
@@ -69,7 +69,7 @@ STUDY = Study(
                     counted=True,
                     paper=Published(multiplications=130_075_776),
                 ),
-                Cell(
+                PaperCell(
                     "table-1-separable",
                     "depthwise separable convolutions",
                     recipe="resezap",
@@ -79,10 +79,10 @@ STUDY = Study(
             ),
             shows=("multiplications",),
         ),
-        Section(
+        CellTable(
             "Table 2: small networks on FER2013",
             (
-                Cell(
+                PaperCell(
                     "resezap",
                     "ResEZAP",
                     recipe="resezap",
@@ -92,37 +92,39 @@ STUDY = Study(
                     "of four bytes are 218 kB; what else its 331 KB hold is not said. Its 7 ms are on an i5 laptop "
                     "and may hold more than the network.",
                 ),
-                Cell(
+                PaperCell(
                     "mini-xception",
                     "mini-Xception (Arriaga et al.)",
                     recipe="002-mini-xception",
                     paper=Published(0.66, values=60_000, size="855 KB"),
                     differs="Its authors trained on crops of 64 x 64; these are 48 x 48, at ResEZAP's own budget.",
                 ),
-                Cell(
+                PaperCell(
                     "tiny",
                     "mien's tiny, from the labels alone",
                     recipe="tiny",
                     differs="Not in the paper: mien's own network within ResEZAP's number of values. The tiny that "
                     "ships was taught by larger networks as well.",
                 ),
-                Cell("jeon", "Jeon et al.", paper=Published(0.6904, values=4_285_863, size="16.41 MB")),
-                Cell("talegaonkar", "Talegaonkar et al.", paper=Published(0.6012, values=2_375_879, size="9.15 MB")),
-                Cell("samsani", "Samsani & Gottala", paper=Published(0.6010, values=250_000, size="94 KB")),
+                PaperCell("jeon", "Jeon et al.", paper=Published(0.6904, values=4_285_863, size="16.41 MB")),
+                PaperCell(
+                    "talegaonkar", "Talegaonkar et al.", paper=Published(0.6012, values=2_375_879, size="9.15 MB")
+                ),
+                PaperCell("samsani", "Samsani & Gottala", paper=Published(0.6010, values=250_000, size="94 KB")),
             ),
             shows=("cost", "vector"),
         ),
-        Section(
+        CellTable(
             "The six design steps, undone one by one",
             (
-                Cell(
+                PaperCell(
                     "ablation-base",
                     "ResEZAP as published",
                     recipe="resezap",
                     paper=Published(values=54_480, multiplications=16_909_540),
                 ),
                 *(
-                    Cell(f"ablation-{name}", title, recipe="resezap", change=change, paper=paper, differs=differs)
+                    PaperCell(f"ablation-{name}", title, recipe="resezap", change=change, paper=paper, differs=differs)
                     for name, title, change, paper, differs in _STEPS
                 ),
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mien.studies.cell import Cell, Protocol, Published, Section, Study
+from mien.studies.paper_cells import CellTable, PaperCell, PaperStudy, Published, SplitProtocol
 
 _TITLES = {
     "vgg16": "VGG16",
@@ -45,18 +45,18 @@ _OF_THE_TEXT = ("all", "last-1", "last-3", "last-5")
 """What the paper's text trains of either network; the other depths are its Table 1's, of VGG16."""
 
 
-def _protocol(parts: str, folds: int) -> Protocol:
-    return Protocol("jaffe", "random" if parts == "random" else "persons", labels="six", folds=folds)
+def _protocol(parts: str, folds: int) -> SplitProtocol:
+    return SplitProtocol("jaffe", "random" if parts == "random" else "persons", labels="six", folds=folds)
 
 
-def _bottleneck() -> tuple[Cell, ...]:
+def _bottleneck() -> tuple[PaperCell, ...]:
     cells = []
     for network, change in _FEATURES.items():
         for optimiser, (title, setting) in _OPTIMISERS.items():
             for parts, words in _PARTS.items():
                 published = Published(0.8826, "test accuracy of its text") if network == "vgg16" else Published()
                 cells.append(
-                    Cell(
+                    PaperCell(
                         f"{network}-bottleneck-{optimiser}-{parts}",
                         f"{_TITLES[network]}, {title}, {words}",
                         _protocol(parts, 10),
@@ -71,7 +71,7 @@ def _bottleneck() -> tuple[Cell, ...]:
 
 def _depth(
     network: str, change: dict[str, Any], depths: Iterable[str] = _DEPTHS, *, rmsprop: bool = False
-) -> tuple[Cell, ...]:
+) -> tuple[PaperCell, ...]:
     """A row for each depth and kind of folds, by Adam or by RMSprop."""
     name, setting = _OPTIMISERS["rmsprop"] if rmsprop else ("", {})
     cells = []
@@ -81,7 +81,7 @@ def _depth(
         published = Published(accuracy, words) if network == "vgg16" else Published()
         for parts, kind in _PARTS.items():
             cells.append(
-                Cell(
+                PaperCell(
                     f"{network}-{depth}{'-rmsprop' if rmsprop else ''}-{parts}",
                     f"{title}, {f'{name}, ' if name else ''}{kind}",
                     _protocol(parts, 5),
@@ -94,7 +94,7 @@ def _depth(
     return tuple(cells)
 
 
-STUDY = Study(
+STUDY = PaperStudy(
     name="003",
     title="Study 003: transfer learning on JAFFE",
     paper=(
@@ -124,7 +124,7 @@ STUDY = Study(
         ),
     ),
     sections=(
-        Section(
+        CellTable(
             "Bottleneck features, computed once, and a small dense network",
             _bottleneck(),
             text=(
@@ -133,7 +133,7 @@ STUDY = Study(
             ),
             shows=("persons", "cost", "vector", "classes"),
         ),
-        Section(
+        CellTable(
             "Table 1: VGG16 by depth",
             _depth("vgg16", _FEATURES["vgg16"]) + _depth("vgg16", _FEATURES["vgg16"], _OF_THE_TEXT, rmsprop=True),
             text=(
@@ -141,13 +141,13 @@ STUDY = Study(
                 "1 layers 'from the last'. Both readings are here, by Adam where nothing else is said."
             ),
         ),
-        Section(
+        CellTable(
             "By depth: InceptionV3",
             _depth("inception-v3", _FEATURES["inception-v3"], _OF_THE_TEXT)
             + _depth("inception-v3", _FEATURES["inception-v3"], _OF_THE_TEXT, rmsprop=True),
             text="The paper names these depths and both optimisers, and gives no figure of its own.",
         ),
-        Section(
+        CellTable(
             "By depth: SqueezeNet with ImageNet weights",
             _depth("squeezenet", {}),
             text=(
@@ -156,7 +156,7 @@ STUDY = Study(
             ),
             shows=("persons", "cost", "vector"),
         ),
-        Section(
+        CellTable(
             "By depth: mien's tiny from FER2013",
             _depth("tiny", _FEATURES["tiny"] | {"optimiser.rate": 3e-3}),
             text=(

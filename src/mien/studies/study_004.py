@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mien.explain.study import CONDITIONS, PAPER
-from mien.studies.cell import Cell, Protocol, Published, Section, Study
+from mien.studies.paper_cells import CellTable, PaperCell, PaperStudy, Published, SplitProtocol
+from mien.studies.pooled_rows import CONDITIONS, PAPER
 
-_POOLED = Protocol("fer2013", "pooled", labels="three")
+_POOLED = SplitProtocol("fer2013", "pooled", labels="three")
 _ARMS = {
     "googlenet": (
         "GoogLeNet frozen, ImageNet weights",
@@ -38,10 +38,10 @@ _ARMS = {
 _PRETRAINING = {"pretrained": "occlusion-seven"}
 
 
-def _cells(arm: str) -> tuple[Cell, ...]:
+def _cells(arm: str) -> tuple[PaperCell, ...]:
     title, recipe, differs = _ARMS[arm]
     return tuple(
-        Cell(
+        PaperCell(
             f"{arm}-{condition}",
             f"{title}, {'open faces' if condition == 'none' else f'{condition} covered'}",
             _POOLED,
@@ -55,7 +55,7 @@ def _cells(arm: str) -> tuple[Cell, ...]:
     )
 
 
-STUDY = Study(
+STUDY = PaperStudy(
     name="004",
     title="Study 004: pretrained networks and covered faces",
     paper="Dobeš & Sabolová, Emotion Recognition Using Pretrained Deep Neural Networks (paper 004)",
@@ -76,5 +76,5 @@ STUDY = Study(
             "study (`mien occlusion study`); with `--known results/occlusion.json` its figures fill these tables."
         ),
     ),
-    sections=tuple(Section(title, _cells(arm), shows=("cost", "vector")) for arm, (title, *_) in _ARMS.items()),
+    sections=tuple(CellTable(title, _cells(arm), shows=("cost", "vector")) for arm, (title, *_) in _ARMS.items()),
 )

@@ -16,8 +16,8 @@ from mien.core.errors import TrainingError
 from mien.core.files import replacing
 from mien.core.model_reference import ModelReference
 from mien.data.dataset import Dataset, spread
+from mien.evaluation.fitted_rows import parted_otherwise
 from mien.evaluation.ledger import commit
-from mien.evaluation.unseen import parted_otherwise
 from mien.models.network import Normalised
 from mien.models.rebuild import restore_norms
 from mien.models.registry import count_values, network

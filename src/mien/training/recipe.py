@@ -12,6 +12,7 @@ from mien.core.errors import ConfigError
 from mien.core.expression import LabelSet
 from mien.core.fitted import Folds
 from mien.core.model_reference import ModelReference
+from mien.core.predictor import Views
 from mien.core.schema import from_mapping, to_mapping
 
 Precision = Literal["fp32", "bf16"]
@@ -27,8 +28,7 @@ class DataConfig:
         dataset: a dataset's name (:data:`mien.data.load.NAMES`), or a path to a folder or CSV.
         train: split that fits the weights.
         validation: split that chooses epochs; never one that is reported.
-        labels: name of a label set (:data:`mien.core.expression.LabelSet`), or None for the
-            dataset's own.
+        labels: a set of :data:`mien.core.expression.LABEL_SETS`, or None for the dataset's own.
         limit: use only this many training rows, evenly spread; for quick tries.
         folds: makes the splits ``train``, ``validation`` and ``test`` anew, see :class:`mien.core.fitted.Folds`.
     """
@@ -152,7 +152,7 @@ class Weights:
         source: ``none`` (fresh), ``imagenet`` (torchvision's, fetched and checked by it), the folder of an earlier
             run, an exported model (the name of a bundled or pulled one, or its ONNX file), a file (safetensors, or a
             torch state dict) or an https URL of one. ``pretraining`` is the run that an occlusion study trains first
-            (:data:`mien.explain.study.PRETRAINING`).
+            (:data:`mien.studies.pooled_rows.PRETRAINING`).
         preprocessing: how a file's pictures were prepared: ``own`` (as the network's own input), ``torch``, ``tf`` or
             ``caffe`` (:data:`mien.models.weights.PREPROCESSING`); ImageNet weights and runs know theirs.
         sha256: of the file, an exported model's ONNX file; needed for a URL.
@@ -306,7 +306,7 @@ class Recipe:
     averaging: float | None = None
     patience: int | None = None
     precision: Precision = "fp32"
-    views: Literal["one", "mirror", "ten"] = "one"
+    views: Views = "one"
     seed: int = 0
     summary: str = ""
     licence: str = ""

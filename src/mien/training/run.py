@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from mien.core.errors import MissingExtraError, TrainingError
+from mien.core.errors import TrainingError
 from mien.core.expression import Expression
 from mien.core.files import read_record, write_json
 from mien.core.fitted import Fitted
@@ -17,6 +17,7 @@ from mien.core.model_reference import RUN_RECORD
 from mien.core.preprocess import InputSpec
 from mien.data.load import name_of
 from mien.models.weights import Loaded
+from mien.reporting.panels import LearningCurve, learning_curves
 from mien.training.recipe import Precision, Recipe
 
 RECORD, WEIGHTS, CHECKPOINT, CURVES = RUN_RECORD, "best.safetensors", "last.ckpt", "curves.png"
@@ -159,18 +160,7 @@ def draw_curves(run: Run, path: Path) -> None:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise MissingExtraError("matplotlib", "plots", "drawing curves") from None
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    epochs = [e.epoch for e in run.history]
-    for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for split, colour in (("train", "#0072B2"), ("validation", "#D55E00")):
-            axes.plot(epochs, [getattr(e, f"{split}_{what}") for e in run.history], color=colour, label=split)
-        axes.axvline(run.best.epoch, color="#999999", linewidth=0.8, linestyle=":")
-        axes.set(xlabel="epoch", ylabel=what)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(frameon=False)
-    figure.suptitle(f"{run.recipe.name}, seed {run.recipe.seed}: kept epoch {run.best.epoch}", fontsize=10)
-    figure.savefig(path, dpi=120)
+    best = run.best.epoch
+    curve = LearningCurve(f"{run.recipe.name}, seed {run.recipe.seed}", run.history, marked=best)
+    alt = f"Loss and accuracy of {run.recipe.name} against the epoch, train and validation; kept epoch {best}"
+    path.write_bytes(learning_curves([curve], alt=alt).png())

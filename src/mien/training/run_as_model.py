@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from mien.core.errors import TrainingError
 from mien.core.expression import Labels
 from mien.core.manifest import Manifest
+from mien.core.predictor import VIEW_WORDS, Views
 from mien.core.preprocess import InputSpec
 from mien.data.dataset import spread
 from mien.models.averaged_views import Averaged
@@ -24,17 +25,16 @@ from mien.training.transfer import assemble
 LARGEST_CHUNK = 256
 """Crops that go through a run's network together at most, and four times its training batch, which fitted."""
 
-VIEWS = {"mirror": "averaged with the mirrored face", "ten": "averaged over ten crops"}
-"""What a recipe's views are in words."""
-
 
 class AveragedRun(TorchPredictor):
     """A run whose recipe averages views: it says so in the protocol of its results."""
 
-    def __init__(self, body: Averaged, spec: InputSpec, labels: Labels, *, name: str, shown: str, chunk: int) -> None:
-        """Wrap ``body``, which averages as ``shown`` says."""
+    def __init__(self, body: Averaged, spec: InputSpec, labels: Labels, *, name: str, views: Views, chunk: int) -> None:
+        """Wrap ``body``, which averages over ``views``."""
         super().__init__(body, spec, labels, name=name, chunk=chunk)
-        self.shown = shown
+        self.views = views
+        self.members = 1
+        self.shown = VIEW_WORDS[views]
 
 
 def open_run(folder: Path, *, name: str | None = None) -> TorchPredictor:
@@ -59,7 +59,7 @@ def open_run(folder: Path, *, name: str | None = None) -> TorchPredictor:
         predictor = TorchPredictor(body, run.input, run.labels, name=name, chunk=chunk)
     else:
         averaged = Averaged(body, views)
-        predictor = AveragedRun(averaged, run.input, run.labels, name=name, shown=VIEWS[views], chunk=chunk)
+        predictor = AveragedRun(averaged, run.input, run.labels, name=name, views=views, chunk=chunk)
     predictor.recipe, predictor.seed = run.recipe.name, run.recipe.seed
     predictor.seen = run.seen
     return predictor
@@ -99,7 +99,7 @@ def export_run(
         recipe=recipe.name,
         seed=recipe.seed,
         commit=run.commit,
-        shown=VIEWS.get(recipe.views),
+        views=recipe.views,
         fitted=replace(run.fitted, dataset=fitted.name),
         fitted_before=run.fitted_before,
     )

@@ -11,7 +11,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,18 @@ import yaml
 from mien.core.errors import ConfigError, MienError, ModelError, TrainingError, UnknownModelError, nearest
 from mien.evaluation.protocol import evaluate
 from mien.models.registry import build
-from mien.training.cost import Cost, measure_cost
-from mien.training.fit import train
 from mien.training.recipe import Recipe
-from mien.training.recipe_data import load_rows
+from mien.training.recipe_data import load_rows, load_splits
 from mien.training.run import RECORD, Run
-from mien.training.run_as_model import open_run
-from mien.training.sweep_result import Outcome, Sweep, words
+from mien.training.runner import Cell, Runner
+from mien.training.sweep_result import CellOutcome, Sweep, words
 from mien.training.transfer import input_of
 
 Grid = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class GridPoint:
     """One point of the grid: what it changes, the recipe that follows, and the folder of its run."""
 
     settings: Mapping[str, Any]
@@ -67,11 +65,11 @@ def read_grid(items: Sequence[str]) -> dict[str, list[Any]]:
     return grid
 
 
-def plan(recipe: Recipe, grid: Grid, folder: Path) -> list[Cell]:
-    """The cells of a grid, the last key changing quickest. All are checked before any is run.
+def plan(recipe: Recipe, grid: Grid, folder: Path) -> list[GridPoint]:
+    """The points of a grid, the last key changing quickest. All are checked before any is run.
 
     Raises:
-        ConfigError: a cell's recipe contradicts itself, or names no network or options that it does not take; the
+        ConfigError: a point's recipe contradicts itself, or names no network or options that it does not take; the
             message names its values.
         TrainingError: the folder holds runs of another recipe.
     """
@@ -81,7 +79,7 @@ def plan(recipe: Recipe, grid: Grid, folder: Path) -> list[Cell]:
             f"{folder} holds a sweep of another recipe, or of this one before it was changed: give "
             "another folder with --out"
         )
-    cells = []
+    points = []
     for values in itertools.product(*grid.values()):
         settings = dict(zip(grid, values, strict=True))
         try:
@@ -90,23 +88,14 @@ def plan(recipe: Recipe, grid: Grid, folder: Path) -> list[Cell]:
                 build(changed.network, **changed.options)
         except (ConfigError, UnknownModelError) as error:
             raise ConfigError(f"--grid {words(settings)}: {error}") from None
-        cells.append(Cell(settings, changed, folder / _folder_name(settings)))
-    for cell in cells:
-        if (cell.folder / RECORD).exists() and Run.read(cell.folder).recipe != cell.recipe:
-            raise TrainingError(f"{cell.folder} holds a run of another recipe: give another folder with --out")
-    return cells
+        points.append(GridPoint(settings, changed, folder / _folder_name(settings)))
+    for point in points:
+        if (point.folder / RECORD).exists() and Run.read(point.folder).recipe != point.recipe:
+            raise TrainingError(f"{point.folder} holds a run of another recipe: give another folder with --out")
+    return points
 
 
-def sweep(
-    recipe: Recipe,
-    grid: Grid,
-    folder: Path,
-    *,
-    split: str | None = None,
-    root: Path | None = None,
-    threads: int | None = None,
-    say: Callable[[str], None] = lambda _: None,
-) -> Sweep:
+def sweep(recipe: Recipe, grid: Grid, folder: Path, *, split: str | None = None, runner: Runner) -> Sweep:
     """Run every cell of a grid that has not been run, and go on with the one that was interrupted.
 
     The table is written after each cell. A cell that cannot be trained is recorded with the reason, and the others go
@@ -117,9 +106,7 @@ def sweep(
         grid: the values of each key, see :func:`read_grid`.
         folder: gets a folder for each cell's run, and the table.
         split: measure the kept weights on this split too; choosing by it would be choosing on it.
-        root: where datasets lie.
-        threads: torch's threads on the CPU; None leaves torch's own choice.
-        say: is told of each cell before it is begun, and of each network before it is timed.
+        runner: runs the cells.
 
     Raises:
         ConfigError: a cell's recipe contradicts itself or names no network.
@@ -127,51 +114,79 @@ def sweep(
         TrainingError: the folder holds runs of another recipe.
         KeyboardInterrupt: on Ctrl-C, after the table was written; the same call goes on.
     """
-    cells = plan(recipe, grid, folder)
+    points = plan(recipe, grid, folder)
     if split is not None:  # better now than after hours
-        for cell in {repr(cell.recipe.data): cell for cell in cells}.values():
-            load_rows(cell.recipe, input_of(cell.recipe), root).split(split)
+        for point in {repr(point.recipe.data): point for point in points}.values():
+            load_rows(point.recipe, input_of(point.recipe), runner.root).split(split)
     earlier = Sweep.read(folder)
-    known = {outcome.run: outcome for outcome in earlier.cells} if earlier is not None else {}
-    outcomes = {cell.folder.name: _outcome(cell, known.get(cell.folder.name), split) for cell in cells}
-    costs: dict[str, Cost | None] = {
-        _takes(cell): cost for cell in cells if (cost := outcomes[cell.folder.name].cost) is not None
-    }
-    result = Sweep(recipe, tuple(outcomes.values()))
-    for number, cell in enumerate(cells, start=1):
-        name = cell.folder.name
-        wanted = outcomes[name].status != "finished"
-        if wanted or split not in (None, outcomes[name].split):
-            say(f"{number} of {len(cells)}: {words(cell.settings)}")
-        try:
-            if wanted:
-                train(cell.recipe, cell.folder, root=root, threads=threads)
-                outcomes[name] = _outcome(cell, None, split)
-            if split not in (None, outcomes[name].split):
-                outcomes[name] = _measured(cell, outcomes[name], split, root)
-            if outcomes[name].cost is None:
-                outcomes[name] = dataclasses.replace(outcomes[name], cost=_cost(cell, costs, say))
-        except KeyboardInterrupt:
-            outcomes[name] = _outcome(cell, outcomes[name], split)
-            raise
-        except MienError as error:
-            outcomes[name] = dataclasses.replace(_outcome(cell, None, split), status="failed", error=str(error))
-        finally:
-            result = Sweep(recipe, tuple(outcomes.values()))
-            result.write(folder)
-    return result
+    before = {outcome.run: outcome for outcome in earlier.cells} if earlier is not None else {}
+    outcomes = {point.folder.name: _so_far(point, before.get(point.folder.name), split) for point in points}
+    for point in points:
+        if (cost := outcomes[point.folder.name].cost) is not None:
+            run = Run.read(point.folder)
+            runner.remember(cost, point.recipe, labels=run.labels, spec=run.input)
+    cells = [
+        _SweepCell(point, outcomes[point.folder.name], split, f"{number} of {len(points)}")
+        for number, point in enumerate(points, start=1)
+    ]
+
+    def keep(outcome: CellOutcome) -> None:
+        outcomes[outcome.run] = outcome
+        Sweep(recipe, tuple(outcomes.values())).write(folder)
+
+    runner.run(cells, keep)
+    return Sweep(recipe, tuple(outcomes.values()))
 
 
-def _outcome(cell: Cell, known: Outcome | None, split: str | None) -> Outcome:
-    settings, name = dict(cell.settings), cell.folder.name
-    if not (cell.folder / RECORD).exists():
-        return Outcome(settings, name, "waiting")
-    run = Run.read(cell.folder)
-    if known is not None and known.status == run.status == "finished" and split in (None, known.split):
-        return known
+@dataclass(eq=False)
+class _SweepCell(Cell[CellOutcome]):
+    point: GridPoint
+    outcome: CellOutcome
+    split: str | None
+    place: str
+
+    def known(self) -> CellOutcome | None:
+        return self.outcome if self.outcome.status == "finished" and self._is_measured and self.outcome.cost else None
+
+    def run(self, runner: Runner) -> CellOutcome:
+        recipe, folder = self.point.recipe, self.point.folder
+        if self.outcome.status != "finished" or not self._is_measured:
+            runner.say(f"{self.place}: {words(self.point.settings)}")
+        run = runner.trained(recipe, folder, lambda: load_splits(recipe, input_of(recipe), runner.root))
+        if self.outcome.status != "finished":
+            self.outcome = _so_far(self.point, None, self.split)
+        if self.split is not None and not self._is_measured:
+            self.outcome = _measured(self.point, self.outcome, self.split, runner)
+        if self.outcome.cost is None:
+            try:
+                cost = runner.cost(recipe, labels=run.labels, spec=run.input)
+            except ModelError:  # the cell says nothing of it
+                return self.outcome
+            self.outcome = dataclasses.replace(self.outcome, cost=cost)
+        return self.outcome
+
+    def interrupted(self) -> CellOutcome:
+        return _so_far(self.point, self.outcome, self.split)
+
+    def failed(self, error: MienError) -> CellOutcome:
+        return dataclasses.replace(_so_far(self.point, None, self.split), status="failed", error=str(error))
+
+    @property
+    def _is_measured(self) -> bool:
+        return self.split in (None, self.outcome.split)
+
+
+def _so_far(point: GridPoint, before: CellOutcome | None, split: str | None) -> CellOutcome:
+    """What the run's folder says of a cell, or what was known before where that is more."""
+    settings, name = dict(point.settings), point.folder.name
+    if not (point.folder / RECORD).exists():
+        return CellOutcome(settings, name, "waiting")
+    run = Run.read(point.folder)
+    if before is not None and before.status == run.status == "finished" and split in (None, before.split):
+        return before
     best = run.best if run.history else None
     loss = math.nan if best is None else best.validation_loss
-    return Outcome(
+    return CellOutcome(
         settings=settings,
         run=name,
         status="finished" if run.status == "finished" else "waiting",
@@ -181,42 +196,16 @@ def _outcome(cell: Cell, known: Outcome | None, split: str | None) -> Outcome:
         validation_accuracy=None if best is None else best.validation_accuracy,
         trained=run.trained,
         seconds=sum(epoch.seconds for epoch in run.history),
-        cost=None if known is None else known.cost,
+        cost=None if before is None else before.cost,
     )
 
 
-def _measured(cell: Cell, outcome: Outcome, split: str, root: Path | None) -> Outcome:
-    predictor = open_run(cell.folder)
-    rows = load_rows(cell.recipe, predictor.input, root)
-    found = evaluate(predictor, rows, split=split)
+def _measured(point: GridPoint, outcome: CellOutcome, split: str, runner: Runner) -> CellOutcome:
+    predictor = runner.open(point.folder)
+    found = evaluate(predictor, load_rows(point.recipe, predictor.input, runner.root), split=split)
     return dataclasses.replace(
-        outcome,
-        split=split,
-        accuracy=found.accuracy,
-        accuracy_interval=found.accuracy_interval,
-        rows=found.n,
+        outcome, split=split, accuracy=found.accuracy, accuracy_interval=found.accuracy_interval, rows=found.n
     )
-
-
-def _cost(cell: Cell, costs: dict[str, Cost | None], say: Callable[[str], None]) -> Cost | None:
-    """What a trained cell's network takes, measured where ``costs`` lacks it; None where that cannot be measured."""
-    key = _takes(cell)
-    if key not in costs:
-        run = Run.read(cell.folder)
-        say(f"counting and timing '{cell.recipe.network}'")
-        try:
-            costs[key] = measure_cost(cell.recipe, labels=run.labels, spec=run.input)
-        except ModelError:
-            costs[key] = None
-    return costs[key]
-
-
-def _takes(cell: Cell) -> str:
-    """The same for all trained cells whose networks take the same."""
-    recipe, run = cell.recipe, Run.read(cell.folder)
-    top = recipe.transfer if recipe.transfer.mode == "svm" else recipe.transfer.hidden
-    crop = run.input.shape, run.input.planes
-    return repr((recipe.network, sorted(recipe.options.items()), recipe.views, top, crop, len(run.labels)))
 
 
 def _folder_name(settings: Mapping[str, Any]) -> str:

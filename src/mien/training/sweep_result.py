@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from mien.core.errors import TrainingError
 from mien.core.files import read_record, write_json, write_whole
+from mien.reporting.numbers import interval, percent
+from mien.reporting.tables import markdown
 from mien.training.cost import Cost, conditions
 from mien.training.recipe import Recipe
 
@@ -21,7 +23,7 @@ _COSTS = ("multiplications", "ONNX kB", "ms")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CellOutcome:
     """What became of a cell.
 
     Attributes:
@@ -64,7 +66,7 @@ class Sweep:
     """What ``sweep.json`` holds: the recipe before any change, and every cell's outcome in the grid's order."""
 
     recipe: Recipe
-    cells: tuple[Outcome, ...]
+    cells: tuple[CellOutcome, ...]
 
     def write(self, folder: Path) -> None:
         """Write ``sweep.json`` and ``sweep.md``, each whole or not at all."""
@@ -92,7 +94,7 @@ def table(result: Sweep) -> str:
     header = [*keys, "validation accuracy", "validation loss", "kept epoch", "trained", *_COSTS, "seconds"]
     if split is not None:
         header[len(keys) + 1 : len(keys) + 1] = [f"{split} accuracy (95 %)"]
-    lines = [f"# {result.recipe.name}: {', '.join(keys)}", "", *_row(header), *_rule(header, keys)]
+    rows = []
     for cell in result.cells:
         row = [*(str(value) for value in cell.settings.values()), _accuracy(cell)]
         if split is not None:
@@ -104,7 +106,8 @@ def table(result: Sweep) -> str:
             *_cost(cell.cost),
             f"{cell.seconds:.0f}",
         ]
-        lines += _row(row)
+        rows.append(row)
+    lines = [f"# {result.recipe.name}: {', '.join(keys)}", "", markdown(header, rows, words=range(len(keys)))]
     costs = [cell.cost for cell in result.cells if cell.cost is not None]
     if costs:
         lines.append(
@@ -124,20 +127,20 @@ def _averages(result: Sweep, keys: Sequence[str], split: str | None) -> list[str
     if not repeated:
         return []
     others = [key for key in keys if key not in REPEATS]
-    groups: dict[tuple[str, ...], list[Outcome]] = {}
+    groups: dict[tuple[str, ...], list[CellOutcome]] = {}
     for cell in result.cells:
         if cell.status == "finished":
             groups.setdefault(tuple(str(cell.settings[key]) for key in others), []).append(cell)
     header = [*others, "runs", "validation accuracy, mean ± deviation"]
     if split is not None:
         header.append(f"{split} accuracy, mean ± deviation")
-    lines = ["", f"Over {' and '.join(repeated)}:", "", *_row(header), *_rule(header, others)]
+    rows = []
     for values, cells in groups.items():
         row = [*values, str(len(cells)), _spread([cell.validation_accuracy for cell in cells])]
         if split is not None:
             row.append(_spread([cell.accuracy for cell in cells]))
-        lines += _row(row)
-    return lines
+        rows.append(row)
+    return ["", f"Over {' and '.join(repeated)}:", "", markdown(header, rows, words=range(len(others)))]
 
 
 def _spread(values: Sequence[float | None]) -> str:
@@ -148,31 +151,22 @@ def _spread(values: Sequence[float | None]) -> str:
     return f"{statistics.fmean(numbers):.2f} %{deviation}"
 
 
-def _accuracy(cell: Outcome) -> str:
+def _accuracy(cell: CellOutcome) -> str:
     if cell.status == "finished" and cell.validation_accuracy is not None:
         return f"{cell.validation_accuracy:.2%}"
     return cell.status
 
 
-def _with_interval(cell: Outcome) -> str:
+def _with_interval(cell: CellOutcome) -> str:
     if cell.accuracy is None or cell.accuracy_interval is None:
         return ""
-    low, high = cell.accuracy_interval
-    return f"{100 * cell.accuracy:.2f} % ({100 * low:.2f}–{100 * high:.2f})"
+    return f"{percent(cell.accuracy)} ({interval(cell.accuracy_interval)})"
 
 
 def _cost(cost: Cost | None) -> tuple[str, ...]:
     if cost is None:
         return ("",) * len(_COSTS)
     return f"{cost.multiplications:,}", f"{cost.bytes / 1000:,.0f}", f"{cost.milliseconds:.2f}"
-
-
-def _row(cells: Sequence[str]) -> list[str]:
-    return ["| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"]
-
-
-def _rule(header: Sequence[str], left: Sequence[str]) -> list[str]:
-    return _row(["---" if name in left else "---:" for name in header])
 
 
 def words(settings: Mapping[str, Any]) -> str:
