@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mien.cli.detector import face_crops
 from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit
-from mien.cli.predictors import load_for, open_in_torch, open_predictor
+from mien.cli.predictors import load_for, open_predictor
 
 if TYPE_CHECKING:
-    from mien.core.preprocess import Image, InputSpec
+    from mien.models.network import TorchPredictor
 
 
 def register(app: typer.Typer) -> None:
@@ -49,8 +50,8 @@ def features(
     from mien.explain import features as maps
     from mien.explain import features_report
 
-    network = open_in_torch(model)
-    face = _face(picture, network.input, crop=crop, detector=detector)
+    network = _open_torch(model)
+    face = face_crops(picture, network.input, crop=crop, detector=detector)[0]
     found = maps.feature_maps(network, face, names=layers or (), shown=shown)
     kernels: list[maps.Filters] = []
     for names in [(name,) for name in layers] if layers else [()]:
@@ -103,17 +104,23 @@ def gallery(
         print(f"wrote {path}")
 
 
-def _face(path: Path, spec: InputSpec, *, crop: bool, detector: str) -> Image:
-    """The crop of a picture's largest face."""
-    from mien.core.errors import PictureError
-    from mien.core.pictures import read_picture
-    from mien.core.preprocess import crop_face, crop_picture
-    from mien.runtime.inference.detect import make_detector
+def _open_torch(model: str) -> TorchPredictor:
+    """A model in torch: a run, an exported model built anew, or a network of the registry with fresh weights."""
+    from mien.core.errors import UnknownModelError
+    from mien.core.expression import FER2013
+    from mien.models.network import TorchPredictor
+    from mien.models.rebuild import open_exported
+    from mien.models.registry import build, networks
+    from mien.training.run_as_model import open_run
 
-    picture = read_picture(path)
-    if crop:
-        return crop_picture(picture, spec)
-    faces = make_detector(detector).detect(picture)
-    if not faces:
-        raise PictureError(f"{path}: no face was found; if it is a cropped face already, add --crop")
-    return crop_face(picture, faces[0], spec)
+    path = Path(model)
+    if (path / "run.json").is_file():
+        return open_run(path)
+    try:
+        return open_exported(model)
+    except UnknownModelError:
+        if model not in networks():
+            raise
+        print(f"'{model}' is a network without training here: its weights are fresh")
+        record = networks()[model]
+        return TorchPredictor(build(model), record.input, FER2013, name=f"{model}, untrained")
