@@ -45,7 +45,7 @@ TRAINED_ON = (
 HELD_OUT = ("chelsea.png", "flower.jpg")
 """Pictures without a human face that only measure: a cat and a flower."""
 
-SPEC = InputSpec(mean=(129.47,), std=(65.03,))
+SPEC = InputSpec()
 _FOLDERS = (Path(skimage.data.__file__).parent, Path(sklearn.datasets.__file__).parent / "images")
 _CASCADE = "haarcascade_frontalface_default.xml"
 

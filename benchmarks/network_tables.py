@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -12,17 +11,12 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 def networks(root: Path) -> Table:  # noqa: ARG001
     """Heads and rows: every network of mien's own that recipes can name, counted at its own input."""
-    return _counted()
-
-
-@cache
-def _counted() -> Table:
-    from mien.models.registry import ENTRY_POINTS, measured
+    from mien.models.registry import ENTRY_POINTS, count
     from mien.models.registry import networks as registered
 
     brought = {point.name for point in entry_points(group=ENTRY_POINTS)}
     rows = [
-        (f"`{name}`", *measured(record).cells()[2:], record.summary.rstrip("."), record.paper)
+        (f"`{name}`", *count(record).cells()[2:], record.summary.rstrip("."), record.paper)
         for name, record in registered().items()
         if name not in brought
     ]

@@ -64,6 +64,34 @@ def face_csv(face_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return path
 
 
+@pytest.fixture(scope="session")
+def drawn_run(face_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of ``tiny`` on the drawn faces, with its export ``drawn.onnx``: to be copied, not changed."""
+    import torch
+
+    from mien.training.fit import train
+    from mien.training.recipe import Augmentation, DataConfig, Optimiser, Recipe
+    from mien.training.run_as_model import export_run
+
+    threads = torch.get_num_threads()
+    folder = tmp_path_factory.mktemp("runs") / "drawn"
+    recipe = Recipe(
+        name="drawn",
+        network="tiny",
+        data=DataConfig(dataset=str(face_folder), validation="validation"),
+        augment=Augmentation(rotation=5, zoom=0.05, shift=0.03, erase=0.2),
+        optimiser=Optimiser(rate=1e-2),
+        epochs=8,
+        batch=20,
+        smoothing=0.05,
+        averaging=0.9,
+    )
+    train(recipe, folder, threads=1)
+    export_run(folder, folder)
+    torch.set_num_threads(threads)
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests out of the user's cache and model folders."""

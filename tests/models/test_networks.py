@@ -10,20 +10,16 @@ import torch
 from mien.core.errors import ConfigError, UnknownModelError
 from mien.core.expression import FER2013
 from mien.core.predictor import Predictor, softmax
-from mien.models.export import TOLERANCE, to_onnx
-from mien.models.network import Normalised, TorchPredictor, as_planes
+from mien.models.export import TOLERANCE
+from mien.models.network import TorchPredictor, as_planes
 from mien.models.registry import build, count_multiplications, count_values, network, networks
 
 NAMES = list(networks())
-AT_ONCE = 2_000_000
-"""Values of the networks that are computed with in the fast tests."""
+AT_ONCE = ("deepface-emotion", "gate", "mini-xception", "resezap", "small", "tiny")
+"""The small network of each family, which is computed with in the fast tests; all others are in the slow ones."""
 
 computed = pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if record.trained <= AT_ONCE else pytest.mark.slow)
-        for name, record in networks().items()
-    ],
+    "name", [pytest.param(name, marks=[] if name in AT_ONCE else pytest.mark.slow) for name in NAMES]
 )
 
 
@@ -31,20 +27,6 @@ def on_meta(name: str, classes: int = 7) -> torch.nn.Module:
     """The network without values: shapes and counts only."""
     with torch.device("meta"):
         return build(name, classes)
-
-
-def trained_looking(name: str, classes: int = 7) -> torch.nn.Module:
-    """The network with running statistics of a batch, so that its answers are as large as a trained one's."""
-    torch.manual_seed(0)
-    model = build(name, classes)
-    spec = network(name).input
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
-            module.momentum = 1.0
-    crops = torch.randint(0, 256, (32, *spec.shape), dtype=torch.uint8)
-    with torch.no_grad():
-        Normalised(model.train(), spec)(crops)
-    return model.eval()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,11 +63,11 @@ def in_double(predictor: TorchPredictor, crops: np.ndarray) -> np.ndarray:
 
 
 @computed
-def test_onnx_gives_the_same_probabilities(name, tmp_path):
+def test_onnx_gives_the_same_probabilities(name, exported):
     spec = network(name).input
-    predictor = TorchPredictor(trained_looking(name), spec, FER2013, name=name)
+    predictor, graph = exported(name)
     assert isinstance(predictor, Predictor)
-    session = onnxruntime.InferenceSession(to_onnx(predictor).SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     crops = np.random.default_rng(2).integers(0, 256, size=(5, *spec.shape), dtype=np.uint8)
     for n in (1, 5):
         logits, ours = session.run(["logits"], {"crops": crops[:n]})[0], predictor.logits(crops[:n])
@@ -102,9 +84,9 @@ def test_onnx_gives_the_same_probabilities(name, tmp_path):
 
 
 @computed
-def test_does_not_depend_on_the_batch(name):
+def test_does_not_depend_on_the_batch(name, exported):
     spec = network(name).input
-    predictor = TorchPredictor(trained_looking(name), spec, FER2013, name=name, chunk=2)
+    predictor = TorchPredictor(exported(name)[0].graph.body, spec, FER2013, name=name, chunk=2)
     crops = np.random.default_rng(3).integers(0, 256, size=(5, *spec.shape), dtype=np.uint8)
     together = predictor.logits(crops)
     alone = np.concatenate([predictor.logits(crops[i : i + 1]) for i in range(5)])

@@ -1,5 +1,6 @@
 """Networks that other packages bring, and what is said of every network."""
 
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -7,7 +8,7 @@ from torch import nn
 
 from mien.core.errors import MissingExtraError, ModelError, UnknownModelError
 from mien.models import registry
-from mien.models.registry import ENTRY_POINTS, Network, build, measured, network, networks, register
+from mien.models.registry import ENTRY_POINTS, build, count, network, networks, register, unregister
 
 
 class Point:
@@ -21,16 +22,15 @@ class Point:
 
 @pytest.fixture
 def bring(monkeypatch):
-    monkeypatch.setattr(registry, "_networks", dict(networks()))
-
     def put(point):
         monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == ENTRY_POINTS else [])
 
-    return put
+    yield put
+    unregister("theirs")
 
 
 def register_theirs():
-    @register("theirs", paper="Theirs 2026", trained=16_135, running=0)
+    @register("theirs", paper="Theirs 2026")
     def theirs(classes=7):
         """One dense layer."""
         return nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, classes))
@@ -41,6 +41,13 @@ def test_a_network_of_another_package_is_found_by_its_entry_point(bring):
     assert network("theirs").summary == "One dense layer."
     assert "theirs" in networks()
     assert isinstance(build("theirs", 3)[1], nn.Linear)
+
+
+def test_what_its_record_does_not_say_is_counted(bring):
+    bring(Point(register_theirs))
+    found = count(network("theirs"))
+    assert (found.trained, found.running) == (48 * 48 * 7 + 7, 0)
+    assert count(replace(network("theirs"), trained=1, running=2)).bytes == 12
 
 
 def test_it_is_among_the_nearest_names_without_being_loaded(bring):
@@ -74,7 +81,7 @@ def test_a_name_is_given_once(bring):
 
 
 def test_size_and_multiplications_are_counted_without_computing():
-    found = measured(network("resezap"))
+    found = count(network("resezap"))
     assert (found.multiplications, found.bytes) == (16_909_540, 54_480 * 4)
     assert found.cells()[2:] == ("48 x 48", "53,136", "1,344", "16,909,540", "0.22")
 
@@ -84,6 +91,8 @@ def test_a_network_that_needs_more_than_is_installed_is_listed_all_the_same():
         raise MissingExtraError("torchvision", "backbones", "a torchvision backbone")
 
     record = network("squeezenet")
-    without = Network(record.name, record.summary, build, record.input, record.paper, record.trained, record.running)
-    assert measured(without).multiplications is None
-    assert measured(without).cells()[5] == "–"
+    without = replace(record, build=build)
+    assert count(without).multiplications is None
+    assert count(without).cells()[5] == "–"
+    with pytest.raises(MissingExtraError):
+        count(replace(without, trained=None))

@@ -8,22 +8,21 @@ from torch import nn
 from mien.core.errors import ConfigError, ModelError, UnknownModelError
 from mien.core.expression import LABEL_SETS
 from mien.core.preprocess import InputSpec
-from mien.models import registry
-from mien.models.registry import networks, register
+from mien.models.registry import register, unregister
 from mien.training.cost import Cost, conditions, measure_cost
 from mien.training.recipe import Crop, DataConfig, Recipe
 
 
 @pytest.fixture
-def mine(monkeypatch):
+def mine():
     """A recipe for a network of one's own: 3 x 3 kernels at every second pixel, and a dense layer on all of them."""
-    monkeypatch.setattr(registry, "_networks", dict(networks()))
 
     @register("mine", paper="mine", trained=0, running=0)
     def build(classes=7, width=4, side=11):
         return nn.Sequential(nn.Conv2d(1, width, 3, stride=2), nn.Flatten(), nn.Linear(width * side**2, classes))
 
-    return Recipe("mine-at-24", "mine", {"width": 2}, Crop(size=24), data=DataConfig(labels="three"))
+    yield Recipe("mine-at-24", "mine", {"width": 2}, Crop(size=24), data=DataConfig(labels="three"))
+    unregister("mine")
 
 
 def test_resezap_is_counted_as_its_paper_counts_it():

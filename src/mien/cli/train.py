@@ -120,9 +120,9 @@ def _list(*, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from mien.models.registry import measured, networks
+    from mien.models.registry import count, networks
 
-    rows = [measured(record) for record in networks().values()]
+    rows = [count(record) for record in networks().values()]
     if as_json:
         print(json.dumps([row.to_dict() for row in rows], indent=1))
         return

@@ -121,7 +121,7 @@ class Mirrored:
 class TenCropped:
     """A predictor that averages ten views of each crop: four corners, the middle, and their mirror images.
 
-    Each view is 7/8 of the side, 42 of 48 pixels, enlarged to the whole (Krizhevsky et al. 2012 cut 224 of 256).
+    Each view is :data:`CROP_SHARE` of the side, enlarged to the whole.
     """
 
     def __init__(self, predictor: Predictor) -> None:
@@ -142,15 +142,25 @@ class TenCropped:
     def logits(self, crops: Image) -> Floats:
         """Logarithms ``(n, K)`` of the averaged probabilities."""
         side = self.input.size
-        part = round(side * 7 / 8)
-        rest = side - part
+        part, _, places = five_crops(side, side)
         total = np.zeros((len(crops), len(self.labels)), dtype=np.float32)
-        for y, x in ((0, 0), (0, rest), (rest, 0), (rest, rest), (rest // 2, rest // 2)):
+        for y, x in places:
             views = np.empty_like(crops)
             for index, crop in enumerate(crops):
                 cv2.resize(crop[y : y + part, x : x + part], (side, side), dst=views[index])
             total += softmax(self._both.logits(views))
-        return log_of(total / 5)
+        return log_of(total / len(places))
+
+
+CROP_SHARE = 7 / 8
+"""Side of each of ten crops as a share of the picture's: 42 of 48 pixels; Krizhevsky et al. 2012 cut 224 of 256."""
+
+
+def five_crops(height: int, width: int) -> tuple[int, int, tuple[tuple[int, int], ...]]:
+    """Height and width of four corners and the middle of a picture, and top and left of each."""
+    tall, wide = round(height * CROP_SHARE), round(width * CROP_SHARE)
+    top, left = height - tall, width - wide
+    return tall, wide, ((0, 0), (0, left), (top, 0), (top, left), (top // 2, left // 2))
 
 
 def members_of(predictor: Predictor) -> int:

@@ -20,6 +20,12 @@ from mien.core.face import Box, Face
 Image = NDArray[np.uint8]
 """RGB ``(height, width, 3)`` or grey ``(height, width)``, uint8."""
 
+FER2013_MEAN, FER2013_STD = 129.47, 65.03
+"""Mean and deviation of the pixels of FER2013's Training rows, on the 0 to 255 scale (129.474 and 65.027).
+
+Every model that ships was trained with these. A manifest carries its own, so that they can change for new models.
+"""
+
 TEMPLATE = np.array([[0.308, 0.373], [0.692, 0.373], [0.5, 0.578], [0.346, 0.760], [0.654, 0.760]], dtype=np.float32)
 """Where FER2013's own faces have their five landmarks, as fractions of the crop's side.
 
@@ -57,8 +63,8 @@ class InputSpec:
     align: Literal["landmarks", "box"] = "landmarks"
     margin: float = 0.0
     illumination: Literal["none", "equalise", "clahe", "gamma"] = "none"
-    mean: tuple[float, ...] = (129.0,)
-    std: tuple[float, ...] = (65.0,)
+    mean: tuple[float, ...] = (FER2013_MEAN,)
+    std: tuple[float, ...] = (FER2013_STD,)
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Views = Literal["one", "mirror", "ten"]
+from mien.core.predictor import five_crops
 
-SHARE = 7 / 8
-"""Side of each of the ten crops as a share of the picture's: 42 of 48 pixels, 224 of 256 as AlexNet had it."""
+Views = Literal["one", "mirror", "ten"]
 
 
 class Averaged(nn.Module):
@@ -43,8 +42,7 @@ def views(planes: Tensor, which: Literal["mirror", "ten"]) -> Iterator[Tensor]:
         yield planes
         return
     height, width = planes.shape[2:]
-    tall, wide = round(height * SHARE), round(width * SHARE)
-    top, left = height - tall, width - wide
-    for y, x in ((0, 0), (0, left), (top, 0), (top, left), (top // 2, left // 2)):
+    tall, wide, places = five_crops(height, width)
+    for y, x in places:
         part = planes[:, :, y : y + tall, x : x + wide]
         yield functional.interpolate(part, (height, width), mode="bilinear")

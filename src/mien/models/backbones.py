@@ -15,17 +15,17 @@ from torch.nn import functional
 
 from mien.core.errors import ConfigError, nearest
 from mien.core.preprocess import InputSpec
-from mien.models.registry import register
+from mien.models.registry import FER2013_INPUT, register
 from mien.models.vision import torchvision_models
 
-BACKBONE_INPUT = InputSpec(mean=(129.47,) * 3, std=(65.03,) * 3)
+BACKBONE_INPUT = InputSpec(mean=FER2013_INPUT.mean * 3, std=FER2013_INPUT.std * 3)
 """48 x 48 grey shown as RGB, normalised by FER2013's own statistics, for networks without ImageNet weights."""
 
 _DENSENET = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class BackboneSource:
     """What torchvision has, and what is left of it.
 
     Attributes:
@@ -61,18 +61,18 @@ _MOBILE_3 = "Howard et al. 2019, Searching for MobileNetV3 (arXiv 1905.02244)"
 _VGG_TOP = (25_088 * 4_096 + 4_096) + (4_096 * 4_096 + 4_096) + (4_096 * 1_000 + 1_000)
 
 SOURCES = {
-    "squeezenet": Source(
+    "squeezenet": BackboneSource(
         "squeezenet1_1",
         "SqueezeNet 1.1",
         "Iandola et al. 2016, SqueezeNet (arXiv 1602.07360)",
         *(1_235_496, 512 * 1_000 + 1_000, 0, 512),
         dropout=0.5,
     ),
-    "vgg16": Source("vgg16", "VGG16", _VGG, 138_357_544, _VGG_TOP, 0, 512, dropout=0.5),
-    "vgg19": Source("vgg19", "VGG19", _VGG, 143_667_240, _VGG_TOP, 0, 512, dropout=0.5),
-    "resnet18": Source("resnet18", "ResNet-18", _RESNET, 11_689_512, 512 * 1_000 + 1_000, 9_600, 512),
-    "resnet50": Source("resnet50", "ResNet-50", _RESNET, 25_557_032, 2_048 * 1_000 + 1_000, 53_120, 2_048),
-    "googlenet": Source(
+    "vgg16": BackboneSource("vgg16", "VGG16", _VGG, 138_357_544, _VGG_TOP, 0, 512, dropout=0.5),
+    "vgg19": BackboneSource("vgg19", "VGG19", _VGG, 143_667_240, _VGG_TOP, 0, 512, dropout=0.5),
+    "resnet18": BackboneSource("resnet18", "ResNet-18", _RESNET, 11_689_512, 512 * 1_000 + 1_000, 9_600, 512),
+    "resnet50": BackboneSource("resnet50", "ResNet-50", _RESNET, 25_557_032, 2_048 * 1_000 + 1_000, 53_120, 2_048),
+    "googlenet": BackboneSource(
         "googlenet",
         "GoogLeNet",
         "Szegedy et al. 2015, Going Deeper with Convolutions (arXiv 1409.4842)",
@@ -80,7 +80,7 @@ SOURCES = {
         dropout=0.2,
         preprocessing="tf",
     ),
-    "inception-v3": Source(
+    "inception-v3": BackboneSource(
         "inception_v3",
         "InceptionV3",
         "Szegedy et al. 2016, Rethinking the Inception Architecture (arXiv 1512.00567)",
@@ -90,27 +90,27 @@ SOURCES = {
         dropout=0.5,
         preprocessing="tf",
     ),
-    "densenet121": Source(
+    "densenet121": BackboneSource(
         "densenet121",
         "DenseNet-121",
         "Huang et al. 2017, Densely Connected Convolutional Networks (arXiv 1608.06993)",
         *(7_978_856, 1_024 * 1_000 + 1_000, 83_648, 1_024),
     ),
-    "mobilenet-v2": Source(
+    "mobilenet-v2": BackboneSource(
         "mobilenet_v2",
         "MobileNetV2",
         "Sandler et al. 2018, MobileNetV2 (arXiv 1801.04381)",
         *(3_504_872, 1_280 * 1_000 + 1_000, 34_112, 1_280),
         dropout=0.2,
     ),
-    "mobilenet-v3-small": Source(
+    "mobilenet-v3-small": BackboneSource(
         "mobilenet_v3_small",
         "MobileNetV3 small",
         _MOBILE_3,
         *(2_542_856, (576 * 1_024 + 1_024) + (1_024 * 1_000 + 1_000), 12_112, 576),
         dropout=0.2,
     ),
-    "mobilenet-v3-large": Source(
+    "mobilenet-v3-large": BackboneSource(
         "mobilenet_v3_large",
         "MobileNetV3 large",
         _MOBILE_3,
@@ -221,7 +221,7 @@ def modern_name(name: str) -> str:
     return f"{found[1]}{found[2]}" if found else name.replace(".squeeze1x1.", ".squeeze.")
 
 
-def _register(name: str, source: Source) -> None:
+def _register(name: str, source: BackboneSource) -> None:
     build = cast(Callable[..., nn.Module], partial(backbone, name))
     build.__doc__ = f"{source.title} of torchvision with a global average pool and one dense layer."
     trained = source.published - source.top + source.width * 7 + 7

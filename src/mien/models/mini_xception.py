@@ -8,7 +8,7 @@ from mien.models.registry import register
 from mien.models.resezap import SeparableConv
 
 
-class Module(nn.Module):
+class XceptionModule(nn.Module):
     """Two separable convolutions and a max-pool, beside a strided 1 x 1 convolution that is added to them."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -44,5 +44,5 @@ def mini_xception(classes: int = 7) -> nn.Module:
         *(nn.Conv2d(1, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU()),
         *(nn.Conv2d(8, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU()),
     )
-    modules = (Module(8, 16), Module(16, 32), Module(32, 64), Module(64, 128))
+    modules = (XceptionModule(8, 16), XceptionModule(16, 32), XceptionModule(32, 64), XceptionModule(64, 128))
     return nn.Sequential(*stem, *modules, nn.Conv2d(128, classes, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())

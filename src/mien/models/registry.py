@@ -15,8 +15,8 @@ from torch import nn
 from mien.core.errors import ConfigError, MissingExtraError, ModelError, UnknownModelError, nearest
 from mien.core.preprocess import InputSpec
 
-FER2013_INPUT = InputSpec(mean=(129.47,), std=(65.03,))
-"""48 x 48 grey, normalised by the mean and deviation of FER2013's Training rows (129.474, 65.027)."""
+FER2013_INPUT = InputSpec()
+"""48 x 48 grey, normalised by FER2013's own statistics."""
 
 ENTRY_POINTS = "mien.networks"
 """Group of entry points by which other packages bring networks: the network's name, and a module or anything in it
@@ -44,8 +44,9 @@ class Network:
         build: makes it with fresh weights: ``build(classes, **options)``.
         input: what its crops are.
         paper: where its architecture is from.
-        trained: trained values at seven classes, as published or as derived in its docstring.
-        running: running means and variances, which Keras counts too.
+        trained: trained values at seven classes, as published or as derived in its docstring; None where they are
+            only counted, as another package may have it.
+        running: running means and variances, which Keras counts too; None likewise.
     """
 
     name: str
@@ -53,8 +54,8 @@ class Network:
     build: Callable[..., nn.Module]
     input: InputSpec
     paper: str
-    trained: int
-    running: int
+    trained: int | None = None
+    running: int | None = None
 
 
 Build = TypeVar("Build", bound=Callable[..., nn.Module])
@@ -65,11 +66,14 @@ def register(
     name: str,
     *,
     paper: str,
-    trained: int,
-    running: int,
+    trained: int | None = None,
+    running: int | None = None,
     input: InputSpec = FER2013_INPUT,  # noqa: A002
 ) -> Callable[[Build], Build]:
-    """Register the decorated builder ``build(classes=7, **options)``; its docstring's first line is the summary."""
+    """Register the decorated builder ``build(classes=7, **options)``; its docstring's first line is the summary.
+
+    The counts are what somebody published or derived by hand, against which mien's tests hold mien's own networks.
+    """
 
     def keep(build: Build) -> Build:
         if name in _networks:
@@ -79,6 +83,11 @@ def register(
         return build
 
     return keep
+
+
+def unregister(name: str) -> None:
+    """Forget a network, so that its name can be registered again, as in a notebook or a test."""
+    _networks.pop(name, None)
 
 
 def networks() -> dict[str, Network]:
@@ -182,54 +191,69 @@ def count_multiplications(model: nn.Module, spec: InputSpec) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class NetworkCounts:
     """What can be said of a network at its own input.
 
     Attributes:
         network: its record.
+        trained: trained values.
+        running: running means and variances.
         multiplications: of its convolutions for one crop, see :func:`count_multiplications`; None where torchvision
             is missing.
-        bytes: of its values as float32.
     """
 
     network: Network
+    trained: int
+    running: int
     multiplications: int | None
-    bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """Of its values as float32."""
+        return 4 * (self.trained + self.running)
 
     def cells(self) -> tuple[str, ...]:
         """Name, paper, input, trained and running values, multiplications and megabytes, for a person."""
-        record = self.network
         return (
-            record.name,
-            record.paper,
-            " x ".join(map(str, record.input.shape)),
-            f"{record.trained:,}",
-            f"{record.running:,}",
+            self.network.name,
+            self.network.paper,
+            " x ".join(map(str, self.network.input.shape)),
+            f"{self.trained:,}",
+            f"{self.running:,}",
             "–" if self.multiplications is None else f"{self.multiplications:,}",
             f"{self.bytes / 1e6:.2f}",
         )
 
     def to_dict(self) -> dict[str, object]:
         """The same for a program, with the summary."""
-        record = self.network
         return {
-            "name": record.name,
-            "summary": record.summary,
-            "paper": record.paper,
-            "input": list(record.input.shape),
-            "planes": record.input.planes,
-            "trained": record.trained,
-            "running": record.running,
+            "name": self.network.name,
+            "summary": self.network.summary,
+            "paper": self.network.paper,
+            "input": list(self.network.input.shape),
+            "planes": self.network.input.planes,
+            "trained": self.trained,
+            "running": self.running,
             "bytes": self.bytes,
             "multiplications": self.multiplications,
         }
 
 
-def measured(record: Network) -> Measured:
-    """Count a network's multiplications on the meta device, without computing one."""
+def count(record: Network) -> NetworkCounts:
+    """Count a network on the meta device, without computing; what its record says goes first.
+
+    Raises:
+        MissingExtraError: it cannot be built here, and its record does not say how many values it has.
+    """
+    trained, running, multiplications = record.trained, record.running, None
     try:
         with torch.device("meta"):
-            multiplications = count_multiplications(record.build(), record.input)
+            body = record.build()
+            multiplications = count_multiplications(body, record.input)
     except MissingExtraError:
-        multiplications = None
-    return Measured(record, multiplications, 4 * (record.trained + record.running))
+        if trained is None or running is None:
+            raise
+    else:
+        found = count_values(body)
+        trained, running = (own if own is not None else one for own, one in zip((trained, running), found, strict=True))
+    return NetworkCounts(record, trained, running, multiplications)

@@ -30,7 +30,7 @@ class SeparableConv(nn.Sequential):
         )
 
 
-class Block(nn.Module):
+class ResEZAPBlock(nn.Module):
     """Three convolutions of equal width, each with batch norm, and a shortcut that is added to the third's output."""
 
     def __init__(
@@ -88,7 +88,7 @@ class ResEZAP(nn.Module):
         widths = (1, 32, 64, 96)
         self.blocks = nn.Sequential(
             *(
-                Block(
+                ResEZAPBlock(
                     inputs,
                     outputs,
                     padding=0 if inputs == 1 else 1,

@@ -8,7 +8,7 @@ from torch.nn import functional
 from mien.models.registry import register
 
 
-class Block(nn.Module):
+class BasicBlock(nn.Module):
     """Basic residual block (He et al. 2016): ``relu(skip(x) + norm(conv(relu(norm(conv(x))))))``."""
 
     def __init__(self, inputs: int, width: int) -> None:
@@ -40,7 +40,7 @@ class SmallNet(nn.Sequential):
         for width in widths:
             layers.append(nn.MaxPool2d(3, 2, 1))
             for _ in range(depth):
-                layers.append(Block(inputs, width))
+                layers.append(BasicBlock(inputs, width))
                 inputs = width
         head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(inputs, classes))
         super().__init__(*layers, *head)

@@ -147,7 +147,7 @@ def fit(
             tell(record)
         else:
             norms = freeze(body, recipe.transfer)
-            fabric = fabric_for(workers or Workers(), record.precision or recipe.precision)
+            fabric = fabric_for(workers or Workers(), record.precision)
             learner = Learner(
                 recipe, graph, fitted, validation, fabric, frozen=norms, features=once, head=head, teachers=teachers
             )
@@ -250,7 +250,7 @@ def _check_folder(recipe: Recipe, folder: Path) -> Run | None:
 
 def _check_rows(before: Run, folder: Path, fitted: Dataset, validation: Dataset) -> None:
     counts, data = (len(fitted), len(validation)), (fitted.identity, validation.identity)
-    if (before.rows, before.validation_rows) == counts and before.data in ((), data):
+    if (before.rows, before.validation_rows) == counts and before.data == data:
         return
     raise TrainingError(
         f"{folder}: the pictures or labels of {fitted.name} are not those it began with, {before.rows:,} fitted and "

@@ -65,9 +65,9 @@ class Run:
         commit: of the working folder's repository, where there is one.
         weights: what was loaded before training, if anything.
         teachers: sha256 of the weights of each run that it learns from.
-        data: identity of the rows fitted and of those chosen on; empty in records from before it was kept.
+        data: identity of the rows fitted and of those chosen on; two sha256.
         fitted_before: the rows that fitted what it starts from and its teachers.
-        precision: what it is computed in, here and when it is resumed; None in records from before it was kept.
+        precision: what it is computed in, here and when it is resumed.
         history: one entry an epoch.
     """
 
@@ -82,12 +82,12 @@ class Run:
     data_licence: str
     device: str
     versions: dict[str, str]
+    data: tuple[str, str]
+    precision: Precision
     commit: str | None = None
     weights: Loaded | None = None
     teachers: tuple[str, ...] = ()
-    data: tuple[str, ...] = ()
     fitted_before: tuple[Fitted, ...] = ()
-    precision: Precision | None = None
     history: tuple[Epoch, ...] = ()
 
     @property

@@ -81,30 +81,33 @@ def export_run(
     predictor = open_run(folder, name=name)
     recipe = replace(run.recipe, data=replace(run.recipe.data, limit=None))
     fitted, validation = load_splits(recipe, run.input, root)
-    changed = validation.identity != run.data[1] if run.data else len(validation) != run.validation_rows
-    if changed:
+    if validation.identity != run.data[1]:
         raise TrainingError(
             f"{folder}: its recipe finds other rows in {validation.name} now than chose its epoch, and some may have "
             "fitted it: put the pictures and labels back, or train anew"
         )
-    data = recipe.data
-    provenance = Provenance(
+    ranges = fitted.images[spread(len(fitted), ROWS)] if int8 else None
+    return export(predictor, validation, out, provenance_of(run, fitted.name), ranges=ranges)
+
+
+def provenance_of(run: Run, dataset: str) -> Provenance:
+    """What the manifest of a run's export says of it; ``dataset`` is what its rows are called where they are loaded."""
+    recipe, data = run.recipe, run.recipe.data
+    return Provenance(
         network=recipe.network,
         summary=recipe.summary or network(recipe.network).summary,
-        trained_on=f"{fitted.name}: fitted on {run.rows:,} rows of {data.train}, "
-        f"chosen on {len(validation):,} of {data.validation}{beside_labels(run)}",
+        trained_on=f"{dataset}: fitted on {run.rows:,} rows of {data.train}, "
+        f"chosen on {run.validation_rows:,} of {data.validation}{beside_labels(run)}",
         data_licence=run.data_licence,
         weights_licence=recipe.licence or "as the training data allows",
         paper=network(recipe.network).paper,
         recipe=recipe.name,
         seed=recipe.seed,
         commit=run.commit,
-        views=recipe.views,
-        fitted=replace(run.fitted, dataset=fitted.name),
+        shown=VIEWS.get(recipe.views),
+        fitted=replace(run.fitted, dataset=dataset),
         fitted_before=run.fitted_before,
     )
-    ranges = fitted.images[spread(len(fitted), ROWS)] if int8 else None
-    return export(predictor, validation, out, provenance, ranges=ranges)
 
 
 def beside_labels(run: Run) -> str:
