@@ -1,4 +1,4 @@
-"""An app for each test that talks to one."""
+"""An app for each test that talks to one; one recogniser for all of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.serving import Served, jpeg, on_canvas, serving
+from app.serving import Here, Served, jpeg, on_canvas, running, serving
+from mien.app.store.facade import Store
 from mien.runtime.recognizer import Recognizer
 
 
@@ -18,9 +19,24 @@ def haar() -> Recognizer:
     return Recognizer(detector="haar")
 
 
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables and nothing in it, to be copied."""
+    path = tmp_path_factory.mktemp("database") / "app.db"
+    Store(path).close()
+    return path
+
+
 @pytest.fixture
-def served(tmp_path: Path, haar: Recognizer) -> Iterator[Served]:
-    """A running app, before its first start."""
+def served(tmp_path: Path, haar: Recognizer, new_database: Path) -> Iterator[Here]:
+    """An app in this process, before its first start."""
+    with running(tmp_path, haar, database=new_database) as app:
+        yield app
+
+
+@pytest.fixture
+def on_network(tmp_path: Path, haar: Recognizer) -> Iterator[Served]:
+    """An app that is really served, before its first start."""
     with serving(tmp_path, haar) as app:
         yield app
 

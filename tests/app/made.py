@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +65,7 @@ def agreed(store: Store, now: float | None = None) -> Consent:
     """Choose a purpose in a store, and consent."""
     if store.settings.purpose is None:
         store.change_settings(purpose=Purpose.SELF_REFLECTION, place=Place.EU)
-    at = store._clock() if now is None else now
+    at = store.clock() if now is None else now
     shown = show(store.terms(), now=at)
     store.keep(shown)
     given = shown.give(at)
@@ -68,9 +73,24 @@ def agreed(store: Store, now: float | None = None) -> Consent:
     return given
 
 
+@functools.cache
+def _blank() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "app.db"
+        Store(path).close()
+        return path.read_bytes()
+
+
+def fresh(path: Path, clock: Callable[[], float] = time.time, **options: Any) -> Store:
+    """A store that has its tables already, and does not wait for the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_blank())
+    return hurry(Store(path, clock=clock, **options))
+
+
 def hurry(store: Store) -> Store:
     """Let a store not wait for the disk: for many seconds that no test will cut off."""
-    with store._database.raw() as raw:
+    with store.database.raw() as raw:
         raw.execute("PRAGMA synchronous = OFF")
     return store
 
@@ -82,9 +102,8 @@ def room_consent(scope: Scope, now: float = 0.0) -> Consent:
 
 def filled(path: Path, clock: Clock, *, seconds: int = 5) -> Store:
     """A store with a closed recording of some happy seconds."""
-    store = hurry(Store(path, clock=clock))
+    store = fresh(path, clock)
     recording = store.open_recording(agreed(store), model="toy", name="first")
-    for index in range(seconds):
-        store.append(recording, second(index))
+    store.append(recording, *map(second, range(seconds)))
     store.close_recording(recording)
     return store

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from app.made import hurry
 from mien.app.law.consent import Consent, State, show
 from mien.app.law.policy import Place, Purpose
 from mien.app.law.terms import DAY
@@ -46,8 +47,7 @@ def seed_days(
         return at
 
     with Store(path, clock=clock) as store:
-        with store._database.raw() as raw:
-            raw.execute("PRAGMA synchronous = OFF")  # thousands of seconds at once are no recording
+        hurry(store)
         store.change_settings(purpose=purpose, place=Place.EU)
         given = store.consent()
         if given is None or given.state is not State.GIVEN:
@@ -58,7 +58,6 @@ def seed_days(
         for place, seconds in enumerate(days):
             at = now - (len(days) - 1 - place) * DAY - 3600
             number = store.open_recording(given, model="tiny", name="")
-            for one in seconds:
-                store.append(number, one)
+            store.append(number, *seconds)
             store.close_recording(number)
     return given

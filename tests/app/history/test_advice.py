@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.made import Clock, agreed, dark, hurry, second
+from app.made import Clock, agreed, dark, fresh, second
 from mien.app.history.advice import (
     DAY_MINUTES,
     Sample,
@@ -20,7 +20,6 @@ from mien.app.history.advice import (
 )
 from mien.app.history.rules import LEAST_DAYS, LEAST_MINUTES, LEAST_REPORTS, Rule, bundled, parse_rules, read_rules
 from mien.app.history.stored_recordings import days
-from mien.app.store.facade import Store
 from mien.app.store.values import Feedback
 from mien.core.errors import ConfigError
 from mien.core.expression import Expression
@@ -234,12 +233,10 @@ def test_feedback_is_heard() -> None:
 
 def test_a_persons_days_become_samples(tmp_path: Path) -> None:
     clock = Clock()
-    with Store(tmp_path / "app.db", clock=clock) as store:
+    with fresh(tmp_path / "app.db", clock) as store:
         number = store.open_recording(agreed(store), model="toy")
-        for index in range(60):
-            store.append(number, second(index, Expression.SAD if index < 30 else None))
-        for index in range(60, 80):
-            store.append(number, dark(index))
+        store.append(number, *(second(index, Expression.SAD if index < 30 else None) for index in range(60)))
+        store.append(number, *map(dark, range(60, 80)))
         (sample,) = person_samples(days(store))
         assert sample.minutes == 1.0
         assert sample.shares["sad"] == sample.shares["negative"] == 0.5
@@ -251,12 +248,12 @@ def test_a_persons_days_become_samples(tmp_path: Path) -> None:
 
 def test_advice_over_a_week_of_recordings(tmp_path: Path) -> None:
     clock = Clock()
-    with hurry(Store(tmp_path / "app.db", clock=clock)) as store:
+    with fresh(tmp_path / "app.db", clock) as store:
         consent = agreed(store)
         for _ in range(3):
             number = store.open_recording(consent, model="toy", kind="scheduled")
-            for index in range(420):
-                store.append(number, second(index, Expression.ANGRY if index % 3 == 0 else Expression.NEUTRAL))
+            moods = (Expression.ANGRY if index % 3 == 0 else Expression.NEUTRAL for index in range(420))
+            store.append(number, *(second(index, mood) for index, mood in enumerate(moods)))
             clock.now += 86_400
         found = evaluate(bundled(), person_samples(days(store)), store.feedback, now=clock())
         assert "step-back" in {one.rule.id for one in found}

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.made import Clock, absent, agreed, dark, filled, hurry, second
+from app.made import Clock, absent, agreed, dark, filled, fresh, second
 from mien.app.history.stored_recordings import as_recording, compare_days, correct, days, load
 from mien.app.store.facade import Store
 from mien.app.store.values import Correction
@@ -112,13 +112,13 @@ def test_days_are_the_persons_own_and_a_night_is_cut_at_midnight(tmp_path: Path)
     clock = Clock(late)
     with Store(tmp_path / "app.db", clock=clock) as store:
         number = store.open_recording(agreed(store), model="toy")
-        with store._database.write() as connection:
+        with store.database.write() as connection:
             connection.exec_driver_sql("UPDATE recordings SET utc_offset = 7200")
         for index in range(5):
             store.append(number, second(index))
         clock.now += 600
         other = store.open_recording(store.consent(), model="toy")  # type: ignore[arg-type]
-        with store._database.write() as connection:
+        with store.database.write() as connection:
             connection.exec_driver_sql("UPDATE recordings SET utc_offset = 7200")
         store.append(other, second(0, Expression.SAD))
         first, second_day = days(store)
@@ -154,14 +154,13 @@ def test_adding_up_sums_times_and_weighs_sureness(tmp_path: Path) -> None:
 
 def test_days_are_compared_by_the_runtimes_statistics(tmp_path: Path) -> None:
     clock = Clock()
-    with hurry(Store(tmp_path / "app.db", clock=clock)) as store:
+    with fresh(tmp_path / "app.db", clock) as store:
         store.change_settings(retention_days=30)
         consent = agreed(store)
         for day in range(12):
             number = store.open_recording(consent, model="toy")
             mood = Expression.HAPPY if day < 6 else Expression.SAD
-            for index in range(60):
-                store.append(number, second(index, mood))
+            store.append(number, *(second(index, mood) for index in range(60)))
             clock.now += 86_400
         found = days(store)
         assert len(found) == 12

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.made import Clock, agreed, filled, hurry, second
+from app.made import Clock, agreed, filled, fresh, second
 from mien.app.law.consent import Consent, State, show
 from mien.app.law.permission import CurrentPermission, Participant, RoomAsks, may_read, may_store
 from mien.app.law.policy import READS_FACES, Feature, Place, Purpose, decide
@@ -152,7 +152,7 @@ def test_what_was_read_is_stored_unless_it_was_withdrawn(state: State | None, ta
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with hurry(Store(tmp_path / "app.db", clock=lambda: 1e9)) as store:
+    with fresh(tmp_path / "app.db", lambda: 1e9) as store:
         yield store
 
 
@@ -228,7 +228,7 @@ def test_a_withdrawal_between_two_frames_stops_the_reading_and_leaves_nothing(st
 
 
 def test_a_withdrawal_that_cannot_be_erased_yet_stops_the_reading_too(tmp_path: Path) -> None:
-    with Store(tmp_path / "app.db", clock=lambda: 1e9, busy_seconds=0.1) as store:
+    with fresh(tmp_path / "app.db", lambda: 1e9, busy_seconds=0.1) as store:
         consent = agreed(store)
         permission = current(store)
         assert permission.ask().granted
@@ -261,7 +261,7 @@ def test_a_store_that_is_held_up_holds_nothing_up_that_goes_on_as_before(store: 
     held, over = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with store._database.write():
+        with store.database.write():
             held.set()
             over.wait(20)
 

@@ -19,7 +19,6 @@ import uvicorn
 from app.made import dark, room_consent, second
 from mien.app.law.policy import Place, decide
 from mien.app.law.terms import DAY, ROOM_VERSION, Scope
-from mien.app.rooms import client as client_module
 from mien.app.rooms import room_app as room_routes
 from mien.app.rooms.address import check_address, check_fingerprint, fingerprint_of
 from mien.app.rooms.client import Membership, RoomClient
@@ -167,7 +166,7 @@ def test_guesses_are_limited_by_address_and_in_all_and_the_right_code_waits_too(
         assert (await ask(room, "about", right, address="10.0.2.1")).status_code == 429
         clock.now += 61
         assert (await ask(room, "about", right)).status_code == 200
-        assert not room._guesses  # what is over is forgotten
+        assert room.guesses == 0  # what is over is forgotten
 
     asyncio.run(run())
 
@@ -235,29 +234,33 @@ def test_a_room_of_taps_and_a_closed_room_say_so(clock: Time) -> None:
 # The participant's side
 
 
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch, clock: Time) -> list[float]:
+class Hasty:
     """Waiting takes no time but moves the clock; what was waited for is kept."""
-    waits: list[float] = []
 
-    async def sleep(wake: asyncio.Event, seconds: float) -> None:
-        waits.append(seconds)
-        clock.now += seconds
+    def __init__(self, clock: Time) -> None:
+        self.clock = clock
+        self.waits: list[float] = []
+
+    async def __call__(self, wake: asyncio.Event, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.clock.now += seconds
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(client_module, "_sleep", sleep)
-    return waits
+
+@pytest.fixture
+def hasty(clock: Time) -> Hasty:
+    return Hasty(clock)
 
 
 def client(line: Line, room: RoomHost, clock: Time, **options: Any) -> RoomClient:
     return RoomClient(ADDRESS, room.room.code, transport=line, clock=clock, **options)
 
 
-def test_all_that_leaves_the_machine_is_quarters_every_ten_seconds(clock: Time, hasty: list[float]) -> None:
+def test_all_that_leaves_the_machine_is_quarters_every_ten_seconds(clock: Time, hasty: Hasty) -> None:
     async def run() -> None:
         room = host(clock)
         line = Line(room)
-        mine = client(line, room, clock)
+        mine = client(line, room, clock, wait=hasty)
         about = await mine.about()
         assert mine.asks(about).terms(Place.EU).scope is Scope.ROOM_FACES
         await mine.join(room_consent(Scope.ROOM_FACES), now=lambda: 1.0)
@@ -280,7 +283,7 @@ def test_all_that_leaves_the_machine_is_quarters_every_ten_seconds(clock: Time, 
         assert [path for path, _ in line.sent][:2] == ["/room/about", "/room/join"]
         assert [path for path, _ in line.sent][-1] == "/room/leave"
         assert line.sent[1][1] == {"code": room.room.code, "terms_version": ROOM_VERSION}
-        assert all(1.0 <= wait <= 17.0 for wait in hasty[1:])
+        assert all(1.0 <= wait <= 17.0 for wait in hasty.waits[1:])
 
     asyncio.run(run())
 
@@ -292,20 +295,20 @@ def test_what_is_sent_is_the_mean_of_what_was_read(clock: Time) -> None:
         await mine.join(room_consent(Scope.ROOM_FACES), now=lambda: 1.0)
         mine.offer(second(0, Expression.HAPPY))
         mine.offer(second(1, Expression.HAPPY))
-        assert mine._take() is None  # two seconds are too few
+        assert mine.take() is None  # two seconds are too few
         for index in range(4):
             mine.offer(second(index, Expression.HAPPY, probability=1.0))
             mine.offer(second(index, Expression.SAD, probability=1.0))
             mine.offer(dark(index))
-        taken = mine._take()
+        taken = mine.take()
         assert (taken.positive, taken.neutral, taken.negative) == (2, 0, 2)  # type: ignore[union-attr]
-        assert mine._take() is None
+        assert mine.take() is None
         mine.pause()
         for index in range(10):
             mine.offer(second(index))
-        assert mine._take() is None
+        assert mine.take() is None
         mine.resume()
-        assert mine._take() is None
+        assert mine.take() is None
         await mine.leave()
 
     asyncio.run(run())
@@ -322,16 +325,16 @@ def test_before_joining_and_after_leaving_nothing_is_gathered_or_sent(clock: Tim
         with pytest.raises(RoomError, match="cannot tap: outside"):
             await mine.tap("fine")
         assert line.sent == []
-        assert mine._measured == 0.0
+        assert mine.take() is None
 
     asyncio.run(run())
 
 
-def test_in_a_room_of_taps_no_reading_is_gathered(clock: Time, hasty: list[float]) -> None:
+def test_in_a_room_of_taps_no_reading_is_gathered(clock: Time, hasty: Hasty) -> None:
     async def run() -> None:
         room = host(clock, "education")
         line = Line(room)
-        mine = client(line, room, clock)
+        mine = client(line, room, clock, wait=hasty)
         about = await mine.about()
         assert mine.asks(about).terms(Place.EU).scope is Scope.ROOM_TAPS
         await mine.join(room_consent(Scope.ROOM_TAPS), now=lambda: 1.0)
@@ -347,12 +350,12 @@ def test_in_a_room_of_taps_no_reading_is_gathered(clock: Time, hasty: list[float
     asyncio.run(run())
 
 
-def test_a_room_that_vanishes_is_tried_for_a_minute_and_then_left_alone(clock: Time, hasty: list[float]) -> None:
+def test_a_room_that_vanishes_is_tried_for_a_minute_and_then_left_alone(clock: Time, hasty: Hasty) -> None:
     async def run() -> None:
         room = host(clock)
         line = Line(room)
         said: list[str] = []
-        mine = client(line, room, clock, say=said.append)
+        mine = client(line, room, clock, say=said.append, wait=hasty)
         await mine.join(room_consent(Scope.ROOM_FACES), now=lambda: 1.0)
         line.broken = True
         began = clock()
@@ -371,12 +374,12 @@ def test_a_room_that_vanishes_is_tried_for_a_minute_and_then_left_alone(clock: T
     asyncio.run(run())
 
 
-def test_a_room_that_comes_back_in_time_goes_on_and_gets_nothing_old(clock: Time, hasty: list[float]) -> None:
+def test_a_room_that_comes_back_in_time_goes_on_and_gets_nothing_old(clock: Time, hasty: Hasty) -> None:
     async def run() -> None:
         room = host(clock)
         line = Line(room)
         said: list[str] = []
-        mine = client(line, room, clock, say=said.append)
+        mine = client(line, room, clock, say=said.append, wait=hasty)
         await mine.join(room_consent(Scope.ROOM_FACES), now=lambda: 1.0)
         line.broken = True
         for index in range(10):
@@ -397,7 +400,7 @@ def test_a_room_that_comes_back_in_time_goes_on_and_gets_nothing_old(clock: Time
 
 
 @pytest.mark.parametrize("answers", [[None], [None, 200], [200], [410]])
-def test_who_leaves_while_a_message_is_under_way_has_left(hasty: list[float], answers: list[int | None]) -> None:
+def test_who_leaves_while_a_message_is_under_way_has_left(hasty: Hasty, answers: list[int | None]) -> None:
     """Whether that message, the last of the answers, is lost, comes through after a loss, or is refused."""
 
     async def run() -> None:
@@ -423,7 +426,7 @@ def test_who_leaves_while_a_message_is_under_way_has_left(hasty: list[float], an
                 raise httpx.ReadTimeout("lost")
             return httpx.Response(status, json={"next_in": 3})
 
-        mine = RoomClient(ADDRESS, "CODE", transport=httpx.MockTransport(answer), say=said.append)
+        mine = RoomClient(ADDRESS, "CODE", transport=httpx.MockTransport(answer), say=said.append, wait=hasty)
         await mine.join(room_consent(Scope.ROOM_FACES), now=lambda: 1.0)
         task = asyncio.create_task(mine.run())
         await under_way.wait()
@@ -437,11 +440,11 @@ def test_who_leaves_while_a_message_is_under_way_has_left(hasty: list[float], an
     asyncio.run(run())
 
 
-def test_a_room_that_refuses_ends_it(clock: Time, hasty: list[float]) -> None:
+def test_a_room_that_refuses_ends_it(clock: Time, hasty: Hasty) -> None:
     async def run() -> None:
         room = host(clock)
         said: list[str] = []
-        mine = client(Line(room), room, clock, say=said.append)
+        mine = client(Line(room), room, clock, say=said.append, wait=hasty)
         await mine.join(room_consent(Scope.ROOM_FACES), now=lambda: 1.0)
         room.close()
         await mine.run()
@@ -452,12 +455,12 @@ def test_a_room_that_refuses_ends_it(clock: Time, hasty: list[float]) -> None:
     asyncio.run(run())
 
 
-def test_a_consent_that_runs_out_ends_it(clock: Time, hasty: list[float]) -> None:
+def test_a_consent_that_runs_out_ends_it(clock: Time, hasty: Hasty) -> None:
     async def run() -> None:
         room = host(clock)
         line = Line(room)
         said: list[str] = []
-        mine = client(line, room, clock, say=said.append)
+        mine = client(line, room, clock, say=said.append, wait=hasty)
         with pytest.raises(ConsentError, match="of its own"):
             await mine.join(_own_consent(), now=lambda: 1.0)
         with pytest.raises(ConsentError, match="time of the consent is up"):
@@ -549,7 +552,34 @@ def test_what_is_no_room_is_said(answer: httpx.Response, words: str) -> None:
 
 @pytest.mark.parametrize("said", [{}, {"next_in": "soon"}, {"next_in": -5}, {"next_in": 1e9}, {"next_in": 0}])
 def test_a_room_cannot_make_a_participant_hurry_or_fall_asleep(said: dict[str, Any]) -> None:
-    assert 3.0 <= client_module._next_in(said) <= 30.0
+    async def run() -> float:
+        answers = {"join": {"token": "t"}, "send": said}
+        transport = httpx.MockTransport(lambda asked: httpx.Response(200, json=answers[asked.url.path[6:]]))
+        mine = RoomClient(ADDRESS, "CODE", transport=transport)
+        await mine.join(room_consent(Scope.ROOM_FACES), now=lambda: 1.0)
+        return await mine.send()
+
+    assert 3.0 <= asyncio.run(run()) <= 30.0
+
+
+def test_what_may_not_be_sent_any_more_is_thrown_away(clock: Time) -> None:
+    async def run() -> None:
+        room = host(clock)
+        line, allowed = Line(room), [True]
+        mine = client(line, room, clock)
+        await mine.join(room_consent(Scope.ROOM_FACES), now=lambda: 1.0, may_send=lambda: allowed[0])
+        for may in (True, False, True):
+            allowed[0] = may
+            for index in range(5 if may else 10):
+                mine.offer(second(index))
+            await mine.send()
+        await mine.leave()
+        first, refused, last = [body["reading"] for path, body in line.sent if path == "/room/send"]
+        assert refused is None
+        assert first == last
+        assert sum(first.values()) == 4
+
+    asyncio.run(run())
 
 
 # Addresses
@@ -625,9 +655,7 @@ def test_five_people_and_a_lecturer_over_the_network() -> None:
                 mood = Expression.HAPPY if number < 3 else Expression.NEUTRAL
                 for index in range(10):
                     person.offer(second(index, mood, probability=1.0))
-                said = person._take()
-                assert said is not None
-                await person._post("send", {"reading": client_module._quarters(said)})
+                await person.send()
             clock.now += WINDOW
         view = room.view()
         assert view.reports[0].shares == {"positive": 0.6, "neutral": 0.4, "negative": 0.0, "no reading": 0.0}

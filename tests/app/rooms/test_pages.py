@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from app.serving import serving
+from app.serving import running
 from mien.app.law.audit import Action
 from mien.app.law.consent import State
 from mien.app.law.policy import Place, Purpose
@@ -28,10 +28,10 @@ def lecturer(served):
 
 
 @pytest.fixture
-def guest(tmp_path, haar):
+def guest(tmp_path, haar, new_database):
     """Another machine's app."""
     (tmp_path / "guest").mkdir()
-    with serving(tmp_path / "guest", haar) as app:
+    with running(tmp_path / "guest", haar, database=new_database) as app:
         app.store.change_settings(purpose=Purpose.AUDIENCE_TEST, place=Place.EU)
         yield app
 
@@ -66,7 +66,7 @@ def test_a_room_is_opened_joined_and_left(lecturer, guest):
     address, code = opened(lecturer)
     room = lecturer.context.hosted.host.room
     seated(guest, address, code)
-    assert len(room._members) == 1
+    assert len(room.members) == 1
     assert guest.store.consent(Scope.ROOM_FACES).state is State.GIVEN
     with guest.client() as client:
         assert client.get("/rooms/seat.json").json() == {"state": "joined", "going_on": True, "said": []}
@@ -74,7 +74,7 @@ def test_a_room_is_opened_joined_and_left(lecturer, guest):
         assert client.post("/rooms/tap", data={"pace": "wild"}).status_code == 409
         assert client.post("/rooms/join", data={"address": address, "code": code}).status_code == 409
         assert client.post("/rooms/leave").headers["location"] == "/rooms"
-    assert room._members == {}
+    assert room.members == frozenset()
     assert guest.store.consent(Scope.ROOM_FACES).state is State.WITHDRAWN
     actions = [entry.action for entry in guest.store.audit()]
     assert actions.count(Action.ROOM_JOINED) == actions.count(Action.ROOM_LEFT) == 1
@@ -150,17 +150,13 @@ def test_a_room_that_is_closed_says_so_to_its_participants(lecturer, guest):
 
 
 @pytest.mark.slow
-def test_a_room_that_vanishes_ends_the_reading_for_it(lecturer, guest, one_face, monkeypatch):
-    monkeypatch.setattr("mien.app.rooms.client.PATIENCE", 1.0)
+def test_a_room_that_vanishes_ends_the_reading_for_it(lecturer, guest, one_face):
     seated(guest, *opened(lecturer))
-    guest.context.seat.client._patience = 1.0
+    guest.context.seat.client.patience = 1.0
     with guest.socket("/live/frames?kind=room") as talk:
         talk.hear("ready")
         hosted, lecturer.context.hosted = lecturer.context.hosted, None
-        hosted._server.force_exit = True
-        hosted._server.should_exit = True
-        hosted._thread.join(10)
-        hosted._listening.close()
+        hosted.stop()
         end = time.monotonic() + 40
         message = {"is": ""}
         while message["is"] != "over" and time.monotonic() < end:
@@ -214,7 +210,7 @@ def clicked_twice(app, path: str, form: dict[str, str]) -> list[httpx.Response]:
     """What two clicks at once are answered with."""
 
     def click(_: int) -> httpx.Response:
-        with app.client(timeout=30) as client:
+        with app.client() as client:
             return client.post(path, data=form)
 
     with ThreadPoolExecutor(2) as pool:
@@ -259,21 +255,21 @@ def test_two_clicks_join_a_room_as_one_person(lecturer, guest, slow_join):
         client.post("/rooms/join", data={"address": address, "code": code})
         answers = clicked_twice(guest, "/rooms/consent", {"agreed": "yes"})
         assert [answer.headers.get("location") for answer in answers] == ["/rooms/seat"] * 2
-        assert len(lecturer.context.hosted.host.room._members) == 1
+        assert len(lecturer.context.hosted.host.room.members) == 1
         client.post("/rooms/leave")
-    assert lecturer.context.hosted.host.room._members == {}
+    assert lecturer.context.hosted.host.room.members == frozenset()
     assert [entry.action for entry in guest.store.audit()].count(Action.ROOM_JOINED) == 1
 
 
 def test_who_leaves_while_they_are_let_in_is_not_in_the_room(lecturer, guest, slow_join):
     address, code = opened(lecturer)
-    with guest.client(timeout=30) as client, ThreadPoolExecutor(1) as pool:
+    with guest.client() as client, ThreadPoolExecutor(1) as pool:
         client.post("/rooms/join", data={"address": address, "code": code})
         agreeing = pool.submit(clicked_twice, guest, "/rooms/consent", {"agreed": "yes"})
         assert slow_join.wait(10)
         client.post("/rooms/leave")
         agreeing.result()
-    wait_for(lambda: lecturer.context.hosted.host.room._members == {}, 5)
+    wait_for(lambda: lecturer.context.hosted.host.room.members == frozenset(), 5)
     assert guest.store.consent(Scope.ROOM_FACES).state is State.WITHDRAWN
 
 
@@ -286,7 +282,7 @@ def test_a_wrong_code_and_no_consent_join_nothing(lecturer, guest):
         assert client.get("/rooms/seat").headers["location"] == "/rooms"
         client.post("/rooms/leave")
         assert client.get("/rooms/seat.json").status_code == 409
-    assert lecturer.context.hosted.host.room._members == {}
+    assert lecturer.context.hosted.host.room.members == frozenset()
 
 
 def test_other_machines_reach_a_room_over_tls_or_by_an_explicit_word(lecturer):

@@ -4,8 +4,10 @@ import gc
 import itertools
 import math
 import random
+import types
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,18 @@ from mien.app.history.rules import bundled
 from mien.app.law.policy import Place, Purpose, decide
 from mien.app.law.terms import ROOM_VERSION
 from mien.app.rooms import room as module
-from mien.app.rooms.reports import LEAST, WINDOW, Coarse, Draft, Report, coarse, hints, people_range, rounded
+from mien.app.rooms.reports import (
+    LEAST,
+    WINDOW,
+    Coarse,
+    Draft,
+    Report,
+    WindowSums,
+    coarse,
+    hints,
+    people_range,
+    rounded,
+)
 from mien.app.rooms.room import Room
 from mien.core.errors import PolicyError, RoomError
 from mien.core.expression import Polarity
@@ -52,6 +65,20 @@ class Hall:
     @property
     def reports(self) -> list[Report]:
         return list(self.room.view(now=self.now).reports)
+
+
+def within(holder: object, kind: type | tuple[type, ...]) -> list[Any]:
+    """All objects of a kind that something in memory leads to, but for what belongs to modules and types."""
+    found, seen, waiting = [], set(), [holder]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, type | types.ModuleType | types.FunctionType):
+            continue
+        seen.add(id(one))
+        if isinstance(one, kind):
+            found.append(one)
+        waiting += gc.get_referents(one)
+    return sorted(found, key=lambda one: one.first) if kind is Draft else found
 
 
 def test_a_report_is_half_a_minute_of_five_twenty_seconds_late() -> None:
@@ -135,9 +162,9 @@ def test_who_leaves_while_the_room_pauses_takes_along_what_is_not_shown() -> Non
     tokens = hall.join(*[NEUTRAL] * 6)
     hall.windows(1)
     hall.join(NEGATIVE)
-    while not hall.room._drafts or hall.room._circle:
+    while not (drafts := within(hall.room, Draft)) or drafts[-1].end > hall.room.window:
         hall.windows(1)
-    pending, shown = hall.room._drafts[0], len(hall.reports)
+    (pending,), shown = drafts, len(hall.reports)
     hall.leave(tokens[0])
     hall.windows(4)
     assert len(hall.reports) == shown
@@ -194,26 +221,28 @@ def test_nobodys_line_is_kept() -> None:
     gc.collect()
     mine = {id(mood) for mood in (POSITIVE, NEUTRAL, NEGATIVE, MIXED)}
     assert not [o for o in gc.get_objects() if type(o) is Coarse and id(o) not in mine]
+    assert not within(hall.room, Coarse)
     # By person there is only since when, until when, and whether they sent in this window and tapped in this report.
-    for value in vars(hall.room).values():
-        if isinstance(value, dict):
-            assert all(isinstance(m, module._Member) for m in value.values())
+    (by_person,) = [one for one in within(hall.room, dict) if hall.room.members & one.keys()]
+    assert {type(number) for member in by_person.values() for number in within(member, int)} == {int}
+    assert not [one for member in by_person.values() for one in within(member, (float, str, Counter))]
+    for sums in within(hall.room, Counter):
+        assert not hall.room.members & sums.keys()
     hall.room.view(now=hall.now + 11)
-    assert hall.room._window.readings == 0
-    assert not hall.room._window.quarters
-    assert not hall.room._window.sent
+    (window,) = within(hall.room, WindowSums)
+    assert (window.readings, window.quarters, window.sent) == (0, {}, set())
 
 
 def test_a_window_of_fewer_than_five_readings_is_forgotten_as_it_ends() -> None:
     hall = Hall()
     tokens = hall.join(*[NEUTRAL] * 5)
     hall.windows(2)
-    before = [(d.readings, dict(d.quarters)) for d in hall.room._drafts]
+    before = [(d.readings, dict(d.quarters)) for d in within(hall.room, Draft)]
     for token in tokens[:4]:
         hall.room.send(token, NEGATIVE, now=hall.now + 1)
     hall.room.send(tokens[4], None, now=hall.now + 1)
     hall.room.view(now=hall.now + 11)
-    assert [(d.readings, dict(d.quarters)) for d in hall.room._drafts] == before
+    assert [(d.readings, dict(d.quarters)) for d in within(hall.room, Draft)] == before
 
 
 class Spy:
@@ -223,7 +252,7 @@ class Spy:
         self.shown: list[tuple[Draft, frozenset[str], int]] = []
 
         def watch(draft: Draft, *, faces: bool) -> Report:
-            self.shown.append((draft, frozenset(room._members), room._at))
+            self.shown.append((draft, room.members, room.window))
             return original(draft, faces=faces)
 
         original = module.report
@@ -362,8 +391,8 @@ def test_a_closed_room_forgets_all_but_what_was_shown() -> None:
     hall.room.leave(token, now=hall.now)
     view = hall.room.view(now=hall.now + 500)
     assert (view.open, len(view.reports), view.waiting) == (False, 1, "The room is closed.")
-    assert not hall.room._members
-    assert not hall.room._drafts
+    assert not hall.room.members
+    assert not within(hall.room, Draft)
 
 
 def test_there_is_no_room_where_the_policy_has_none(monkeypatch: pytest.MonkeyPatch) -> None:

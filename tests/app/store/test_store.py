@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from app.made import Clock, agreed, dark, filled, hurry, room_consent, second
+from app.made import Clock, agreed, dark, filled, fresh, hurry, room_consent, second
 from mien.app.law.audit import Action
 from mien.app.law.consent import State, show
 from mien.app.law.policy import Feature, Place, Purpose
@@ -35,7 +35,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    with Store(tmp_path / "folder" / "app.db", clock=clock) as opened:
+    with fresh(tmp_path / "app.db", clock) as opened:
         yield opened
 
 
@@ -92,11 +92,12 @@ def test_a_setting_out_of_range_is_refused_and_changes_nothing(
     assert store.audit() == ()
 
 
-def test_the_database_is_its_owners_alone(store: Store) -> None:
-    agreed(store)
-    for file in store.path.parent.iterdir():
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
+def test_the_database_is_its_owners_alone(tmp_path: Path) -> None:
+    with Store(tmp_path / "folder" / "app.db") as store:
+        agreed(store)
+        for file in store.path.parent.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
 
 
 def test_the_default_place_is_the_users_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -439,10 +440,8 @@ def test_a_clock_that_falls_back_for_a_while_costs_no_recording(tmp_path: Path, 
 
 def test_traces_that_a_reader_keeps_alive_are_named_and_can_be_erased_later(tmp_path: Path, clock: Clock) -> None:
     store = filled(tmp_path / "app.db", clock)
-    store._database._engine.dispose()
-    store = Store(tmp_path / "app.db", clock=clock)
-    with store._database.raw() as raw:
-        raw.execute("PRAGMA busy_timeout = 50")
+    store.close()
+    store = Store(tmp_path / "app.db", clock=clock, busy_seconds=0.05)
     reader = sqlite3.connect(tmp_path / "app.db")
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM recordings").fetchall()
@@ -459,7 +458,7 @@ def test_traces_that_a_reader_keeps_alive_are_named_and_can_be_erased_later(tmp_
 def test_what_a_purge_could_not_erase_is_erased_by_the_next_one(store: Store, clock: Clock, restarted: bool) -> None:
     with_secrets(store)
     clock.now += 7 * DAY
-    with store._database.raw() as raw:
+    with store.database.raw() as raw:
         raw.execute("PRAGMA busy_timeout = 50")
     reader = sqlite3.connect(store.path)
     reader.execute("BEGIN")
@@ -471,31 +470,24 @@ def test_what_a_purge_could_not_erase_is_erased_by_the_next_one(store: Store, cl
         store.close()  # the reader keeps the log from being emptied
         store = Store(store.path, clock=clock)
     reader.close()
-    assert store._database.owes_erasing
+    assert store.database.owes_erasing
     assert store.purge() == 0
-    assert not store._database.owes_erasing
+    assert not store.database.owes_erasing
     assert_gone(store)
 
 
-def test_deleting_while_another_writes_is_never_said_to_have_changed_nothing(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_deleting_while_another_writes_is_never_said_to_have_changed_nothing(tmp_path: Path, clock: Clock) -> None:
     """The deletion is done; what could not be done is to rebuild the file."""
     with filled(tmp_path / "app.db", clock) as store:
-        with store._database.raw() as raw:
-            raw.execute("PRAGMA busy_timeout = 50")
         other = sqlite3.connect(store.path, isolation_level=None)
-        original = store._database._erase
-
-        def interrupted() -> None:
-            other.execute("BEGIN IMMEDIATE")
-            original()
-
-        monkeypatch.setattr(store._database, "_erase", interrupted)
+        with store.database.raw() as raw:
+            raw.execute("PRAGMA busy_timeout = 50")
+            raw.set_trace_callback(lambda words: other.execute("BEGIN IMMEDIATE") if words == "VACUUM" else None)
         with pytest.raises(StoreError, match="it is deleted, but another program holds the database") as caught:
             store.delete_all()
         assert "nothing was changed" not in str(caught.value)
-        monkeypatch.undo()
+        with store.database.raw() as raw:
+            raw.set_trace_callback(None)
         other.execute("ROLLBACK")
         other.close()
         assert store.recordings() == ()
@@ -503,22 +495,18 @@ def test_deleting_while_another_writes_is_never_said_to_have_changed_nothing(
         assert b"first" not in everything(store)
 
 
-def test_withdrawing_stops_even_where_the_disk_is_too_full_to_erase(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_withdrawing_stops_even_where_it_cannot_be_erased(tmp_path: Path, clock: Clock) -> None:
+    """On a full disk, say, or here while another program holds the database."""
     with filled(tmp_path / "app.db", clock) as store:
         given = store.consent()
         assert given is not None
         recording = store.open_recording(given, model="toy")
-        original = store._write
-
-        def full(*_: object) -> None:
-            raise StoreError("the disk is full")
-
-        monkeypatch.setattr(store, "_write", full)
-        with pytest.raises(StoreError, match="full"):
+        with store.database.raw() as raw:
+            raw.execute("PRAGMA busy_timeout = 50")
+        holder = Database(store.path)
+        with holder.write(), pytest.raises(StoreError, match="another program"):
             store.withdraw(given)
-        monkeypatch.setattr(store, "_write", original)
+        holder.close()
         assert len(store.recordings()) == 2
         assert store.consent().state is State.PAUSED  # type: ignore[union-attr]
         with pytest.raises(ConsentError):
@@ -533,6 +521,16 @@ def test_withdrawing_stops_even_where_the_disk_is_too_full_to_erase(
         store.withdraw(store.consent())  # type: ignore[arg-type]
         assert store.recordings() == ()
         assert agreed(store).state is State.GIVEN
+
+
+def test_seconds_that_are_appended_together_are_kept_whole_or_not_at_all(store: Store) -> None:
+    recording = store.open_recording(agreed(store), model="toy")
+    with pytest.raises(ValueError, match="holds 3 s already, so second 1"):
+        store.append(recording, second(0), second(2), second(1))
+    assert store.seconds(recording) == ()
+    store.append(recording, second(0), second(2))
+    assert [one.index for one in store.seconds(recording)] == [0, 2]
+    assert (store.recording(recording).length, store.recording(recording).seconds) == (3.0, 2)
 
 
 # The audit log
@@ -582,7 +580,7 @@ def test_a_full_disk_loses_nothing_that_was_stored_and_the_second_can_be_tried_a
 ) -> None:
     with filled(tmp_path / "app.db", clock) as store:
         recording = store.open_recording(store.consent(), model="toy")  # type: ignore[arg-type]
-        with store._database.raw() as raw:
+        with store.database.raw() as raw:
             pages = raw.execute("PRAGMA page_count").fetchone()[0]
             raw.execute(f"PRAGMA max_page_count = {pages + 2}")
         index = 0
@@ -593,7 +591,7 @@ def test_a_full_disk_loses_nothing_that_was_stored_and_the_second_can_be_tried_a
             store.append(recording, second(index))
         assert len(store.seconds(recording)) == index
         assert store.recording(recording).length == index
-        with store._database.raw() as raw:
+        with store.database.raw() as raw:
             raw.execute("PRAGMA max_page_count = 100000")
         store.append(recording, second(index))
         assert len(store.seconds(recording)) == index + 1
@@ -603,7 +601,7 @@ def test_a_locked_database_is_said_and_nothing_is_lost(tmp_path: Path, clock: Cl
     with filled(tmp_path / "app.db", clock) as store:
         recording = store.open_recording(store.consent(), model="toy")  # type: ignore[arg-type]
         store.append(recording, second(0))
-        with store._database.raw() as raw:
+        with store.database.raw() as raw:
             raw.execute("PRAGMA busy_timeout = 50")
         other = sqlite3.connect(store.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from app.seeding import course, second, seed_days
+from app.serving import running
 from mien.app.law.audit import Action
 from mien.app.law.consent import State
 from mien.app.law.policy import Feature, Place, Purpose, decide
@@ -19,18 +20,42 @@ from mien.core.expression import Expression
 NEGATIVE = {Expression.NEUTRAL: 4.0, Expression.SAD: 4.0, Expression.ANGRY: 2.0, None: 1.0}
 
 
-@pytest.fixture
-def client(served):
-    with served.client() as client:
-        yield client
-
-
-@pytest.fixture
-def lived(served):
-    """An app with two short recordings, of yesterday and of today."""
+@pytest.fixture(scope="module")
+def lived_database(tmp_path_factory):
+    """Two short recordings, of yesterday and of today."""
+    path = tmp_path_factory.mktemp("lived") / "app.db"
     days = [[second(at, Expression.SAD) for at in range(8)], course(0.5, {Expression.HAPPY: 1.0, None: 1.0})]
-    seed_days(served.store.path, time.time(), days)
-    return served
+    seed_days(path, time.time(), days)
+    return path
+
+
+@pytest.fixture
+def lived(tmp_path, haar, lived_database):
+    """An app with them."""
+    with running(tmp_path, haar, database=lived_database) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory, haar, lived_database):
+    """The same, for tests that change nothing."""
+    with running(tmp_path_factory.mktemp("unchanged"), haar, database=lived_database) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def undecided(tmp_path_factory, haar, new_database):
+    """An app for tests that withdraw whatever they consent to."""
+    with running(tmp_path_factory.mktemp("undecided"), haar, database=new_database) as app:
+        yield app
+
+
+@pytest.fixture
+def client(request):
+    """A browser of the app that the test has, whichever it is."""
+    name = next((one for one in ("lived", "unchanged") if one in request.fixturenames), "served")
+    with request.getfixturevalue(name).client() as client:
+        yield client
 
 
 def refused(answer, status: int = 400) -> str:
@@ -51,7 +76,14 @@ def test_the_first_start_asks_what_for_and_where(client, served):
 
 @pytest.mark.parametrize("purpose", list(Purpose))
 @pytest.mark.parametrize("place", list(Place))
-def test_every_page_opens_or_refuses_as_the_policy_says(client, served, purpose, place):
+def test_every_page_opens_or_refuses_as_the_policy_says(undecided, purpose, place):
+    with undecided.client() as client:
+        _opens_or_refuses(undecided, client, purpose, place)
+    if undecided.store.withdrawable():
+        undecided.store.withdraw(undecided.store.withdrawable()[0])
+
+
+def _opens_or_refuses(served, client, purpose, place):
     client.post("/purpose", data={"purpose": str(purpose), "place": str(place)})
     decision = decide(purpose, place)
     home = client.get("/").text
@@ -135,7 +167,7 @@ def test_recordings_are_listed_drawn_noted_and_corrected(client, lived):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", ["/recordings/2/course.svg", "/recordings/days.svg", "/advice/days.svg"])
-def test_charts_are_drawn_for_both_schemes(client, lived, path, theme):
+def test_charts_are_drawn_for_both_schemes(client, unchanged, path, theme):
     answer = client.get(path, params={"theme": theme})
     assert answer.headers["content-type"] == "image/svg+xml"
     assert "<svg" in answer.text
@@ -144,7 +176,7 @@ def test_charts_are_drawn_for_both_schemes(client, lived, path, theme):
     assert client.get(path, params={"theme": "pink"}).status_code == 400
 
 
-def test_days_are_compared(client, lived):
+def test_days_are_compared(client, unchanged):
     page = client.get("/recordings").text
     dates = dict(re.findall(r'name="(\w+_(?:from|to))" value="([\d-]+)"', page))
     assert len(dates) == 4
@@ -210,17 +242,17 @@ def test_what_is_stored_can_be_erased_after_the_purpose_has_changed(client, live
         ("/privacy/settings", {"retention_days": "week"}),
     ],
 )
-def test_wrong_forms_are_refused_in_words(client, lived, path, form):
+def test_wrong_forms_are_refused_in_words(client, unchanged, path, form):
     assert len(refused(client.post(path, data=form))) > 10
 
 
 @pytest.mark.parametrize("path", ["/recordings/99", "/recordings/99/course.svg", "/recordings/99/export.csv"])
-def test_a_recording_that_is_not_there_is_said(client, lived, path):
+def test_a_recording_that_is_not_there_is_said(client, unchanged, path):
     assert "99" in refused(client.get(path), 404)
 
 
 @pytest.mark.parametrize("kind", ["note", "correction"])
-def test_what_was_erased_in_another_tab_is_not_found(client, lived, kind):
+def test_what_was_erased_in_another_tab_is_not_found(client, unchanged, kind):
     words = refused(client.post(f"/recordings/1/{kind}/99/delete"), 404)
     assert f"there is no {kind} 99" in words
 
@@ -296,7 +328,7 @@ def test_a_persons_own_rules_count_and_a_wrong_key_in_them_is_named(client, serv
     assert "unknown key" in refused(client.get("/advice"))
 
 
-def test_advice_says_nothing_from_a_moment(client, lived):
+def test_advice_says_nothing_from_a_moment(client, unchanged):
     page = client.get("/advice").text
     assert "No suggestion for this period" in page
     assert 'class="card suggestion"' not in page
@@ -330,7 +362,7 @@ def test_withdrawing_erases_what_was_recorded_under_an_earlier_consent_too(clien
     assert "Withdraw my consent" not in client.get("/privacy").text
 
 
-def test_what_an_address_says_is_not_repeated(client, served):
+def test_what_an_address_says_is_not_repeated(client, unchanged):
     text = client.get("/?said=<script>alert(1)</script>").text
     assert "alert" not in text
     lost = client.get("/<script>alert(1)</script>")

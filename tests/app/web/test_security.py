@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import http.client
 
-import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from app.serving import ClosedError, running
 from mien.app.web.security import Access
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory, haar, new_database):
+    """An app for tests that change nothing."""
+    with running(tmp_path_factory.mktemp("unchanged"), haar, database=new_database) as app:
+        yield app
 
 
 @pytest.fixture
@@ -71,59 +78,59 @@ def test_the_port_of_the_scheme_may_be_left_out_as_browsers_do(access, origin, h
     assert access.knows(host) is known
 
 
-def test_the_launch_address_is_exchanged_for_a_cookie(served):
-    with httpx.Client(base_url=served.origin, trust_env=False) as stranger:
+def test_the_launch_address_is_exchanged_for_a_cookie(unchanged):
+    with unchanged.stranger() as stranger:
         assert stranger.get("/").status_code == 403
         assert stranger.get("/enter", params={"token": "wrong"}).status_code == 403
         assert stranger.get("/enter").status_code == 403
         assert not stranger.cookies
-        entered = stranger.get(served.context.access.url)
+        entered = stranger.get(unchanged.context.access.url)
         assert entered.status_code == 200
         cookie = entered.headers["set-cookie"]
         assert "HttpOnly" in cookie
         assert "SameSite=Strict" in cookie
-        assert served.context.access.token not in cookie
+        assert unchanged.context.access.token not in cookie
         assert stranger.get("/").status_code == 200
 
 
 @pytest.mark.parametrize("given", ["x", "é", "a" * 5000, "half of it"])
-def test_a_wrong_cookie_or_token_is_refused(served, given):
-    access = served.context.access
+def test_a_wrong_cookie_or_token_is_refused(unchanged, given):
+    access = unchanged.context.access
     given = access.session[:20] if given == "half of it" else given
     headers = {"cookie": f"{access.cookie}={given}".encode("latin-1")}
-    assert httpx.get(f"{served.origin}/", headers=headers, trust_env=False).status_code == 403
     bearer = {"authorization": f"Bearer {given}".encode("latin-1")}
-    assert httpx.get(f"{served.origin}/", headers=bearer, trust_env=False).status_code == 403
+    with unchanged.stranger() as stranger:
+        assert stranger.get("/", headers=headers).status_code == 403
+        assert stranger.get("/", headers=bearer).status_code == 403
 
 
-def test_another_host_name_is_refused_with_the_right_cookie(served):
-    with served.client() as client:
-        refused = client.get("/", headers={"host": f"evil.example:{served.context.access.port}"})
+def test_another_host_name_is_refused_with_the_right_cookie(unchanged):
+    with unchanged.client() as client:
+        refused = client.get("/", headers={"host": f"evil.example:{unchanged.context.access.port}"})
         assert refused.status_code == 403
         assert "does not answer under this name" in refused.text
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1:{port}", "http://127.0.0.1:1"])
-def test_forms_of_other_pages_are_refused(served, origin):
+def test_forms_of_other_pages_are_refused(unchanged, origin):
     form = {"purpose": "self-reflection", "place": "eu"}
-    with served.client() as client:
-        port = served.context.access.port
+    with unchanged.client() as client:
+        port = unchanged.context.access.port
         refused = client.post("/purpose", data=form, headers={"origin": origin.format(port=port)})
         assert refused.status_code == 403
         del client.headers["origin"]
         assert client.post("/purpose", data=form).status_code == 403
         assert client.get("/", headers={"sec-fetch-site": "cross-site"}).status_code == 403
-    assert served.store.settings.purpose is None
+    assert unchanged.store.settings.purpose is None
 
 
 def test_a_program_needs_the_token_and_no_origin(served):
     served.agree()
-    url = f"{served.origin}/v1/read"
-    bearer = {"authorization": f"Bearer {served.context.access.token}"}
-    assert httpx.post(url, content=b"x", trust_env=False).status_code == 403
-    assert httpx.post(url, content=b"x", headers=bearer, trust_env=False).status_code == 400
-    foreign = bearer | {"origin": "http://evil.example"}
-    assert httpx.post(url, content=b"x", headers=foreign, trust_env=False).status_code == 403
+    with served.stranger() as stranger, served.program() as program:
+        assert stranger.post("/v1/read", content=b"x").status_code == 403
+        assert program.post("/v1/read", content=b"x").status_code == 400
+        foreign = {"origin": "http://evil.example"}
+        assert program.post("/v1/read", content=b"x", headers=foreign).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -137,20 +144,27 @@ def test_a_program_needs_the_token_and_no_origin(served):
 def test_sockets_of_other_pages_are_refused(served, origin, headers):
     served.agree()
     origin = served.origin if origin == "own" else origin
-    with pytest.raises(InvalidStatus) as refused, served.socket(origin=origin, headers=headers):
+    with pytest.raises(ClosedError) as refused, served.socket(origin=origin, headers=headers):
+        pass
+    assert refused.value.code == 1008
+
+
+def test_a_socket_that_is_refused_is_never_opened(on_network):
+    on_network.agree()
+    with pytest.raises(InvalidStatus) as refused, on_network.socket(origin="http://evil.example"):
         pass
     assert refused.value.response.status_code == 403
 
 
-def test_pages_may_load_and_send_nothing_elsewhere(served):
-    with served.client() as client:
+def test_pages_may_load_and_send_nothing_elsewhere(unchanged):
+    with unchanged.client() as client:
         for path in ("/", "/nowhere", "/static/x/y"):
             headers = client.get(path).headers
             policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
             assert policy["default-src"] == "'none'"
             assert policy["script-src"] == policy["style-src"] == policy["form-action"] == "'self'"
             assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
-            assert policy["connect-src"] == f"'self' {served.origin.replace('http', 'ws')}"
+            assert policy["connect-src"] == f"'self' {unchanged.origin.replace('http', 'ws')}"
             assert "unsafe" not in headers["content-security-policy"]
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["cache-control"] == "no-store"
@@ -171,13 +185,13 @@ def test_pages_hold_no_inline_script_or_style(served):
 
 
 @pytest.mark.parametrize("path", ["/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/x/..%2fmien.css", "/x/server.py"])
-def test_no_path_of_a_browser_is_opened(served, path):
-    with served.client() as client:
+def test_no_path_of_a_browser_is_opened(unchanged, path):
+    with unchanged.client() as client:
         assert client.get(f"/static{path}").status_code == 404
 
 
-def test_a_body_beyond_its_limit_is_refused_unread(served):
-    with served.client() as client:
+def test_a_body_beyond_its_limit_is_refused_unread(unchanged):
+    with unchanged.client() as client:
         form = {"content-type": "application/x-www-form-urlencoded"}
         announced = client.post("/purpose", content=b"x" * 70_000)
         assert announced.status_code == 413
@@ -187,7 +201,10 @@ def test_a_body_beyond_its_limit_is_refused_unread(served):
                 yield b"x" * 1000
 
         assert client.post("/purpose", content=endless(), headers=form).status_code == 413
-    access = served.context.access
+
+
+def test_a_body_that_says_how_large_it_is_is_refused_before_it_is_sent(on_network):
+    access = on_network.context.access
     connection = http.client.HTTPConnection("127.0.0.1", access.port, timeout=10)
     connection.putrequest("POST", "/v1/read")
     connection.putheader("authorization", f"Bearer {access.token}")
@@ -198,8 +215,8 @@ def test_a_body_beyond_its_limit_is_refused_unread(served):
     connection.close()
 
 
-def test_static_files_are_compressed_and_kept(served):
-    with served.client() as client:
+def test_static_files_are_compressed_and_kept(unchanged):
+    with unchanged.client() as client:
         page = client.get("/").text
         style = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
         answer = client.get(style)
@@ -211,11 +228,11 @@ def test_static_files_are_compressed_and_kept(served):
         assert plain.text == answer.text
 
 
-def test_the_openapi_document_lists_programs_paths_alone(served):
-    with served.client() as client:
+def test_the_openapi_document_lists_programs_paths_alone(unchanged):
+    with unchanged.client() as client:
         document = client.get("/v1/openapi.json").json()
     assert list(document["paths"]) == ["/v1/read"]
     assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
-    with served.client() as client:
+    with unchanged.client() as client:
         assert client.get("/docs").status_code == 404
         assert client.get("/openapi.json").status_code == 404

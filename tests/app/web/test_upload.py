@@ -39,13 +39,13 @@ def film(tmp_path_factory):
 
 def ask(served, data: bytes, **options) -> httpx.Response:
     """As a program asks."""
-    headers = {"authorization": f"Bearer {served.context.access.token}"}
-    return httpx.post(f"{served.origin}/v1/read", content=data, headers=headers, trust_env=False, timeout=60, **options)
+    with served.program() as program:
+        return program.post("/v1/read", content=data, **options)
 
 
-def test_a_picture_is_read_as_everywhere_else(served, one_face, haar):
-    served.agree()
-    answer = ask(served, one_face)
+def test_a_picture_is_read_as_everywhere_else(on_network, one_face, haar):
+    on_network.agree()
+    answer = ask(on_network, one_face)
     assert answer.status_code == 200
     body = answer.json()
     assert (body["schema"], body["mien"]) == (1, "0.1.0")
@@ -194,15 +194,15 @@ def test_uploads_that_wait_do_not_hold_up_the_live_view(served, monkeypatch):
         assert [upload.result().status_code for upload in answers] == [200] * waiting
 
 
-def test_an_upload_that_does_not_arrive_lets_the_next_one_in(served, one_face, monkeypatch):
+def test_an_upload_that_does_not_arrive_lets_the_next_one_in(on_network, one_face, monkeypatch):
     monkeypatch.setattr("mien.app.web.api.ARRIVING", 0.5)
-    served.agree()
-    access = served.context.access
+    on_network.agree()
+    access = on_network.context.access
     with socket.create_connection(("127.0.0.1", access.port), timeout=20) as stalled:
         head = f"POST /v1/read HTTP/1.1\r\nhost: 127.0.0.1:{access.port}\r\nauthorization: Bearer {access.token}\r\n"
         stalled.sendall(f"{head}content-length: 9\r\n\r\n".encode())
         time.sleep(0.2)
-        assert ask(served, one_face).status_code == 200
+        assert ask(on_network, one_face).status_code == 200
         assert b"did not arrive within 0.5 s" in b"".join(iter(lambda: stalled.recv(4096), b""))
 
 
@@ -220,7 +220,7 @@ def test_nothing_of_an_upload_touches_the_disk(served, one_face, film, tmp_path,
 
 def test_the_page_reads_only_what_was_agreed_to(served, one_face):
     served.agree()
-    with served.client(timeout=60) as client:
+    with served.client() as client:
         refused = client.post("/upload/read", content=one_face)
         assert (refused.status_code, "agreed" in refused.json()["error"]) == (403, True)
         assert client.post("/upload/read?agreed=yes", content=one_face).status_code == 200

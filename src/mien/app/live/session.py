@@ -29,7 +29,9 @@ SENDING = 5.0
 """Seconds for which a browser may not read what is sent to it, before the socket is closed."""
 
 _HEAD = struct.Struct("<I")
-_BAD_FRAMES = 50
+BAD_FRAMES = 50
+"""Frames in a row that cannot be used, beyond which the socket is closed."""
+
 REFUSED, TOO_LARGE, TOO_SLOW, BAD = 4403, 1009, 4408, 4400
 """Codes with which the socket is closed."""
 
@@ -176,7 +178,7 @@ class LiveSession:
 
     async def _refuse(self, number: int, error: PictureError) -> None:
         self._bad += 1
-        if self._bad > _BAD_FRAMES:
+        if self._bad > BAD_FRAMES:
             raise _OverError(BAD, f"one frame after another cannot be used: {error}")
         await self._send({"is": "bad", "frame": number, "why": str(error)})
 

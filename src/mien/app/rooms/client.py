@@ -23,7 +23,7 @@ import contextlib
 import random
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,12 @@ LEAST_MEASURED = 3.0
 """Seconds of ten in which the face must have been read; else there is no reading to send."""
 
 
+async def wait_or_wake(wake: asyncio.Event, seconds: float) -> None:
+    """Wait so long, or until woken."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(wake.wait(), seconds)
+
+
 class Membership(StrEnum):
     """Where a participant stands."""
 
@@ -72,6 +78,12 @@ class RoomClient:
         transport: instead of the network, in tests.
         clock: monotonic seconds.
         patience: seconds for which a room that vanished is tried again.
+        wait: waits so many seconds, or until the event is set.
+
+    Attributes:
+        address: of the room.
+        state: where this participant stands.
+        patience: see above.
 
     Raises:
         ConfigError: the address is none, or unencrypted and not of this machine.
@@ -88,6 +100,7 @@ class RoomClient:
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         patience: float = PATIENCE,
+        wait: Callable[[asyncio.Event, float], Awaitable[None]] = wait_or_wake,
     ) -> None:
         self.address = check_address(address, plain=plain)
         self.state = Membership.OUTSIDE
@@ -96,7 +109,8 @@ class RoomClient:
         self._say = say
         self._transport = transport
         self._clock = clock
-        self._patience = patience
+        self.patience = patience
+        self._wait = wait
         self._http: httpx.AsyncClient | None = None
         self._token = ""
         self._consent: Consent | None = None
@@ -169,7 +183,7 @@ class RoomClient:
     def pause(self) -> None:
         """Send no readings until :meth:`resume`; what was gathered is thrown away."""
         self._paused = True
-        self._take()
+        self.take()
 
     def resume(self) -> None:
         """Send readings again."""
@@ -183,23 +197,20 @@ class RoomClient:
         lost: float | None = None
         wait = random.uniform(0.2, 2.0)  # noqa: S311  # so that not all participants of a room send at once
         while self.state in _INSIDE:
-            await _sleep(self._wake, wait)
+            await self._wait(self._wake, wait)
             if self.state not in _INSIDE or not await self._still_consents():
                 return
-            said = self._take()
-            if said is not None and not await asyncio.to_thread(self._may_send):
-                said = None
             try:
-                answer = await self._post("send", {"reading": None if said is None else _quarters(said)})
+                next_in = await self.send()
             except UnreachableError as error:
                 now = self._clock()
                 if lost is None:
                     lost = now
                     self._change(Membership.LOST, f"{error}; nothing is sent while it is tried again")
-                if now - lost >= self._patience:
+                if now - lost >= self.patience:
                     self._change(Membership.GONE, f"{self.address}: the room has vanished; join anew if it comes back")
                     return
-                wait = min(self._patience / 12, 5.0)
+                wait = min(self.patience / 12, 5.0)
             except RoomError as error:
                 self._change(Membership.REFUSED, str(error))
                 return
@@ -207,7 +218,18 @@ class RoomClient:
                 if lost is not None:
                     lost = None
                     self._change(Membership.JOINED, f"{self.address}: the room is back")
-                wait = _next_in(answer) + random.uniform(-2.0, 2.0)  # noqa: S311
+                wait = next_in + random.uniform(-2.0, 2.0)  # noqa: S311
+
+    async def send(self) -> float:
+        """Send what was gathered, or that there is no reading; seconds until the next message is due.
+
+        Raises:
+            RoomError: the room refuses or cannot be reached.
+        """
+        said = self.take()
+        if said is not None and not await asyncio.to_thread(self._may_send):
+            said = None
+        return _next_in(await self._post("send", {"reading": None if said is None else _quarters(said)}))
 
     async def tap(self, pace: str) -> bool:
         """Send a tap; whether it counted (the first in each half minute does).
@@ -228,7 +250,7 @@ class RoomClient:
             with contextlib.suppress(RoomError):
                 await self._post("leave", None)
         self._wake.set()
-        self._take()
+        self.take()
         self._token = ""
         if self._http is not None:
             client, self._http = self._http, None
@@ -244,7 +266,7 @@ class RoomClient:
             return False
         return True
 
-    def _take(self) -> Coarse | None:
+    def take(self) -> Coarse | None:
         """What was gathered, rounded to quarters; gathering begins anew."""
         sums, measured = self._sums, self._measured
         self._sums, self._measured = dict.fromkeys(Polarity, 0.0), 0.0
@@ -310,9 +332,3 @@ def _next_in(answer: dict[str, Any]) -> float:
     """Seconds until the next message, kept within reason whatever the room says."""
     value = answer.get("next_in")
     return min(max(float(value), 3.0), 30.0) if isinstance(value, int | float) else 10.0
-
-
-async def _sleep(wake: asyncio.Event, seconds: float) -> None:
-    """Wait so long, or until woken."""
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(wake.wait(), seconds)

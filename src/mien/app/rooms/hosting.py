@@ -43,6 +43,7 @@ class Hosted:
         self._listening = socket.socket()
         try:
             self._listening.bind(("0.0.0.0" if network else "127.0.0.1", 0))  # noqa: S104
+            self._listening.listen(128)  # from here on whoever is quicker than the server waits for it
         except OSError as error:
             raise RoomError(f"no port can be listened on ({error.strerror})") from None
         port = self._listening.getsockname()[1]
@@ -73,13 +74,14 @@ class Hosted:
         """End the room; it says so for ``grace`` seconds to whoever asks, and then stops listening."""
         self.host.close()
         if grace:
-            timer = threading.Timer(grace, self._stop)
+            timer = threading.Timer(grace, self.stop)
             timer.daemon = True
             timer.start()
         else:
-            self._stop()
+            self.stop()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Stop listening, without a word to anybody."""
         self._server.should_exit = True
         self._thread.join(timeout=5)
         self._listening.close()

@@ -129,6 +129,16 @@ class Room:
         return self._open
 
     @property
+    def members(self) -> frozenset[str]:
+        """The tokens of who is in it now."""
+        return frozenset(self._members)
+
+    @property
+    def window(self) -> int:
+        """Number of the ten seconds under way, from 0."""
+        return self._at
+
+    @property
     def faces(self) -> bool:
         """Whether coarse polarity may be sent; else there are taps only."""
         return self.decision.allows(Feature.ROOM_FACES)

@@ -65,6 +65,11 @@ class RoomHost:
         with self._lock:
             self.room.close(now=self._clock())
 
+    @property
+    def guesses(self) -> int:
+        """How many wrong codes of the last minute are remembered."""
+        return len(self._guesses)
+
     def check_code(self, code: str, address: str) -> None:
         """Refuse a wrong code, and all codes of an address that guessed too often."""
         with self._lock:

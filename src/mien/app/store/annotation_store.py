@@ -32,16 +32,16 @@ class AnnotationStore(StoreBase):
             raise ValueError(f"a note has 1 to {LONGEST_NOTE:,} characters, got {len(words):,}")
         if at is not None and not at >= 0:
             raise ValueError(f"a note's time is counted from the recording's start, got {at} s")
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             recording_row(connection, recording)
-            values: dict[str, Any] = {"recording": recording, "at": at, "text": words, "written": self._clock()}
+            values: dict[str, Any] = {"recording": recording, "at": at, "text": words, "written": self.clock()}
             number = connection.execute(insert(t.NOTES).values(values).returning(t.NOTES.c.id)).scalar_one()
         return Note(id=number, **values)
 
     def notes(self, recording: RecordingId) -> tuple[Note, ...]:
         """The notes of a recording: those on the whole, then by their time."""
         query = select(t.NOTES).where(t.NOTES.c.recording == recording).order_by(t.NOTES.c.at, t.NOTES.c.id)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return tuple(Note(**row._mapping) for row in connection.execute(query))
 
     def delete_note(self, note: int) -> None:
@@ -50,7 +50,7 @@ class AnnotationStore(StoreBase):
         Raises:
             NotStoredError: there is none of that number.
         """
-        with self._database.write(erases=True) as connection:
+        with self.database.write(erases=True) as connection:
             if not connection.execute(delete(t.NOTES).where(t.NOTES.c.id == note)).rowcount:
                 raise NotStoredError(f"there is no note {note}: it was erased, or never was")
 
@@ -65,11 +65,11 @@ class AnnotationStore(StoreBase):
         """
         if was is instead:
             raise ValueError(f"a correction needs another expression than {was}")
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             length = recording_row(connection, recording)._mapping["length"]
             if not 0 <= start < end <= length:
                 raise ValueError(f"a correction lies within 0 to {length:g} s, its start first; got {start} to {end}")
-            values: dict[str, Any] = {"recording": recording, "start": start, "end": end, "written": self._clock()}
+            values: dict[str, Any] = {"recording": recording, "start": start, "end": end, "written": self.clock()}
             stored = {**values, "was": str(was), "instead": None if instead is None else str(instead)}
             number = connection.execute(insert(t.CORRECTIONS).values(stored).returning(t.CORRECTIONS.c.id)).scalar_one()
         return Correction(id=number, was=was, instead=instead, **values)
@@ -77,7 +77,7 @@ class AnnotationStore(StoreBase):
     def corrections(self, recording: RecordingId) -> tuple[Correction, ...]:
         """The corrections of a recording, in the order in which they were made; a later one overrules."""
         query = select(t.CORRECTIONS).where(t.CORRECTIONS.c.recording == recording).order_by(t.CORRECTIONS.c.id)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             found = [dict(row._mapping) for row in connection.execute(query)]
         for values in found:
             values["was"] = Expression(values["was"])
@@ -90,7 +90,7 @@ class AnnotationStore(StoreBase):
         Raises:
             NotStoredError: there is none of that number.
         """
-        with self._database.write(erases=True) as connection:
+        with self.database.write(erases=True) as connection:
             if not connection.execute(delete(t.CORRECTIONS).where(t.CORRECTIONS.c.id == correction)).rowcount:
                 raise NotStoredError(f"there is no correction {correction}: it was taken back, or never was")
 
@@ -115,7 +115,7 @@ class AnnotationStore(StoreBase):
     @property
     def feedback(self) -> Feedback:
         """All that was said of suggestions."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(select(t.FEEDBACK)).all()
         return Feedback(
             ratings={row.rule: row.rating for row in rows if row.rating is not None},
@@ -124,6 +124,6 @@ class AnnotationStore(StoreBase):
         )
 
     def _feedback(self, rule: str, **values: Any) -> None:
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             statement = upsert(t.FEEDBACK).values({"rule": rule, "off": False, **values})
             connection.execute(statement.on_conflict_do_update(index_elements=["rule"], set_=values))

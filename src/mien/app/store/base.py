@@ -17,14 +17,14 @@ from mien.core.errors import NoRecordingError
 class StoreBase:
     """What each part of the store builds on.
 
-    Args:
-        database: where to keep things.
+    Attributes:
+        database: where things are kept.
         clock: gives Unix seconds.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:  # noqa: D107
-        self._database = database
-        self._clock = clock
+        self.database = database
+        self.clock = clock
         self._taken_back: set[str] = set()  # consents that are being withdrawn, should that not succeed
         self._changes = 0
         self._counting = threading.Lock()
@@ -38,7 +38,7 @@ class StoreBase:
         Raises:
             StoreError: the store is closed.
         """
-        return self._changes, self._database.others_changes()
+        return self._changes, self.database.others_changes()
 
     def _changed(self) -> None:
         """Count a change; within its transaction, so that whoever reads after it was counted waits for its end."""
@@ -51,18 +51,18 @@ class StoreBase:
         Raises:
             ValueError: a detail that the log does not take, see :data:`mien.app.law.audit.DETAILS`.
         """
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             self._log(connection, action, details)
 
     def audit(self) -> tuple[AuditEntry, ...]:
         """The audit log, the oldest row first."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             rows = connection.execute(select(t.AUDIT).order_by(t.AUDIT.c.id))
             return tuple(AuditEntry(row.id, row.at, Action(row.action), row.details) for row in rows)
 
     def _log(self, connection: Connection, action: Action, details: Mapping[str, str | int | bool]) -> None:
         check_details(details)
-        connection.execute(insert(t.AUDIT).values(at=self._clock(), action=str(action), details=dict(details)))
+        connection.execute(insert(t.AUDIT).values(at=self.clock(), action=str(action), details=dict(details)))
 
 
 def recording_row(connection: Connection, recording: RecordingId) -> Row[tuple[object, ...]]:

@@ -35,7 +35,7 @@ class ConsentStore(StoreBase):
     @property
     def settings(self) -> Settings:
         """What the person set; the defaults where nothing was."""
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return read_settings(connection)
 
     def change_settings(self, **changes: Any) -> Settings:
@@ -45,7 +45,7 @@ class ConsentStore(StoreBase):
             ValueError: a value out of range.
             TypeError: no such field.
         """
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             new = dataclasses.replace(read_settings(connection), **changes)
             for field in dataclasses.fields(new):
                 value = getattr(new, field.name)
@@ -71,7 +71,7 @@ class ConsentStore(StoreBase):
         Args:
             consent: id of the consent that is asked about; None for the latest to reading their own face.
         """
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return self._participant(connection, consent)
 
     @property
@@ -96,7 +96,7 @@ class ConsentStore(StoreBase):
         """
         if consent.state is State.WITHDRAWN:
             raise ValueError("a consent is withdrawn by Store.withdraw, which also erases")
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             self._keep(connection, consent)
 
     def pause(self) -> None:
@@ -117,8 +117,8 @@ class ConsentStore(StoreBase):
 
     def consents(self) -> tuple[Consent, ...]:
         """All consents as they stand now, the latest first; withdrawn ones stay as receipts."""
-        now = self._clock()
-        with self._database.read() as connection:
+        now = self.clock()
+        with self.database.read() as connection:
             found = [
                 read_consent(row).at(now) for row in connection.execute(select(t.CONSENTS).order_by(*_LATEST_FIRST))
             ]
@@ -141,13 +141,13 @@ class ConsentStore(StoreBase):
             StoreError: it cannot be erased (the disk is full, say) and has to be withdrawn again, or it is erased but a
                 program that reads the database keeps traces of it alive.
         """
-        own, now = consent.terms.scope is Scope.OWN, self._clock()
+        own, now = consent.terms.scope is Scope.OWN, self.clock()
         withdrawn = {consent.id: consent.withdraw(now)}
         if own:
             withdrawn |= {one.id: one.withdraw(now) for one in self.withdrawable() if one.id != consent.id}
         self._taken_back.update(withdrawn)
         self._changed()  # from here on nobody goes by what they knew, however long the erasing takes
-        with self._database.write(erases=True) as connection:
+        with self.database.write(erases=True) as connection:
             for one in withdrawn.values():
                 self._keep(connection, one)
             connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.consent.in_(list(withdrawn))))
@@ -171,15 +171,15 @@ class ConsentStore(StoreBase):
 
     def _move(self, at: State, move: Callable[[Consent, float], Consent]) -> None:
         """Move the latest consent to reading one's own face on, where it stands at ``at``."""
-        now = self._clock()
-        with self._database.write() as connection:
+        now = self.clock()
+        with self.database.write() as connection:
             consent = self._participant(connection).consent
             if consent is not None and consent.at(now).state is at:
                 self._keep(connection, move(consent, now))
 
     def take_over(self, entries: Sequence[AuditEntry], consents: Sequence[Consent]) -> None:
         """Take over what a restore must not undo: another database's audit log, and what was withdrawn in it."""
-        with self._database.write(erases=True) as connection:
+        with self.database.write(erases=True) as connection:
             rows = connection.execute(select(t.AUDIT.c.at, t.AUDIT.c.action))
             known = {(row.at, row.action) for row in rows}
             for entry in entries:

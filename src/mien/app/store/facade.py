@@ -80,7 +80,7 @@ class Store(RecordingStore, AnnotationStore):
     @property
     def path(self) -> Path:
         """The database's file."""
-        return self._database.path
+        return self.database.path
 
     def __enter__(self) -> Self:
         """The store itself."""
@@ -114,13 +114,13 @@ class Store(RecordingStore, AnnotationStore):
         Raises:
             StoreError: the file exists and ``overwrite`` is off, or cannot be written.
         """
-        made = write_backup(self._database, target, overwrite=overwrite)
+        made = write_backup(self.database, target, overwrite=overwrite)
         self.log(Action.BACKED_UP, recordings=made.recordings)
         return made
 
     def close(self) -> None:
         """Empty the write-ahead log into the database and close it; closing twice does nothing."""
-        self._database.close()
+        self.database.close()
 
 
 @dataclass(frozen=True, slots=True)

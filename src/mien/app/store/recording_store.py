@@ -38,8 +38,8 @@ class RecordingStore(ConsentStore):
             ConsentError: it is not, see :meth:`Consent.check`.
             PolicyError: the policy does not allow recordings.
         """
-        now = self._clock()
-        with self._database.write() as connection:
+        now = self.clock()
+        with self.database.write() as connection:
             person = self._participant(connection, consent.id)
             if person.consent is None:
                 raise ConsentError("the store does not know this consent: keep it when it is given")
@@ -61,31 +61,34 @@ class RecordingStore(ConsentStore):
             self._log(connection, Action.RECORDING_STARTED, {"recording": recording, "consent": consent.id})
         return recording
 
-    def append(self, recording: RecordingId, second: Second) -> None:
-        """Append one second; it is on the disk when this returns.
+    def append(self, recording: RecordingId, *seconds: Second) -> None:
+        """Append a second, or several in their order; all of them are on the disk when this returns, or none.
 
         Raises:
             NoRecordingError: no such recording; a withdrawal erased it, say.
             StoreError: the disk is full or the database held by another program: what was stored before stays, and the
-                same second may be tried again.
+                same seconds may be tried again.
             ConsentError: the consent it was made under is no longer given.
             ValueError: it is closed, or the second does not come after the last one.
         """
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             info = read_info(recording_row(connection, recording))
             refusal = may_store(self._participant(connection, info.consent)).refusal
             if refusal is not None:
                 raise ConsentError(f"recording {recording} cannot go on: {refusal}")
             if info.closed:
                 raise ValueError(f"recording {recording} is closed; open a new one")
-            if second.index < info.length:
-                raise ValueError(
-                    f"recording {recording} holds {info.length:g} s already, so second {second.index} cannot be "
-                    "appended: count seconds by a monotonic clock from its start"
-                )
-            values = {"recording": recording, "second": second.index, "numbers": _pack(second)}
-            connection.execute(insert(t.SECONDS).values(values))
-            grown = {"length": second.index + 1.0, "seconds": info.seconds + 1}
+            length = info.length
+            for second in seconds:
+                if second.index < length:
+                    raise ValueError(
+                        f"recording {recording} holds {length:g} s already, so second {second.index} cannot be "
+                        "appended: count seconds by a monotonic clock from its start"
+                    )
+                length = second.index + 1.0
+            rows = [{"recording": recording, "second": one.index, "numbers": _pack(one)} for one in seconds]
+            connection.execute(insert(t.SECONDS), rows)
+            grown = {"length": length, "seconds": info.seconds + len(rows)}
             connection.execute(update(t.RECORDINGS).where(t.RECORDINGS.c.id == recording).values(grown))
 
     def close_recording(self, recording: RecordingId) -> RecordingInfo:
@@ -94,7 +97,7 @@ class RecordingStore(ConsentStore):
         Raises:
             NoRecordingError: there is none of that number.
         """
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             if not read_info(recording_row(connection, recording)).closed:
                 connection.execute(update(t.RECORDINGS).where(t.RECORDINGS.c.id == recording).values(closed=True))
                 self._log(connection, Action.RECORDING_STOPPED, {"recording": recording})
@@ -107,7 +110,7 @@ class RecordingStore(ConsentStore):
             query = query.where(t.RECORDINGS.c.started >= since)
         if until is not None:
             query = query.where(t.RECORDINGS.c.started < until)
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return tuple(read_info(row) for row in connection.execute(query))
 
     def recording(self, recording: RecordingId) -> RecordingInfo:
@@ -116,7 +119,7 @@ class RecordingStore(ConsentStore):
         Raises:
             NoRecordingError: there is none of that number.
         """
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             return read_info(recording_row(connection, recording))
 
     def seconds(self, recording: RecordingId) -> tuple[Second, ...]:
@@ -125,7 +128,7 @@ class RecordingStore(ConsentStore):
         Raises:
             NoRecordingError: there is no recording of that number.
         """
-        with self._database.read() as connection:
+        with self.database.read() as connection:
             recording_row(connection, recording)
             query = select(t.SECONDS).where(t.SECONDS.c.recording == recording).order_by(t.SECONDS.c.second)
             return tuple(_unpack(row.second, row.numbers) for row in connection.execute(query))
@@ -136,7 +139,7 @@ class RecordingStore(ConsentStore):
         Raises:
             NoRecordingError: there is no recording of that number.
         """
-        with self._database.write() as connection:
+        with self.database.write() as connection:
             recording_row(connection, recording)
             values = {"name": name.strip()[:LONGEST_NAME]}
             connection.execute(update(t.RECORDINGS).where(t.RECORDINGS.c.id == recording).values(values))
@@ -149,7 +152,7 @@ class RecordingStore(ConsentStore):
             NoRecordingError: there is none of that number.
             StoreError: it is deleted, but a program that reads the database keeps traces alive.
         """
-        with self._database.write(erases=True) as connection:
+        with self.database.write(erases=True) as connection:
             recording_row(connection, recording)
             connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.id == recording))
             self._log(connection, Action.RECORDING_DELETED, {"recording": recording})
@@ -159,7 +162,7 @@ class RecordingStore(ConsentStore):
 
         Settings, receipts and the audit log stay.
         """
-        with self._database.write(erases=True) as connection:
+        with self.database.write(erases=True) as connection:
             erased = connection.execute(delete(t.RECORDINGS)).rowcount
             connection.execute(delete(t.FEEDBACK))
             self._log(connection, Action.ALL_DELETED, {"recordings": erased})
@@ -173,12 +176,12 @@ class RecordingStore(ConsentStore):
         Raises:
             StoreError: another program reads it now.
         """
-        self._database.erase()
+        self.database.erase()
 
     def purge(self, now: float | None = None) -> int:
         """See :meth:`mien.app.store.facade.Store.purge`."""
-        now = self._clock() if now is None else now
-        with self._database.write() as connection:
+        now = self.clock() if now is None else now
+        with self.database.write() as connection:
             purged = connection.execute(delete(t.RECORDINGS).where(t.RECORDINGS.c.expires <= now)).rowcount
             if purged:
                 owe_erasing(connection)
@@ -189,8 +192,8 @@ class RecordingStore(ConsentStore):
                     self._keep(connection, consent.at(now))
             stale = (t.CONSENTS.c.state == State.SHOWN) & (t.CONSENTS.c.shown < now - DAY)
             connection.execute(delete(t.CONSENTS).where(stale))
-        if self._database.owes_erasing:
-            self._database.erase()
+        if self.database.owes_erasing:
+            self.database.erase()
         return purged
 
 
