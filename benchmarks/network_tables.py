@@ -11,6 +11,11 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 def networks(root: Path) -> Table:  # noqa: ARG001
     """Heads and rows: every network of mien's own that recipes can name, counted at its own input."""
+    return _counted()
+
+
+@cache
+def _counted() -> Table:
     from mien.models.registry import ENTRY_POINTS, count
     from mien.models.registry import networks as registered
 

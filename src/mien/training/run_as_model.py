@@ -104,7 +104,7 @@ def provenance_of(run: Run, dataset: str) -> Provenance:
         recipe=recipe.name,
         seed=recipe.seed,
         commit=run.commit,
-        shown=VIEWS.get(recipe.views),
+        views=recipe.views,
         fitted=replace(run.fitted, dataset=dataset),
         fitted_before=run.fitted_before,
     )
