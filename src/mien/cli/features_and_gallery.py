@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from mien.cli.detector import face_crops
 from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit
 from mien.cli.predictors import load_for, open_in_torch, open_predictor
-
-if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
