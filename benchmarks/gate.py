@@ -43,7 +43,7 @@ from mien.models.registry import network
 from mien.runtime.inference.classify import OnnxClassifier
 from mien.runtime.inference.detect import HaarDetector
 from mien.runtime.inference.face_gate import FaceGate
-from mien.runtime.inference.library import DEFAULT_MODEL, GATE, open_model
+from mien.runtime.inference.library import DEFAULT_MODEL, FACE_GATE, open_model
 from mien.runtime.recognizer import Recognizer
 from mien.runtime.stream.stream_picture import ArrayPicture
 from mien.runtime.stream.watcher import Watcher
@@ -196,7 +196,7 @@ def measure(contenders: Sequence[Gate | Energy], model: str, data: Path | None, 
 def _cold() -> dict[str, float]:
     """CPU milliseconds that the bundled gate takes to open, to answer for the first time, and for one face after."""
     start = time.process_time()
-    gate = FaceGate(FaceGateManifest.read(GATE), GATE.parent)
+    gate = FaceGate(FaceGateManifest.read(FACE_GATE), FACE_GATE.parent)
     opened = time.process_time()
     crop = np.zeros((1, *gate.input.shape), dtype=np.uint8)
     gate.accepts(crop)
@@ -213,7 +213,7 @@ def _streams(model: str) -> dict[str, dict[str, int]]:
     pictures = list(map(clip.picture, range(STREAM)))
     for name in ("gate", "energy", "neither"):
         with patch(
-            "mien.runtime.inference.face_gate.GATE", GATE if name == "gate" else Path("none")
+            "mien.runtime.inference.face_gate.FACE_GATE", FACE_GATE if name == "gate" else Path("none")
         ):  # a build without it
             recognizer = Recognizer(model, detector=HaarDetector(), reject_non_faces=name != "neither")
         watcher, counts = Watcher(recognizer.reader), {"missed": 0, "false": 0, "rejected": 0}

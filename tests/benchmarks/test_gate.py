@@ -15,7 +15,7 @@ import gate_page
 from mien.core.face import Box, Face
 from mien.core.manifest import FaceGateManifest, Manifest
 from mien.core.places import BUNDLED
-from mien.runtime.inference.library import DEFAULT_MODEL, GATE
+from mien.runtime.inference.library import DEFAULT_MODEL, FACE_GATE
 
 
 def test_the_area_under_the_curve_is_scikit_learns():
@@ -97,6 +97,6 @@ def test_the_page_sets_both_side_by_side():
 
 def test_what_is_written_down_is_of_the_gate_and_the_model_that_ship():
     measured = json.loads((Path(gate.__file__).parent / "results" / "gate.json").read_text(encoding="utf-8"))
-    ships = [FaceGateManifest.read(GATE).sha256, Manifest.read(BUNDLED / f"{DEFAULT_MODEL}.json").sha256]
+    ships = [FaceGateManifest.read(FACE_GATE).sha256, Manifest.read(BUNDLED / f"{DEFAULT_MODEL}.json").sha256]
     assert [one["sha256"] for one in measured["contenders"]] == ships, "python benchmarks/gate.py measure"
     assert measured["model"] == DEFAULT_MODEL

@@ -55,4 +55,4 @@ def yunet() -> Path:
 @pytest.fixture
 def no_gate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A build without the face-or-not gate: energies decide what is no face."""
-    monkeypatch.setattr("mien.runtime.inference.face_gate.GATE", tmp_path / "none.json")
+    monkeypatch.setattr("mien.runtime.inference.face_gate.FACE_GATE", tmp_path / "none.json")

@@ -131,9 +131,9 @@ def _print_recording(recording: Recording, console: Console) -> None:
 
     from mien.runtime.recordings.chart import clock
     from mien.runtime.recordings.page import shares
-    from mien.runtime.recordings.totals import tally
+    from mien.runtime.recordings.totals import totals
 
-    added = tally(recording)
+    added = totals(recording)
     console.print(Text(recording.name, style="bold"))
     for note in recording.notes:
         console.print(Text(note, style="yellow"))

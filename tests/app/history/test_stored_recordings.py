@@ -12,7 +12,7 @@ from mien.app.store.facade import Store
 from mien.app.store.values import Correction
 from mien.core.expression import Expression, Polarity
 from mien.runtime.recordings.read import STATES, UNCERTAIN, UNMEASURABLE
-from mien.runtime.recordings.totals import add_up, tally, timeline
+from mien.runtime.recordings.totals import add_up, timeline, totals
 
 HAPPY, SAD, NEUTRAL = (list(Expression).index(e) for e in (Expression.HAPPY, Expression.SAD, Expression.NEUTRAL))
 
@@ -28,7 +28,7 @@ def test_a_stored_recording_adds_up_like_any_other(tmp_path: Path) -> None:
         for one in seconds:
             store.append(number, one)
         recording = load(store, number)
-        added = tally(recording)
+        added = totals(recording)
         assert (recording.name, recording.models) == ("mine", ("toy",))
         assert added.watched == 11.0
         assert added.empty == 1.0
@@ -59,7 +59,7 @@ def test_a_recording_in_which_nobody_was_seen_adds_up_too(tmp_path: Path) -> Non
         number = store.open_recording(agreed(store), model="toy")
         for index in range(3):
             store.append(number, absent(index))
-        added = tally(load(store, number))
+        added = totals(load(store, number))
         assert (added.watched, added.empty, added.faces) == (3.0, 3.0, 0.0)
 
 
@@ -101,9 +101,9 @@ def test_corrections_show_wherever_a_recording_is_added_up(tmp_path: Path) -> No
     with filled(tmp_path / "app.db", Clock()) as store:
         (info,) = store.recordings()
         store.correct(info.id, start=0, end=2, was=Expression.HAPPY, instead=Expression.NEUTRAL)
-        added = tally(load(store, info.id))
+        added = totals(load(store, info.id))
         assert added.states[[HAPPY, NEUTRAL]].tolist() == [3.0, 2.0]
-        assert days(store)[0].tally.states[NEUTRAL] == 2.0
+        assert days(store)[0].totals.states[NEUTRAL] == 2.0
 
 
 def test_days_are_the_persons_own_and_a_night_is_cut_at_midnight(tmp_path: Path) -> None:
@@ -123,25 +123,25 @@ def test_days_are_the_persons_own_and_a_night_is_cut_at_midnight(tmp_path: Path)
         store.append(other, second(0, Expression.SAD))
         first, second_day = days(store)
         assert (first.date, second_day.date) == (datetime.date(2027, 3, 1), datetime.date(2027, 3, 2))
-        assert first.tally.watched == 2.0
+        assert first.totals.watched == 2.0
         assert len(second_day.recordings) == 2
-        assert second_day.tally.states[HAPPY] == 3.0
-        assert second_day.tally.states[SAD] > 0
+        assert second_day.totals.states[HAPPY] == 3.0
+        assert second_day.totals.states[SAD] > 0
         assert days(store, since=clock.now + 1) == ()
         assert [day.date for day in days(store, since=late + 2)] == [datetime.date(2027, 3, 2)]
         assert [day.date for day in days(store, until=late + 2)] == [datetime.date(2027, 3, 1)]
-        assert days(store, until=late + 1)[0].tally.watched > 0
+        assert days(store, until=late + 1)[0].totals.watched > 0
 
 
 def test_adding_up_sums_times_and_weighs_sureness(tmp_path: Path) -> None:
     info = None
-    tallies = []
+    all_totals = []
     with filled(tmp_path / "app.db", Clock()) as store:
         (info,) = store.recordings()
     for count, probability in ((10, 0.6), (30, 0.8)):
         seconds = [second(i, probability=probability) for i in range(count)]
-        tallies.append(tally(as_recording(info, [*seconds, dark(count)])))
-    both = add_up(tallies)
+        all_totals.append(totals(as_recording(info, [*seconds, dark(count)])))
+    both = add_up(all_totals)
     assert both.watched == 42.0
     assert both.states[HAPPY] == 40.0
     assert both.sureness[HAPPY] == pytest.approx((10 * 0.6 + 30 * 0.8) / 40)

@@ -79,8 +79,8 @@ def test_the_energy_is_not_asked_where_the_gate_decides(make_model, portrait):
 
 def test_a_damaged_gate_is_refused(monkeypatch, tmp_path):
     folder = tmp_path / "gate"
-    shutil.copytree(library.GATE.parent, folder)
-    monkeypatch.setattr("mien.runtime.inference.face_gate.GATE", folder / "gate.json")
+    shutil.copytree(library.FACE_GATE.parent, folder)
+    monkeypatch.setattr("mien.runtime.inference.face_gate.FACE_GATE", folder / "gate.json")
     assert bundled_gate() is not None
     (folder / "gate.onnx").write_bytes(b"weights")
     with pytest.raises(ChecksumError, match=r"gate\.onnx has 7 bytes"):
@@ -100,7 +100,7 @@ def test_is_listed_verified_and_small():
     found = library.entry("gate")
     assert (found.kind, found.state) == ("gate", "bundled")
     assert dict(library.verify())["gate"] is None
-    manifest = json.loads(library.GATE.read_text())
+    manifest = json.loads(library.FACE_GATE.read_text())
     assert manifest["parameters"] <= 10_000
     assert found.path.stat().st_size <= 100_000
 

@@ -29,7 +29,7 @@ from mien.runtime.recordings.chart import (
 from mien.runtime.recordings.compare import Cohort, compare_cohorts
 from mien.runtime.recordings.page import alternative, describe, document, page, shares
 from mien.runtime.recordings.read import read_recording
-from mien.runtime.recordings.totals import tally
+from mien.runtime.recordings.totals import totals
 from runtime.stream_toys import face, frame, lesson, picture
 
 
@@ -97,7 +97,7 @@ def test_the_picture_is_a_png_that_describes_itself(recording):
     image = Image.open(io.BytesIO(data))
     assert image.format == "PNG"
     assert image.width == round(7.2 * 160)
-    assert image.info["Description"] == describe(recording, tally(recording))
+    assert image.info["Description"] == describe(recording, totals(recording))
 
 
 def test_the_picture_has_the_colours_of_what_was_held_and_only_those_lanes(recording):
@@ -142,7 +142,7 @@ def test_every_kind_of_recording_is_drawn(recording, empty, comparison, tmp_path
 @pytest.mark.parametrize(("theme", "ink"), [("light", "#1c2126"), ("dark", "#eceef0")])
 def test_pictures_of_pages_are_svg_in_the_browsers_colours_with_words_as_text(recording, comparison, theme, ink):
     look = on_page(theme)
-    added = tally(recording)
+    added = totals(recording)
     for figure, words in (
         (draw_lanes(recording, look), "What was held"),
         (draw_days([("Mon", added), ("Tue", added)], look), "Tue"),
@@ -156,7 +156,7 @@ def test_pictures_of_pages_are_svg_in_the_browsers_colours_with_words_as_text(re
 
 
 def test_days_are_bars_of_their_measurable_time(recording):
-    added = tally(recording)
+    added = totals(recording)
     axes = draw_days([("Mon", added)], on_page("light")).axes[0]
     widths = [bar.get_width() for bar in axes.patches]
     expected = [added.held[name] / added.measurable for name in ("positive", "neutral", "negative", "uncertain")]
@@ -179,15 +179,15 @@ def test_one_face_needs_no_name_and_no_slice_is_shorter_than_a_frame(tmp_path):
 
 
 def test_the_words_say_how_sure_and_hide_nothing(recording, empty):
-    words = describe(recording, tally(recording))
+    words = describe(recording, totals(recording))
     assert words == (
         "a <b> & c.csv: an expression like happy for 30 % of the face time (how sure: 70 %); "
         "an expression like sad for 20 % of the face time (how sure: 70 %); "
         "an expression like neutral for 20 % of the face time (how sure: 70 %); "
         "uncertain for 20 % of the face time; not measurable for 10 % of the face time"
     )
-    assert describe(empty, tally(empty)) == "no face in view during the 2.0 s that were watched"
-    polarities, expressions = shares(tally(recording))
+    assert describe(empty, totals(empty)) == "no face in view during the 2.0 s that were watched"
+    polarities, expressions = shares(totals(recording))
     assert sum(row.percent for row in polarities) == pytest.approx(100)
     assert [row.name for row in polarities] == ["positive", "neutral", "negative", "uncertain", "not measurable"]
     assert [row.name for row in expressions] == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
@@ -215,7 +215,7 @@ def test_the_page_stands_alone_and_is_whole(recording, empty, comparison):
     assert not re.search(r"(src|href)=\"(?!data:)|@import|<script", text), "it loads nothing"
     images = [attributes for tag, attributes in parsed.found if tag == "img"]
     assert [image["alt"] for image in images] == [
-        describe(recording, tally(recording)),
+        describe(recording, totals(recording)),
         "no face in view during the 2.0 s that were watched",
         alternative([], [comparison]),
     ]

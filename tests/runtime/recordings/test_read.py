@@ -16,7 +16,7 @@ from mien.runtime.output.columns import RECORDING_COLUMNS
 from mien.runtime.output.tables import CsvStreamSink, JsonLinesSink, ParquetSink
 from mien.runtime.recordings.compare import Cohort, bootstrap_shares, cliffs_delta, compare_cohorts, hedges_g
 from mien.runtime.recordings.read import STATES, Recording, read_recording
-from mien.runtime.recordings.totals import frame_seconds, tally, timeline, transitions
+from mien.runtime.recordings.totals import frame_seconds, timeline, totals, transitions
 from runtime.stream_toys import face, frame, lesson, picture
 
 SINKS = {"csv": CsvStreamSink, "jsonl": JsonLinesSink, "parquet": ParquetSink}
@@ -191,7 +191,7 @@ def test_a_frame_stands_for_the_time_until_the_next():
 
 
 def test_the_lesson_adds_up_to_sums_made_by_hand(written):
-    added = tally(read_recording(written))
+    added = totals(read_recording(written))
     assert (added.span, added.watched, added.empty, added.tracks) == (10, 10, 2, 2)
     assert (added.faces, added.measurable) == (10, 9)
     seconds = dict(zip(STATES, added.states, strict=True))
@@ -217,12 +217,12 @@ def test_the_lesson_adds_up_to_sums_made_by_hand(written):
 
 
 def test_time_that_nobody_watched_is_not_counted():
-    added = tally(made([["happy"]] * 4, times=[0, 1, 600, 601]))
+    added = totals(made([["happy"]] * 4, times=[0, 1, 600, 601]))
     assert (added.watched, added.span, added.faces) == (4, 602, 4)
 
 
 def test_a_recording_of_nobody_adds_up_to_nothing():
-    added = tally(made([[], [], []]))
+    added = totals(made([[], [], []]))
     assert (added.faces, added.empty, added.tracks) == (0, 3, 0)
     assert added.states.tolist() == [0] * 10
     assert transitions(made([[], []])).sum() == 0
@@ -239,7 +239,7 @@ def test_changes_are_counted_within_tracks():
 def test_slices_hold_what_the_whole_holds():
     recording = read_of_random(seed=3)
     for length in (1.0, 7.0, 60.0, 1000.0):
-        cut, added = timeline(recording, length=length), tally(recording)
+        cut, added = timeline(recording, length=length), totals(recording)
         assert cut.states.sum(axis=0) == pytest.approx(added.states)
         assert cut.mass.sum(axis=0) == pytest.approx(added.mass)
         assert cut.watched.sum() == pytest.approx(added.watched)
@@ -312,7 +312,7 @@ def test_two_cohorts_that_differ_are_told_apart():
     (comparison,) = compare_cohorts([before, after], resamples=2000)
     assert (comparison.first, comparison.second, comparison.units) == ("before", "after", ("12 recordings",) * 2)
     assert (comparison.conclusive, comparison.warnings) == (True, ())
-    shares = [[float(t.states[3] / t.measurable) for t in map(tally, c.recordings)] for c in (before, after)]
+    shares = [[float(t.states[3] / t.measurable) for t in map(totals, c.recordings)] for c in (before, after)]
     happy = by_name(comparison, "happy")
     assert (happy.first, happy.second) == pytest.approx((np.mean(shares[0]), np.mean(shares[1])))
     assert happy.difference == pytest.approx(happy.second - happy.first)
@@ -347,7 +347,7 @@ def test_a_cohort_of_one_recording_is_cut_into_blocks():
     (comparison,) = compare_cohorts([a, b], resamples=1000, block_seconds=20)
     assert comparison.units == ("50 blocks of 20 s",) * 2
     happy = by_name(comparison, "happy")
-    added = tally(a.recordings[0])
+    added = totals(a.recordings[0])
     assert happy.first == pytest.approx(added.states[3] / added.measurable), "blocks weigh by their time"
     assert happy.interval[0] > 0.15
     assert happy.hedges_g > 0

@@ -180,7 +180,7 @@ def person_samples(days: Sequence[Day]) -> tuple[Sample, ...]:
     """A person's days as samples."""
     found = []
     for day in days:
-        total = day.tally
+        total = day.totals
         measurable, faces = max(total.measurable, 1e-9), max(total.faces, 1e-9)
         by_expression = {str(e): float(total.states[at]) for at, e in enumerate(Expression)}
         held = {name: seconds / measurable for name, seconds in {**by_expression, **total.held}.items()}

@@ -1,11 +1,11 @@
-"""Stored recordings as the runtime's: what its tallies, timelines, comparisons and pictures take.
+"""Stored recordings as the runtime's: what its all_totals, timelines, comparisons and pictures take.
 
 ::
 
     recording = load(store, recording_id)                # corrected; a mien.runtime.recordings.read.Recording
-    tally(recording), timeline(recording), draw_lanes(recording), describe(recording, tally(recording))
+    totals(recording), timeline(recording), draw_lanes(recording), describe(recording, totals(recording))
     for day in days(store, since=…, until=…):            # the person's own days, oldest first
-        day.date, day.tally.held, day.recordings
+        day.date, day.totals.held, day.recordings
     compare_days(monday, tuesday)                         # a mien.runtime.recordings.compare.Comparison
 
 A second counts as one frame: in the state that most of it was in, with its mean probabilities. What a person corrected
@@ -27,7 +27,7 @@ from mien.app.store.values import Correction, RecordingId, RecordingInfo, local_
 from mien.core.expression import Expression
 from mien.runtime.recordings.compare import Cohort, Comparison, compare_cohorts
 from mien.runtime.recordings.read import STATES, UNCERTAIN, UNMEASURABLE, Recording
-from mien.runtime.recordings.totals import Tally, add_up, tally
+from mien.runtime.recordings.totals import Totals, add_up, totals
 
 _UNCERTAIN, _UNMEASURABLE = STATES.index(UNCERTAIN), STATES.index(UNMEASURABLE)
 
@@ -39,12 +39,12 @@ class Day:
     Attributes:
         date: which.
         recordings: what was recorded on it, corrected; a recording that runs over midnight is cut there.
-        tally: all of them added up.
+        totals: all of them added up.
     """
 
     date: datetime.date
     recordings: tuple[Recording, ...]
-    tally: Tally
+    totals: Totals
 
 
 def correct(second: Second, corrections: Sequence[Correction]) -> Second:
@@ -151,7 +151,7 @@ def days(store: Store, *, since: float | None = None, until: float | None = None
         for date, seconds in by_date.items():
             found.setdefault(date, []).append(as_recording(info, seconds, corrections))
     return tuple(
-        Day(date=date, recordings=tuple(recordings), tally=add_up([tally(recording) for recording in recordings]))
+        Day(date=date, recordings=tuple(recordings), totals=add_up([totals(recording) for recording in recordings]))
         for date, recordings in sorted(found.items())
     )
 

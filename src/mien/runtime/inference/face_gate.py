@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mien.core.manifest import FaceGateManifest
 from mien.core.preprocess import Image, InputSpec
 from mien.runtime.inference.classify import open_session
-from mien.runtime.inference.library import GATE
+from mien.runtime.inference.library import FACE_GATE
 
 _CHUNK = 256
 
@@ -52,4 +52,4 @@ def bundled_gate() -> FaceGate | None:
         ChecksumError: its file is damaged.
         ConfigError: its manifest is damaged.
     """
-    return FaceGate(FaceGateManifest.read(GATE), GATE.parent) if GATE.is_file() else None
+    return FaceGate(FaceGateManifest.read(FACE_GATE), FACE_GATE.parent) if FACE_GATE.is_file() else None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "small"
 """The bundled network that reads where none is named."""
 
-GATE = BUNDLED / "gate" / "gate.json"
+FACE_GATE = BUNDLED / "gate" / "gate.json"
 """Manifest of the face-or-not gate that comes with mien, in a folder of its own: it gives no expressions."""
 
 
@@ -114,13 +114,13 @@ def entries() -> Iterator[Entry]:
             summary=manifest.summary,
             manifest=manifest,
         )
-    if GATE.is_file():
-        gate = FaceGateManifest.read(GATE)
+    if FACE_GATE.is_file():
+        gate = FaceGateManifest.read(FACE_GATE)
         yield Entry(
             name=gate.name,
             kind="gate",
             state="bundled",
-            path=GATE.parent / gate.file,
+            path=FACE_GATE.parent / gate.file,
             licence=gate.weights_licence,
             bytes=gate.bytes,
             summary=gate.summary,
@@ -155,8 +155,8 @@ def verify() -> Iterator[tuple[str, MienError | None]]:
         name: lambda path=path: Manifest.read(path).verify(path.parent)  # type: ignore[misc]
         for name, path in manifests().items()
     }
-    if GATE.is_file():
-        checks[GATE.stem] = lambda: FaceGateManifest.read(GATE).verify(GATE.parent)
+    if FACE_GATE.is_file():
+        checks[FACE_GATE.stem] = lambda: FaceGateManifest.read(FACE_GATE).verify(FACE_GATE.parent)
     for name, check in checks.items():
         try:
             check()

@@ -1,7 +1,7 @@
 """Pictures of recordings: who showed what when, how long, and what followed on what; of days; and of comparisons.
 
 All are drawn by the same functions in one style: those of ``mien report`` as PNG, those of the app as SVG. A
-:class:`Look` holds the colours and the size.
+:class:`ChartStyle` holds the colours and the size.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mien.core.expression import Expression, Polarity
 from mien.runtime.output.canvas import COLOURS
 from mien.runtime.recordings.compare import Comparison, Difference
 from mien.runtime.recordings.read import STATES, UNCERTAIN, UNMEASURABLE, Recording
-from mien.runtime.recordings.totals import Tally, frame_seconds, tally, timeline, transitions
+from mien.runtime.recordings.totals import Totals, frame_seconds, timeline, totals, transitions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ Width = Literal["wide", "phone"]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ChartStyle:
     """Colours and size of a picture.
 
     Attributes:
@@ -54,9 +54,9 @@ class Look:
     letters: float = 8.0
 
 
-_THEMES: dict[Theme, Look] = {
-    "light": Look("#1c2126", "#545d66", "#d9d6cd", "#ffffff", "#0a5c6b"),
-    "dark": Look("#eceef0", "#aab3bb", "#343a40", "#1c2024", "#7fc9d6"),
+_THEMES: dict[Theme, ChartStyle] = {
+    "light": ChartStyle("#1c2126", "#545d66", "#d9d6cd", "#ffffff", "#0a5c6b"),
+    "dark": ChartStyle("#eceef0", "#aab3bb", "#343a40", "#1c2024", "#7fc9d6"),
 }
 
 PRINTED = replace(_THEMES["light"], sheet="white")
@@ -86,12 +86,12 @@ _CAPTION = "What faces looked like to the model, not what people felt"
 _FONTS = ["system-ui", "Segoe UI", "Roboto", "Liberation Sans", "DejaVu Sans", "sans-serif"]
 
 
-def on_page(theme: Theme, width: Width = "wide") -> Look:
+def on_page(theme: Theme, width: Width = "wide") -> ChartStyle:
     """The look of a picture in a page of the app, whose letters are as large as those around it."""
     return replace(_THEMES[theme], width=_INCHES[width], letters=9.0)
 
 
-def draw(recordings: Sequence[Recording], comparisons: Sequence[Comparison] = (), look: Look = PRINTED) -> Figure:
+def draw(recordings: Sequence[Recording], comparisons: Sequence[Comparison] = (), look: ChartStyle = PRINTED) -> Figure:
     """One block for each recording, and one for each comparison below, as a figure that no global state knows of.
 
     Raises:
@@ -110,7 +110,7 @@ def draw(recordings: Sequence[Recording], comparisons: Sequence[Comparison] = ()
     return figure
 
 
-def draw_lanes(recording: Recording, look: Look = PRINTED) -> Figure:
+def draw_lanes(recording: Recording, look: ChartStyle = PRINTED) -> Figure:
     """The recording's course alone, for a page that gives the sums in words.
 
     Raises:
@@ -123,7 +123,7 @@ def draw_lanes(recording: Recording, look: Look = PRINTED) -> Figure:
     return figure
 
 
-def draw_days(days: Sequence[tuple[str, Tally]], look: Look) -> Figure:
+def draw_days(days: Sequence[tuple[str, Totals]], look: ChartStyle) -> Figure:
     """The polarity of each day, or of whatever else has a name and a sum, as shares of its measurable time.
 
     Raises:
@@ -145,7 +145,7 @@ def draw_days(days: Sequence[tuple[str, Tally]], look: Look) -> Figure:
     return figure
 
 
-def draw_difference(comparison: Comparison, look: Look) -> Figure:
+def draw_difference(comparison: Comparison, look: ChartStyle) -> Figure:
     """The differences by what was held, with their intervals.
 
     Raises:
@@ -178,7 +178,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _new_figure(height: float, look: Look) -> Figure:
+def _new_figure(height: float, look: ChartStyle) -> Figure:
     try:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -197,7 +197,7 @@ def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _style(state: str, look: Look) -> dict[str, Any]:
+def _style(state: str, look: ChartStyle) -> dict[str, Any]:
     """How a state or a polarity is filled; what has no colour has a hatch."""
     if state == UNCERTAIN:
         return {"facecolor": look.ground, "edgecolor": look.soft, "hatch": "////", "linewidth": 0}
@@ -221,8 +221,8 @@ def _course_height(recording: Recording) -> float:
     return _lane_height(recording) + 1.9
 
 
-def _draw_recording(part: SubFigure, recording: Recording, look: Look) -> None:
-    added = tally(recording)
+def _draw_recording(part: SubFigure, recording: Recording, look: ChartStyle) -> None:
+    added = totals(recording)
     axes = part.subplot_mosaic(
         [["lanes", "lanes"], ["course", "course"], ["shares", "changes"]],
         height_ratios=(_lane_height(recording), 1.5, 2.6),
@@ -237,7 +237,7 @@ def _draw_recording(part: SubFigure, recording: Recording, look: Look) -> None:
     _head(part, f"{recording.name}: {clock(added.watched)} watched, {tracks}", look)
 
 
-def _draw_course(lanes: Axes, course: Axes, recording: Recording, look: Look) -> None:
+def _draw_course(lanes: Axes, course: Axes, recording: Recording, look: ChartStyle) -> None:
     seconds = frame_seconds(recording.times)
     tracks = _drawn_tracks(recording)
     for lane, track in enumerate(tracks):
@@ -286,7 +286,7 @@ def _runs(recording: Recording, track: int, seconds: np.ndarray[Any, Any]) -> di
     return runs
 
 
-def _draw_shares(axes: Axes, added: Tally, look: Look) -> None:
+def _draw_shares(axes: Axes, added: Totals, look: ChartStyle) -> None:
     """Bars by what was held, and a mark by probability; all of them shares of the face time."""
     places = {e: list(Expression).index(e) for e in _STACK if e is not Expression.NEUTRAL}
     mass = {str(p): seconds for p, seconds in added.polarity_mass.items()}
@@ -308,7 +308,7 @@ def _draw_shares(axes: Axes, added: Tally, look: Look) -> None:
     _bare(axes, "Share of face time (◇ by probability)", look)
 
 
-def _draw_changes(axes: Axes, recording: Recording, look: Look) -> None:
+def _draw_changes(axes: Axes, recording: Recording, look: ChartStyle) -> None:
     counts = transitions(recording)
     seen = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
     _bare(axes, "Changes: from row to column", look)
@@ -326,7 +326,7 @@ def _draw_changes(axes: Axes, recording: Recording, look: Look) -> None:
     axes.set_yticks(range(len(names)), names)
 
 
-def _draw_comparison(part: SubFigure, comparison: Comparison, look: Look) -> None:
+def _draw_comparison(part: SubFigure, comparison: Comparison, look: ChartStyle) -> None:
     both = part.subplots(1, 2, sharex=True, sharey=True)
     names = [row.quantity for row in comparison.differences if row.measure == "held"]
     _head(
@@ -342,7 +342,7 @@ def _draw_comparison(part: SubFigure, comparison: Comparison, look: Look) -> Non
 
 
 def _draw_differences(
-    axes: Axes, rows: Sequence[Difference], names: Sequence[str], look: Look, *, title: str, conclusive: bool
+    axes: Axes, rows: Sequence[Difference], names: Sequence[str], look: ChartStyle, *, title: str, conclusive: bool
 ) -> None:
     """Each difference and its interval, in the row of its name."""
     colour = look.accent if conclusive else look.soft
@@ -367,7 +367,7 @@ def _present(recording: Recording) -> list[str]:
     return [name for name in (*map(str, _STACK), UNCERTAIN, UNMEASURABLE) if name in present]
 
 
-def _legend(part: Figure | SubFigure, names: Sequence[str], look: Look, *, title: str | None = None) -> None:
+def _legend(part: Figure | SubFigure, names: Sequence[str], look: ChartStyle, *, title: str | None = None) -> None:
     from matplotlib.patches import Patch
 
     if not names:
@@ -387,7 +387,7 @@ def _legend(part: Figure | SubFigure, names: Sequence[str], look: Look, *, title
     legend.get_title().set_color(look.ink)
 
 
-def _bare(axes: Axes, title: str, look: Look) -> None:
+def _bare(axes: Axes, title: str, look: ChartStyle) -> None:
     """A title, letters in the look's size and colour, and no frame."""
     letters = look.letters + 1
     wrapped = textwrap.fill(title, round((look.width - 1.2) * 72 / (0.52 * letters)))  # beside the names of the rows
@@ -397,7 +397,7 @@ def _bare(axes: Axes, title: str, look: Look) -> None:
     axes.tick_params(labelsize=look.letters, colors=look.ink, length=0)
 
 
-def _head(part: SubFigure, words: str, look: Look) -> None:
+def _head(part: SubFigure, words: str, look: ChartStyle) -> None:
     part.suptitle(words, fontsize=look.letters + 3, color=look.ink, fontweight="bold")
 
 

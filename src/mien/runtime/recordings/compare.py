@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mien.core.expression import Expression, Polarity
 from mien.runtime.recordings.read import STATES, UNCERTAIN, Recording
-from mien.runtime.recordings.totals import MAX_GAP, Floats, by_polarity, tally, timeline
+from mien.runtime.recordings.totals import MAX_GAP, Floats, by_polarity, timeline, totals
 
 FEW, SMALL = 5, 10
 """Below the first number of units nothing can be said; below the second, bootstrap intervals come out too narrow."""
@@ -196,8 +196,8 @@ def _units(cohort: Cohort, block_seconds: float, max_gap: float) -> _Units:
         slices = timeline(cohort.recordings[0], length=block_seconds, max_gap=max_gap)
         states, mass, kind = slices.states, slices.mass, f"blocks of {block_seconds:g} s"
     else:
-        tallies = [tally(recording, max_gap=max_gap) for recording in cohort.recordings]
-        states, mass = np.stack([t.states for t in tallies]), np.stack([t.mass for t in tallies])
+        all_totals = [totals(recording, max_gap=max_gap) for recording in cohort.recordings]
+        states, mass = np.stack([t.states for t in all_totals]), np.stack([t.mass for t in all_totals])
         kind = "recordings"
     measurable = states[:, :-1].sum(axis=1)
     states, mass, measurable = states[measurable > 0], mass[measurable > 0], measurable[measurable > 0]
@@ -263,7 +263,7 @@ def _warnings(cohort: Cohort, units: _Units) -> list[str]:
         found.append(f"{cohort.name}: too few to say anything, {units.words()}")
     elif len(units) < SMALL:
         found.append(f"{cohort.name}: only {units.words()}, so the intervals are narrower than they should be")
-    states = np.sum([tally(recording).states for recording in cohort.recordings], axis=0)
+    states = np.sum([totals(recording).states for recording in cohort.recordings], axis=0)
     if states[-1] > 0.2 * states.sum():
         share = states[-1] / states.sum()
         found.append(

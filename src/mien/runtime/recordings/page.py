@@ -17,7 +17,7 @@ from mien.runtime.output.canvas import COLOURS
 from mien.runtime.recordings.chart import clock, draw, draw_lanes, render
 from mien.runtime.recordings.compare import Comparison
 from mien.runtime.recordings.read import STATES, UNCERTAIN, UNMEASURABLE, Recording
-from mien.runtime.recordings.totals import Tally, tally, timeline, transitions
+from mien.runtime.recordings.totals import Totals, timeline, totals, transitions
 
 SCHEMA = 1
 """Version of the JSON document."""
@@ -44,8 +44,8 @@ class Share:
     sure: float | None
 
 
-def shares(added: Tally) -> tuple[list[Share], list[Share]]:
-    """What tables show of a tally: the polarities, uncertain and not measurable; and the expressions.
+def shares(added: Totals) -> tuple[list[Share], list[Share]]:
+    """What tables show of a totals: the polarities, uncertain and not measurable; and the expressions.
 
     Expressions that the model does not know are left out.
     """
@@ -62,12 +62,12 @@ def shares(added: Tally) -> tuple[list[Share], list[Share]]:
     )
 
 
-def _share(name: str, seconds: float, mass: float | None, sure: float | None, added: Tally) -> Share:
+def _share(name: str, seconds: float, mass: float | None, sure: float | None, added: Totals) -> Share:
     scale = 100 / max(added.faces, 1e-9)
     return Share(name, seconds, scale * seconds, None if mass is None else scale * mass, sure)
 
 
-def describe(recording: Recording, added: Tally) -> str:
+def describe(recording: Recording, added: Totals) -> str:
     """One sentence on a recording, the most of it first; also its picture's alternative text.
 
     ``"an expression like happy for 35 % of the face time (how sure: 71 %), sad 22 %, uncertain 21 %, …"``
@@ -87,7 +87,7 @@ def describe(recording: Recording, added: Tally) -> str:
 
 def alternative(recordings: Sequence[Recording], comparisons: Sequence[Comparison]) -> str:
     """The alternative text of :func:`mien.runtime.recordings.chart.draw`'s picture."""
-    words = [describe(recording, tally(recording)) for recording in recordings]
+    words = [describe(recording, totals(recording)) for recording in recordings]
     for comparison in comparisons:
         points = [f"{d.quantity} {100 * d.difference:+.1f}" for d in comparison.differences if d.measure == "held"]
         words.append(f"{comparison.second} less {comparison.first} in percentage points: {', '.join(points)}")
@@ -145,7 +145,7 @@ def _document(recording: Recording) -> dict[str, Any]:
         "name": recording.name,
         "models": list(recording.models),
         "notes": list(recording.notes),
-        **tally(recording).to_dict(),
+        **totals(recording).to_dict(),
         "changes": changes,
         "minutes": minutes,
         "events": [event.to_dict() for event in recording.events],
@@ -153,12 +153,12 @@ def _document(recording: Recording) -> dict[str, Any]:
 
 
 def _card(recording: Recording) -> dict[str, Any]:
-    added, counts = tally(recording), transitions(recording)
+    added, counts = totals(recording), transitions(recording)
     seen = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
     words = describe(recording, added)
     return {
         "recording": recording,
-        "tally": added,
+        "totals": added,
         "words": words,
         "figure": _embedded(render(draw_lanes(recording), alt=words)),
         "shares": shares(added),
@@ -169,7 +169,7 @@ def _card(recording: Recording) -> dict[str, Any]:
     }
 
 
-def _sureness(name: str, added: Tally) -> float | None:
+def _sureness(name: str, added: Totals) -> float | None:
     value = float(added.sureness[STATES.index(name)])
     return 100 * value if np.isfinite(value) else None
 

@@ -27,7 +27,7 @@ _GROUP = np.array([[e.polarity is p for e in Expression] for p in Polarity], dty
 
 
 @dataclass(frozen=True, eq=False)
-class Tally:
+class Totals:
     """How long everything lasted, in seconds.
 
     Attributes:
@@ -110,7 +110,7 @@ def frame_seconds(times: Floats, *, max_gap: float = MAX_GAP) -> Floats:
     return np.append(np.where(intervals <= max_gap, intervals, usual), usual)
 
 
-def tally(recording: Recording, *, max_gap: float = MAX_GAP) -> Tally:
+def totals(recording: Recording, *, max_gap: float = MAX_GAP) -> Totals:
     """Add up a recording; see :func:`frame_seconds` for ``max_gap``."""
     seconds = frame_seconds(recording.times, max_gap=max_gap)
     weights = seconds[recording.frames]
@@ -121,7 +121,7 @@ def tally(recording: Recording, *, max_gap: float = MAX_GAP) -> Tally:
     lasted = _sums(recording.states[held], weights[held], len(Expression))
     believed = _sums(recording.states[held], weights[held] * own, len(Expression))
     reasons = {str(r): float(weights[recording.reasons == r].sum()) for r in np.unique(recording.reasons) if r}
-    return Tally(
+    return Totals(
         span=float(recording.times[-1] - recording.times[0] + seconds[-1]),
         watched=float(seconds.sum()),
         empty=float(seconds[empty].sum()),
@@ -133,31 +133,31 @@ def tally(recording: Recording, *, max_gap: float = MAX_GAP) -> Tally:
     )
 
 
-def add_up(tallies: Sequence[Tally]) -> Tally:
+def add_up(all_totals: Sequence[Totals]) -> Totals:
     """The sum of several recordings; its ``sureness`` is the mean over the time held.
 
     Raises:
         ValueError: there is none to add up.
     """
-    if not tallies:
+    if not all_totals:
         raise ValueError("nothing to add up")
-    states = np.sum([t.states for t in tallies], axis=0)
-    held = np.stack([t.states[: len(Expression)] for t in tallies])
-    believed = np.nansum(held * np.stack([t.sureness for t in tallies]), axis=0)
+    states = np.sum([t.states for t in all_totals], axis=0)
+    held = np.stack([t.states[: len(Expression)] for t in all_totals])
+    believed = np.nansum(held * np.stack([t.sureness for t in all_totals]), axis=0)
     lasted = held.sum(axis=0)
     reasons: dict[str, float] = {}
-    for one in tallies:
+    for one in all_totals:
         for reason, seconds in one.reasons.items():
             reasons[reason] = reasons.get(reason, 0.0) + seconds
-    return Tally(
-        span=sum(t.span for t in tallies),
-        watched=sum(t.watched for t in tallies),
-        empty=sum(t.empty for t in tallies),
+    return Totals(
+        span=sum(t.span for t in all_totals),
+        watched=sum(t.watched for t in all_totals),
+        empty=sum(t.empty for t in all_totals),
         states=states,
-        mass=np.sum([t.mass for t in tallies], axis=0),
+        mass=np.sum([t.mass for t in all_totals], axis=0),
         sureness=np.where(lasted > 0, believed / np.where(lasted > 0, lasted, 1), np.nan),
         reasons=dict(sorted(reasons.items(), key=lambda item: -item[1])),
-        tracks=sum(t.tracks for t in tallies),
+        tracks=sum(t.tracks for t in all_totals),
     )
 
 

@@ -11,7 +11,7 @@ from mien.core.face import Event
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Stretch:
     """An expression's unbroken evidence from ``since`` to ``until``.
 
     Attributes:
@@ -35,7 +35,7 @@ class Run:
         """Mean smoothed probability."""
         return self.area / (self.until - self.since) if self.until > self.since else self.value
 
-    def to(self, time: float, value: float, support: bool) -> Run:
+    def to(self, time: float, value: float, support: bool) -> Stretch:
         """The run extended to ``time``."""
         area = self.area + (self.value + value) / 2 * (time - self.until)
         return replace(self, until=time, value=value, area=area, support=self.support + support)
@@ -45,10 +45,10 @@ class Run:
 class Hold:
     """What is held, what may take its place, and the held run as it was when either began to speak against it."""
 
-    held: Run | None = None
-    rising: Run | None = None
-    before_rise: Run | None = None
-    falling: Run | None = None
+    held: Stretch | None = None
+    rising: Stretch | None = None
+    before_rise: Stretch | None = None
+    falling: Stretch | None = None
 
 
 def decide(
@@ -91,7 +91,7 @@ def decide(
     if rises and hold.rising is not None and hold.rising.expression is top:
         rising, before_rise = hold.rising.to(time, smoothed[top], raw[top] >= enter), hold.before_rise
     elif rises:
-        rising, before_rise = Run(top, time, time, smoothed[top], support=int(raw[top] >= enter)), held
+        rising, before_rise = Stretch(top, time, time, smoothed[top], support=int(raw[top] >= enter)), held
     began = rising is not None and time - rising.since >= sustain and rising.support >= 2
     fell = falling is not None and time - falling.until >= sustain
     over = [run for run in (falling if fell else None, before_rise if began else None) if run is not None]
@@ -111,6 +111,6 @@ def finish(hold: Hold, track: int) -> tuple[Event, ...]:
     return () if hold.held is None else (_event("ended", hold.held, track),)
 
 
-def _event(kind: Literal["began", "ended"], run: Run, track: int) -> Event:
+def _event(kind: Literal["began", "ended"], run: Stretch, track: int) -> Event:
     time = run.since if kind == "began" else run.until
     return Event(kind, track, run.expression, time, min(max(run.strength, 0.0), 1.0))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from mien.app.history.stored_recordings import Day
-from mien.runtime.recordings.chart import Look, Theme, Width, draw_days, on_page, render_svg
+from mien.runtime.recordings.chart import ChartStyle, Theme, Width, draw_days, on_page, render_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _drawing = threading.Lock()  # matplotlib does not draw in several threads at once
 
 
-def picture(draw: Callable[[Look], Figure], theme: Theme, width: Width) -> Response:
+def picture(draw: Callable[[ChartStyle], Figure], theme: Theme, width: Width) -> Response:
     """What is drawn, as SVG."""
     with _drawing:
         return Response(render_svg(draw(on_page(theme, width))), media_type="image/svg+xml")
@@ -25,5 +25,5 @@ def picture(draw: Callable[[Look], Figure], theme: Theme, width: Width) -> Respo
 
 def days_picture(days: Sequence[Day], theme: Theme, width: Width) -> Response:
     """The polarity of each day."""
-    named = [(f"{day.date:%a} {day.date.day} {day.date:%b}", day.tally) for day in days]
+    named = [(f"{day.date:%a} {day.date.day} {day.date:%b}", day.totals) for day in days]
     return picture(lambda look: draw_days(named, look), theme, width)

@@ -22,7 +22,7 @@ from mien.core.expression import Expression
 from mien.runtime.recordings.chart import Theme, Width, draw_difference, draw_lanes
 from mien.runtime.recordings.compare import Comparison
 from mien.runtime.recordings.page import alternative, describe, shares
-from mien.runtime.recordings.totals import tally
+from mien.runtime.recordings.totals import totals
 
 router = APIRouter(prefix="/recordings")
 
@@ -131,7 +131,7 @@ def one(request: Request, number: int) -> Response:
     added = described = None
     if seconds:
         recording = as_recording(info, seconds, corrections)
-        added = tally(recording)
+        added = totals(recording)
         described = describe(recording, added).removeprefix(f"{recording.name}: ")
     return page(
         request,
@@ -227,7 +227,7 @@ def _bar(context: Context, info: RecordingInfo) -> list[tuple[str, float]]:
     seconds = context.store.seconds(info.id)
     if not seconds:
         return []
-    polarities, _ = shares(tally(as_recording(info, seconds, context.store.corrections(info.id))))
+    polarities, _ = shares(totals(as_recording(info, seconds, context.store.corrections(info.id))))
     return [(row.name, row.percent) for row in polarities if row.percent > 0]
 
 
