@@ -8,9 +8,9 @@ from pathlib import Path
 from skimage.data import astronaut
 
 from mien.core import InputSpec, crop_face
-from mien.evaluation.regions import REGIONS, cover
-from mien.reporting.figures import Drawing, canvas, style
-from mien.runtime.inference.detect import make_detector
+from mien.evaluation import REGIONS, cover
+from mien.reporting import Drawing, canvas, style
+from mien.runtime import make_detector
 
 COLUMNS = 7
 

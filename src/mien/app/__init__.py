@@ -1,1 +1,5 @@
 """The local web app: a person sees their own expressions over time, with consent. Never torch."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

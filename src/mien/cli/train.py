@@ -213,8 +213,9 @@ def settings_of(change: list[str] | None) -> dict[str, Any]:
 def need_torch(purpose: str) -> None:
     """Refuse with the install command where what training needs is missing."""
     try:
-        import mien.training  # noqa: F401, I001  (first: it mends a torchvision that Lightning would stop at)
-        import lightning
+        from mien.training.workers import lightning_module
+
+        lightning = lightning_module("lightning")
         import torch
         import yaml  # noqa: F401
     except ModuleNotFoundError as error:

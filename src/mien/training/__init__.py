@@ -1,5 +1,5 @@
-"""Recipes and runs, on Lightning."""
+"""Recipes and runs, on Lightning Fabric."""
 
-from mien.models.vision import mend_torchvision
+import lazy_loader
 
-mend_torchvision()  # before Lightning, which would stop at a torchvision built for another torch
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ from mien.core.errors import MissingExtraError
 from mien.core.schema import to_mapping
 from mien.training.recipe import LoggerName
 from mien.training.run import Epoch, Run
-from mien.training.workers import is_first
+from mien.training.workers import is_first, lightning_module
 
 FOLDER = "logs"
 """Where loggers write within a run's folder."""
@@ -67,8 +67,7 @@ def logged(run: Run, folder: Path) -> Iterator[Callable[[Epoch], None]]:
 
 
 def _make(name: LoggerName, run: Run, folder: Path) -> Any:
-    from lightning.pytorch import loggers
-
+    loggers = lightning_module("lightning.pytorch.loggers")
     title = f"{run.recipe.name}-{run.recipe.seed}"
     if name == "csv":
         return loggers.CSVLogger(folder, name=FOLDER)

@@ -12,10 +12,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
-from lightning.fabric import Fabric
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
@@ -30,7 +29,10 @@ from mien.training.augment import augment, degrade
 from mien.training.distil import Teachers, distillation_loss
 from mien.training.recipe import Optimiser, Precision, Recipe
 from mien.training.run import Epoch
-from mien.training.workers import Workers, is_first
+from mien.training.workers import Workers, is_first, lightning_module
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -46,7 +48,7 @@ LIGHTNING_PRECISION: dict[Precision, Literal["32-true", "bf16-mixed"]] = {"fp32"
 def fabric_for(workers: Workers, precision: Precision) -> Fabric:
     """Lightning's part of the loop, launched: where there are several workers, this starts those of this machine."""
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    fabric = Fabric(
+    fabric: Fabric = lightning_module("lightning.fabric").Fabric(
         accelerator="auto",
         devices=workers.devices,
         num_nodes=workers.nodes,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 from typing import Literal
 
 from mien.core.errors import ConfigError, nearest
+from mien.models.vision import mend_torchvision
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +37,23 @@ class Workers:
             raise ConfigError(f"a run needs one node and one device or more, got {self.nodes} and {self.devices}")
         if self.strategy == "auto":
             return
-        from lightning.pytorch.strategies import StrategyRegistry
-
-        known = sorted(StrategyRegistry.available_strategies())
+        strategies = lightning_module("lightning.pytorch.strategies")
+        known = sorted(strategies.StrategyRegistry.available_strategies())
         if self.strategy not in known:
             raise ConfigError(f"unknown strategy '{self.strategy}': {nearest(self.strategy, ['auto', *known])}")
 
 
 def is_first() -> bool:
     """Whether this process is the one that writes and speaks; the others only compute."""
-    from lightning.pytorch.utilities import rank_zero_only
+    utilities = lightning_module("lightning.pytorch.utilities")
+    return int(getattr(utilities.rank_zero_only, "rank", 0)) == 0
 
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+def lightning_module(name: str) -> ModuleType:
+    """A module of Lightning, whose import would stop at a torchvision that was built for another torch.
+
+    Raises:
+        ModuleNotFoundError: Lightning is not installed.
+    """
+    mend_torchvision()
+    return import_module(name)
