@@ -30,9 +30,10 @@ from mien.models.tapped import Tapped
 from mien.runtime.library import open_model
 from mien.training import transfer
 from mien.training.fit import fit, train
-from mien.training.recipe import Augmentation, Crop, DataConfig, Optimiser, Progressive, Recipe, Transfer, Weights
+from mien.training.recipe import Augmentation, Crop, Optimiser, Progressive, Recipe, Transfer, Weights
+from mien.training.recipe_data import load_splits
 from mien.training.run import Run
-from mien.training.run_as_model import beside_labels, export_run, open_run
+from mien.training.run_as_model import beside_labels, export_run, open_run, provenance_of
 from mien.training.svm import fit_linear
 from mien.training.transfer import assemble, freeze, head_name, input_of, layers_of, start
 
@@ -40,32 +41,22 @@ STILL = Augmentation(flip=False)
 
 
 @pytest.fixture
-def recipe(face_folder):
+def recipe(few):
     return Recipe(
         name="drawn",
         network="resezap",
-        data=DataConfig(dataset=str(face_folder), validation="validation"),
+        data=few,
         optimiser=Optimiser(rate=1e-2),
         epochs=2,
         batch=20,
     )
 
 
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setattr("mien.training.fit.draw_curves", lambda *_: None)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def first(face_folder, tmp_path_factory):
+def first(drawn, tmp_path_factory):
     """A finished run to start from."""
     folder = tmp_path_factory.mktemp("first") / "run"
-    data = DataConfig(dataset=str(face_folder), validation="validation")
-    train(Recipe("first", "resezap", data=data, optimiser=Optimiser(rate=1e-2), epochs=2, batch=20), folder)
+    train(Recipe("first", "resezap", data=drawn, optimiser=Optimiser(rate=1e-2), epochs=2, batch=20), folder)
     return folder
 
 
@@ -100,8 +91,8 @@ def test_what_a_start_had_seen_goes_with_the_run(recipe, tmp_path, capsys):
     assert run.fitted_before == shipped
     assert shipped[0].dataset == "fer2013"
     assert open_run(tmp_path / "run").seen == (run.fitted, *shipped)
-    manifest = export_run(tmp_path / "run", tmp_path / "model", name="further")
-    assert manifest.seen == (run.fitted, *shipped)
+    said = provenance_of(run, run.fitted.dataset)
+    assert (said.fitted, *said.fitted_before) == (run.fitted, *shipped)
     again = train(replace(settings, weights=Weights(str(tmp_path / "run"))), tmp_path / "again")
     assert again.fitted_before == (run.fitted, *shipped)
     assert again.seen == again.fitted_before  # the same rows, said once
@@ -152,8 +143,9 @@ BLOCKS = [f"blocks.{b}.layers.{c}." for b in range(3) for c in range(3)]
     ],
 )
 def test_what_is_frozen_stays_to_the_bit(recipe, first, tmp_path, settings, moves, stays):
+    start = Weights(str(first))
     run = train(
-        replace(recipe, weights=Weights(str(first)), transfer=Transfer(**settings), averaging=0.9), tmp_path / "run"
+        replace(recipe, batch=10, weights=start, transfer=Transfer(**settings), averaging=0.9), tmp_path / "run"
     )
     differ = changed(tmp_path / "run", first)
     for prefix in moves:
@@ -293,8 +285,7 @@ def test_svm_on_joined_features_is_what_scikit_learn_computes(recipe, first, tmp
     )
     run = train(settings, tmp_path / "run")
     assert run.status == "finished"
-    data = load_dataset(recipe.data.dataset, run.input)
-    fitted, chosen = data.split("train"), data.split("validation")
+    fitted, chosen = load_splits(settings, run.input, None)
     body, taps = open_run(first).graph, {}
     body.body.blocks[1].register_forward_hook(lambda _, __, y: taps.update(block=y.flatten(1)))
     body.body.dense.register_forward_hook(lambda _, __, y: taps.update(dense=y))
