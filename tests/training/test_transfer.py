@@ -24,11 +24,10 @@ from mien.data.load import load_dataset
 from mien.evaluation.unseen import check_unseen
 from mien.explain.gradcam import GradCAM
 from mien.models.export import to_onnx
-from mien.models.network import TorchPredictor
+from mien.models.network import Normalised, TorchPredictor
 from mien.models.registry import build
 from mien.models.tapped import Tapped
 from mien.runtime.library import open_model
-from mien.training import transfer
 from mien.training.fit import fit, train
 from mien.training.recipe import Augmentation, Crop, Optimiser, Progressive, Recipe, Transfer, Weights
 from mien.training.recipe_data import load_splits
@@ -226,9 +225,11 @@ def test_a_dense_layer_that_was_trained_on_features_is_tuned_on(recipe, first, t
 
 def test_bottleneck_features_are_computed_once_and_kept(recipe, first, tmp_path, monkeypatch):
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
-    computed = []
-    original = transfer._compute
-    monkeypatch.setattr(transfer, "_compute", lambda *a: computed.append(1) or original(*a))
+
+    def computed():
+        """Files of features by when they were written: one that is computed again is written again."""
+        return {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "features").iterdir()}
+
     settings = replace(
         recipe,
         weights=Weights(str(first)),
@@ -237,19 +238,21 @@ def test_bottleneck_features_are_computed_once_and_kept(recipe, first, tmp_path,
         data=replace(recipe.data, limit=60),
     )
     run = train(settings, tmp_path / "run")
-    assert len(computed) == 2  # rows that fit, rows that choose
+    first_time = computed()
+    assert len(first_time) == 2  # rows that fit, rows that choose
     train(replace(settings, optimiser=Optimiser(rate=1e-3), seed=4), tmp_path / "again")
-    assert len(computed) == 2
+    assert computed() == first_time
     train(replace(settings, data=replace(settings.data, limit=50)), tmp_path / "other-rows")
-    assert len(computed) == 3
+    assert len(computed()) == 3
     state = load_file(first / "best.safetensors")
     state["dense.0.bias"] += 1
     save_file(state, tmp_path / "changed.safetensors")
     other = Weights(str(tmp_path / "changed.safetensors"), preprocessing="own")
     train(replace(settings, weights=other), tmp_path / "other-weights")
-    assert len(computed) == 5
+    assert len(computed()) == 5
     train(replace(settings, input=Crop(illumination="equalise")), tmp_path / "other-crop")
-    assert len(computed) == 7
+    assert len(computed()) == 7
+    assert first_time.items() <= computed().items()
     assert {name for name in changed(tmp_path / "run", first) if not name.startswith("head.")} == set()
     predictor = open_run(tmp_path / "run")
     rows = load_dataset(recipe.data.dataset, predictor.input).split("validation")
@@ -424,7 +427,7 @@ def test_views_are_part_of_the_model_that_comes_out(recipe, tmp_path, views):
     images = load_dataset(recipe.data.dataset, predictor.input).split("test").images[:8]
     body = assemble(replace(recipe), 7, predictor.input)
     body.load_state_dict(load_file(tmp_path / "run" / "best.safetensors"))
-    plain = transfer.Normalised(body, predictor.input).eval()
+    plain = Normalised(body, predictor.input).eval()
     shown = [images] if views == "mirror" else ten_crops(images)
     with torch.no_grad():
         single = [softmax(plain(torch.from_numpy(v[..., ::s].copy())).numpy()) for v in shown for s in (1, -1)]
