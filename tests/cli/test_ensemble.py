@@ -33,7 +33,7 @@ def runs(face_folder, tmp_path_factory):
     for seed in (0, 1):
         recipe = Recipe(
             name=f"r{seed}",
-            network="resezap",
+            network="gate",
             data=DataConfig(dataset=str(face_folder), validation="validation"),
             optimiser=Optimiser(rate=1e-2),
             epochs=1,
@@ -53,7 +53,7 @@ def test_a_run_and_an_onnx_file_answer_together(mien, runs, face_folder, tmp_pat
     members = (runs / "r0", runs / "onnx" / "r1.onnx")
     code, out, err = mien("ensemble", tmp_path / "pair", *members)
     assert code == 0, err
-    assert "pair.ensemble.json: ensemble of 2, mean, 108,960 values" in out
+    assert "pair.ensemble.json: ensemble of 2, mean, 19,746 values" in out
     file = tmp_path / "pair.ensemble.json"
     code, out, _ = mien("evaluate", file, face_folder, "--split", "test", "--json")
     assert code == 0

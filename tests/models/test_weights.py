@@ -198,7 +198,7 @@ def test_contradictions_are_named(network, source, options, message):
 
 
 def test_imagenet_weights_come_by_torchvision_and_are_checked(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
     theirs = torchvision_models().squeezenet1_1(weights=None)
     torch.save(theirs.state_dict(), tmp_path / "plain.pth")
     digest = hashlib.sha256((tmp_path / "plain.pth").read_bytes()).hexdigest()[:8]
@@ -218,7 +218,7 @@ def test_imagenet_weights_come_by_torchvision_and_are_checked(tmp_path, monkeypa
     with pytest.raises(ChecksumError, match="nothing was used"):
         load_weights(fresh(), "squeezenet", "imagenet")
     (tmp_path / f"squeezenet-{digest}.pth").unlink()
-    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "other"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "other"))
     monkeypatch.setattr(
         backbones, "torchvision_models", lambda: Models(enum, (tmp_path / f"squeezenet-{digest}.pth").as_uri())
     )

@@ -7,8 +7,7 @@ import torch
 
 from mien.core.errors import ConfigError
 from mien.core.schema import from_mapping
-from mien.training import augment as augment_module
-from mien.training.augment import augment, degrade
+from mien.training.augment import augment, blur, degrade
 from mien.training.recipe import Augmentation
 
 
@@ -128,7 +127,7 @@ def test_degrade_blurs_as_opencv_does():
     planes = batch(3, 48).expand(-1, 3, -1, -1).contiguous()
     sigma = torch.tensor([0.5, 1.0, 2.0])
     with torch.autocast("cpu", torch.bfloat16):  # as in training, where convolutions otherwise lose precision
-        blurred = augment_module._blur(planes, sigma)
+        blurred = blur(planes, sigma)
     for plane, result, s in zip(planes, blurred, sigma.tolist(), strict=True):
         reference = cv2.GaussianBlur(plane.permute(1, 2, 0).numpy(), (13, 13), s, borderType=cv2.BORDER_REPLICATE)
         np.testing.assert_allclose(result.permute(1, 2, 0).numpy(), reference, atol=0.01)

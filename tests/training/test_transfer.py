@@ -24,15 +24,15 @@ from mien.data.load import load_dataset
 from mien.evaluation.fitted_rows import check_unseen
 from mien.explain.gradcam import GradCAM
 from mien.models.export import to_onnx
-from mien.models.network import TorchPredictor
+from mien.models.network import Normalised, TorchPredictor
 from mien.models.registry import build
 from mien.models.tapped import Tapped
 from mien.runtime.inference.library import open_model
-from mien.training import transfer
 from mien.training.fit import fit, train
-from mien.training.recipe import Augmentation, Crop, DataConfig, Optimiser, Progressive, Recipe, Transfer, Weights
+from mien.training.recipe import Augmentation, Crop, Optimiser, Progressive, Recipe, Transfer, Weights
+from mien.training.recipe_data import load_splits
 from mien.training.run import Run
-from mien.training.run_as_model import beside_labels, export_run, open_run
+from mien.training.run_as_model import beside_labels, export_run, open_run, provenance_of
 from mien.training.svm import fit_linear
 from mien.training.transfer import assemble, freeze, head_name, input_of, layers_of, start
 
@@ -40,32 +40,22 @@ STILL = Augmentation(flip=False)
 
 
 @pytest.fixture
-def recipe(face_folder):
+def recipe(few):
     return Recipe(
         name="drawn",
         network="resezap",
-        data=DataConfig(dataset=str(face_folder), validation="validation"),
+        data=few,
         optimiser=Optimiser(rate=1e-2),
         epochs=2,
         batch=20,
     )
 
 
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setattr("mien.training.fit.draw_curves", lambda *_: None)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def first(face_folder, tmp_path_factory):
+def first(drawn, tmp_path_factory):
     """A finished run to start from."""
     folder = tmp_path_factory.mktemp("first") / "run"
-    data = DataConfig(dataset=str(face_folder), validation="validation")
-    train(Recipe("first", "resezap", data=data, optimiser=Optimiser(rate=1e-2), epochs=2, batch=20), folder)
+    train(Recipe("first", "resezap", data=drawn, optimiser=Optimiser(rate=1e-2), epochs=2, batch=20), folder)
     return folder
 
 
@@ -100,8 +90,8 @@ def test_what_a_start_had_seen_goes_with_the_run(recipe, tmp_path, capsys):
     assert run.fitted_before == shipped
     assert shipped[0].dataset == "fer2013"
     assert open_run(tmp_path / "run").seen == (run.fitted, *shipped)
-    manifest = export_run(tmp_path / "run", tmp_path / "model", name="further")
-    assert manifest.seen == (run.fitted, *shipped)
+    said = provenance_of(run, run.fitted.dataset)
+    assert (said.fitted, *said.fitted_before) == (run.fitted, *shipped)
     again = train(replace(settings, weights=Weights(str(tmp_path / "run"))), tmp_path / "again")
     assert again.fitted_before == (run.fitted, *shipped)
     assert again.seen == again.fitted_before  # the same rows, said once
@@ -152,8 +142,9 @@ BLOCKS = [f"blocks.{b}.layers.{c}." for b in range(3) for c in range(3)]
     ],
 )
 def test_what_is_frozen_stays_to_the_bit(recipe, first, tmp_path, settings, moves, stays):
+    start = Weights(str(first))
     run = train(
-        replace(recipe, weights=Weights(str(first)), transfer=Transfer(**settings), averaging=0.9), tmp_path / "run"
+        replace(recipe, batch=10, weights=start, transfer=Transfer(**settings), averaging=0.9), tmp_path / "run"
     )
     differ = changed(tmp_path / "run", first)
     for prefix in moves:
@@ -234,9 +225,11 @@ def test_a_dense_layer_that_was_trained_on_features_is_tuned_on(recipe, first, t
 
 def test_bottleneck_features_are_computed_once_and_kept(recipe, first, tmp_path, monkeypatch):
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
-    computed = []
-    original = transfer._compute
-    monkeypatch.setattr(transfer, "_compute", lambda *a: computed.append(1) or original(*a))
+
+    def computed():
+        """Files of features by when they were written: one that is computed again is written again."""
+        return {path.name: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "features").iterdir()}
+
     settings = replace(
         recipe,
         weights=Weights(str(first)),
@@ -245,19 +238,21 @@ def test_bottleneck_features_are_computed_once_and_kept(recipe, first, tmp_path,
         data=replace(recipe.data, limit=60),
     )
     run = train(settings, tmp_path / "run")
-    assert len(computed) == 2  # rows that fit, rows that choose
+    first_time = computed()
+    assert len(first_time) == 2  # rows that fit, rows that choose
     train(replace(settings, optimiser=Optimiser(rate=1e-3), seed=4), tmp_path / "again")
-    assert len(computed) == 2
+    assert computed() == first_time
     train(replace(settings, data=replace(settings.data, limit=50)), tmp_path / "other-rows")
-    assert len(computed) == 3
+    assert len(computed()) == 3
     state = load_file(first / "best.safetensors")
     state["dense.0.bias"] += 1
     save_file(state, tmp_path / "changed.safetensors")
     other = Weights(str(tmp_path / "changed.safetensors"), preprocessing="own")
     train(replace(settings, weights=other), tmp_path / "other-weights")
-    assert len(computed) == 5
+    assert len(computed()) == 5
     train(replace(settings, input=Crop(illumination="equalise")), tmp_path / "other-crop")
-    assert len(computed) == 7
+    assert len(computed()) == 7
+    assert first_time.items() <= computed().items()
     assert {name for name in changed(tmp_path / "run", first) if not name.startswith("head.")} == set()
     predictor = open_run(tmp_path / "run")
     rows = load_dataset(recipe.data.dataset, predictor.input).split("validation")
@@ -293,8 +288,7 @@ def test_svm_on_joined_features_is_what_scikit_learn_computes(recipe, first, tmp
     )
     run = train(settings, tmp_path / "run")
     assert run.status == "finished"
-    data = load_dataset(recipe.data.dataset, run.input)
-    fitted, chosen = data.split("train"), data.split("validation")
+    fitted, chosen = load_splits(settings, run.input, None)
     body, taps = open_run(first).graph, {}
     body.body.blocks[1].register_forward_hook(lambda _, __, y: taps.update(block=y.flatten(1)))
     body.body.dense.register_forward_hook(lambda _, __, y: taps.update(dense=y))
@@ -433,7 +427,7 @@ def test_views_are_part_of_the_model_that_comes_out(recipe, tmp_path, views):
     images = load_dataset(recipe.data.dataset, predictor.input).split("test").images[:8]
     body = assemble(replace(recipe), 7, predictor.input)
     body.load_state_dict(load_file(tmp_path / "run" / "best.safetensors"))
-    plain = transfer.Normalised(body, predictor.input).eval()
+    plain = Normalised(body, predictor.input).eval()
     shown = [images] if views == "mirror" else ten_crops(images)
     with torch.no_grad():
         single = [softmax(plain(torch.from_numpy(v[..., ::s].copy())).numpy()) for v in shown for s in (1, -1)]

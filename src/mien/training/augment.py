@@ -57,12 +57,13 @@ def degrade(planes: Tensor, probability: float, generator: torch.Generator) -> T
     poor = planes.clone()
     poor[dark] *= light.to(planes)
     if len(blurred):
-        poor[blurred] = _blur(planes[blurred], (WIDEST * width / SIDE * draw[1, blurred]).to(planes))
+        poor[blurred] = blur(planes[blurred], (WIDEST * width / SIDE * draw[1, blurred]).to(planes))
     poor[noisy] = (planes[noisy] + grain.to(planes)).clamp(0, 255)
     return poor
 
 
-def _blur(planes: Tensor, sigma: Tensor) -> Tensor:
+def blur(planes: Tensor, sigma: Tensor) -> Tensor:
+    """Planes ``(n, channels, h, w)`` blurred by a Gaussian each, of ``sigma`` ``(n,)`` pixels; the edge repeats."""
     n, channels, height, width = planes.shape
     radius = math.ceil(3 * WIDEST * width / SIDE)
     offsets = torch.arange(-radius, radius + 1, device=planes.device, dtype=planes.dtype)

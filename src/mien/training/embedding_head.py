@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from functools import partial
 from typing import Literal
@@ -16,7 +15,7 @@ from mien.core.predictor import Floats
 from mien.core.preprocess import Image
 from mien.data.dataset import Dataset
 from mien.models.onnx_embedding import HeadedEmbedding, OnnxEmbedding
-from mien.training.svm import fit_linear
+from mien.training.svm import fit_converging, fit_linear
 from mien.training.tensor_cache import cached_tensor
 
 Kind = Literal["logistic", "svm"]
@@ -75,18 +74,13 @@ def fit_head(
 
 def _logistic(vectors: Floats, indices: NDArray[np.int64], penalty: float) -> tuple[Floats, Floats]:
     try:
-        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
     except ModuleNotFoundError:
         raise MissingExtraError("scikit-learn", "report", "fitting a head") from None
     mean, deviation = vectors.mean(0), np.maximum(vectors.std(0), 1e-6)
     model = LogisticRegression(C=penalty, max_iter=2_000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        try:
-            model.fit((vectors - mean) / deviation, indices)
-        except ConvergenceWarning:
-            raise TrainingError(f"the head does not converge at penalty {penalty:g}: lower it") from None
+    refusal = f"the head does not converge at penalty {penalty:g}: lower it"
+    fit_converging(model, (vectors - mean) / deviation, indices, refusal)
     planes, offsets = model.coef_, model.intercept_
     if len(offsets) == 1:  # scikit-learn keeps the odds of the second class alone
         planes, offsets = np.concatenate([0 * planes, planes]), np.concatenate([0 * offsets, offsets])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +86,6 @@ def fit_linear(
     """
     try:
         from sklearn.decomposition import PCA
-        from sklearn.exceptions import ConvergenceWarning
         from sklearn.svm import LinearSVC
     except ModuleNotFoundError:
         raise MissingExtraError("scikit-learn", "stats", "fitting an SVM") from None
@@ -96,14 +96,8 @@ def fit_linear(
     pca = PCA(None if components is None else min(components, *features.shape), random_state=seed)
     reduced = pca.fit_transform(features * scale)
     svm = LinearSVC(C=penalty, random_state=seed, max_iter=20_000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        try:
-            svm.fit(reduced, indices)
-        except ConvergenceWarning:
-            raise TrainingError(
-                f"the SVM does not converge at penalty {penalty:g}: lower transfer.penalty or transfer.components"
-            ) from None
+    refusal = f"the SVM does not converge at penalty {penalty:g}: lower transfer.penalty or transfer.components"
+    fit_converging(svm, reduced, indices, refusal)
     planes, offsets = svm.coef_, svm.intercept_
     if classes == 2:  # scikit-learn keeps one plane for two classes
         planes, offsets = np.concatenate([-planes, planes]), np.concatenate([-offsets, offsets])
@@ -111,6 +105,22 @@ def fit_linear(
     weight: Floats = (rotated * scale).astype(np.float32)
     bias: Floats = (offsets - rotated @ pca.mean_).astype(np.float32)
     return weight, bias
+
+
+def fit_converging(model: Any, features: Floats, indices: NDArray[np.int64], refusal: str) -> None:
+    """Fit a scikit-learn model.
+
+    Raises:
+        TrainingError: it does not converge; ``refusal`` says so.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            model.fit(features, indices)
+        except ConvergenceWarning:
+            raise TrainingError(refusal) from None
 
 
 def _scale(features: Floats, widths: tuple[int, ...]) -> Floats:
