@@ -70,7 +70,7 @@ def test_another_database_can_be_named(tmp_path: Path, database: Path) -> None:
 
 def test_purge_erases_what_the_retention_has_run_out_for(database: Path) -> None:
     assert invoke("purge").stdout == "purged recordings: 0, left: 1\n"
-    with Store(database) as store, store._database.write() as connection:
+    with Store(database) as store, store.database.write() as connection:
         connection.exec_driver_sql(f"UPDATE recordings SET expires = expires - {8 * DAY}")
     assert invoke("purge").stdout == "purged recordings: 1, left: 0\n"
 

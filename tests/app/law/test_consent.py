@@ -115,18 +115,17 @@ def test_a_consent_to_another_text_purpose_or_a_shorter_retention_does_not_count
 
 def test_a_receipt_says_what_was_agreed_to_and_names_nobody() -> None:
     consent = show(text(), now=1_800_000_000.0).give(1_800_000_060.0)
-    receipt = consent.receipt
-    document = json.loads(json.dumps(receipt.to_dict()))
+    document = json.loads(json.dumps(consent.receipt()))
     assert document["given"] == "2027-01-15T08:01:00+00:00"
     assert document["expires"] == "2027-02-14T08:01:00+00:00"
     assert document["terms_sha256"] == text().sha256
     assert Terms.from_dict(document["terms"]) == consent.terms
-    words = receipt.to_text()
+    words = consent.receipt_text()
     for paragraph in consent.terms.paragraphs:
         assert paragraph.heading in words
         assert paragraph.words in words
     assert "2027-01-15T08:01:00" in words
-    assert show(text(), now=0.0).receipt.to_text().count("never") >= 2
+    assert show(text(), now=0.0).receipt_text().count("never") >= 2
 
 
 def test_the_text_answers_the_questions_that_consent_needs() -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
 
 from mien.app.live import recorder as module
 from mien.app.live.browser_stream import FrameView
-from mien.app.live.recorder import Claim, Recorder, RecordingUnderWay
+from mien.app.live.recorder import Recorder
 from mien.app.live.subject import Presence
-from mien.core.errors import AppError, ConsentError, NoRecordingError, StoreError
+from mien.core.errors import ConsentError, NoRecordingError, StoreError
 from mien.core.face import Frame
 
 
@@ -45,7 +44,7 @@ def recorded(shelf: Shelf, work, *, began: float = 0.0) -> list[str]:
         said.append(words)
 
     async def main() -> None:
-        recorder = Recorder(shelf, Claim(7), began=began, tell=tell, retry=0.01)
+        recorder = Recorder(shelf, 7, began=began, tell=tell, retry=0.01)
         await work(recorder)
         await recorder.close()
 
@@ -164,54 +163,3 @@ def test_a_recording_that_is_let_go_stores_nothing_more():
 
     assert recorded(shelf, work) == []
     assert shelf.seconds == []
-
-
-def test_a_recording_that_is_erased_under_way_ends_and_says_so():
-    shelf, claim = Shelf(), Claim(7)
-
-    async def main():
-        async def tell(words):
-            pytest.fail(words)
-
-        recorder = Recorder(shelf, claim, began=0.0, tell=tell)
-        recorder.push(nobody(0.0))
-        claim.release()
-        recorder.push(nobody(1.0))
-        assert "it was deleted" in recorder.ended
-        await recorder.close()
-
-    asyncio.run(asyncio.wait_for(main(), 20))
-    assert shelf.seconds == []
-
-
-def test_one_tab_records_at_a_time():
-    under_way = RecordingUnderWay()
-    claim = under_way.claim()
-    assert under_way.number is None  # the store is just opening it
-    with pytest.raises(AppError, match="another tab"):
-        under_way.claim()
-    claim.number = 7
-    under_way.erased(8)
-    assert (under_way.number, claim.held) == (7, True)
-    under_way.erased(7)
-    assert (under_way.number, claim.held) == (None, False)
-    other = under_way.claim()
-    claim.release()  # late, and of no effect on who records by now
-    assert other.held
-    under_way.erased()
-    assert not other.held
-
-
-def test_of_many_tabs_that_begin_at_once_one_records():
-    under_way, begun = RecordingUnderWay(), []
-
-    def begin(_):
-        try:
-            begun.append(under_way.claim())
-        except AppError:
-            return False
-        return True
-
-    with ThreadPoolExecutor(8) as pool:
-        assert sum(pool.map(begin, range(200))) == 1
-    assert begun[0].held

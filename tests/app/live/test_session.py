@@ -107,7 +107,7 @@ def test_withdrawing_stops_and_erases(served, one_face):
         assert talk.hear("over")["why"]
     assert served.store.recordings() == ()
     assert served.store.consent().state is State.WITHDRAWN
-    assert served.context.recording.number is None
+    assert served.context.recording is None
 
 
 def test_a_pause_holds_in_every_tab_and_analyses_nothing(served, one_face):
@@ -145,6 +145,18 @@ def test_a_second_tab_is_told_of_the_first_and_cannot_record_too(served, one_fac
             one.tell("stop")
             one.hear("recording")
             assert other.record() == 2
+
+
+def test_of_two_tabs_that_begin_at_once_one_records(served, one_face):
+    served.agree()
+    with served.socket() as one, served.socket() as other:
+        for talk in (one, other):
+            talk.hear("ready")
+            talk.tell("record")
+        answers = [talk.hear() for talk in (one, other)]
+        assert sorted(answer["is"] for answer in answers) == ["recording", "said"]
+        assert served.context.recording == 1
+        assert len(served.store.recordings()) == 1
 
 
 @pytest.mark.slow
@@ -221,7 +233,7 @@ def test_a_recording_that_is_purged_under_way_has_ended_and_another_can_begin(se
             ended = message if message["is"] == "recording" else None
         assert (ended["recording"], ended["last"]) == (None, None)
         assert "purged" in ended["why"]
-        assert served.context.recording.number is None
+        assert served.context.recording is None
         assert talk.record() == number + 1
 
 

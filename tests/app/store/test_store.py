@@ -371,7 +371,7 @@ def test_withdrawing_leaves_the_receipt_and_the_log_and_no_byte_else(store: Stor
     store.withdraw(consent)
     assert store.recordings() == ()
     assert store.feedback.ratings == {}
-    assert store.consent().receipt.to_dict()["state"] == "withdrawn"  # type: ignore[union-attr]
+    assert store.consent().receipt()["state"] == "withdrawn"  # type: ignore[union-attr]
     assert Action.CONSENT_GIVEN in actions(store)
     assert actions(store)[-1] is Action.CONSENT_WITHDRAWN
     with sqlite3.connect(store.path) as raw:

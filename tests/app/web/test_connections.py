@@ -15,7 +15,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from app.serving import Talk
+from app.serving import NetworkLine, Talk
 from mien.app.law.policy import Purpose
 
 _WATCHED = """
@@ -84,7 +84,7 @@ def test_a_whole_day_of_the_app_connects_to_nothing_but_itself_and_its_room(tmp_
             path = origin.replace("http", "ws") + "/live/frames"
             options = {"origin": origin, "additional_headers": {"cookie": cookie}, "proxy": None, "max_size": 2**22}
             with connect(path, **options) as connection:
-                talk = Talk(connection)
+                talk = Talk(NetworkLine(connection))
                 talk.hear("ready")
                 talk.tell("map", on=True)
                 talk.record()

@@ -159,10 +159,8 @@ class Rule:
                 raise ValueError(f"when[{at}]: times: {condition.times} is more than the evidence asks for ({least})")
             if self.scope == "room" and condition.measure != "held":
                 raise ValueError(f"when[{at}]: measure: a room's shares have no measure to choose")
-            if condition.share == UNMEASURABLE and condition.measure != "held":
-                raise ValueError(f"when[{at}]: measure: '{UNMEASURABLE}' has no probability")
-            if condition.share == UNCERTAIN and condition.measure != "held":
-                raise ValueError(f"when[{at}]: measure: '{UNCERTAIN}' has no probability")
+            if condition.share in (UNCERTAIN, UNMEASURABLE) and condition.measure != "held":
+                raise ValueError(f"when[{at}]: measure: '{condition.share}' has no probability")
 
     def _check_needs(self) -> None:
         needs = self.needs

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,16 +70,7 @@ def correct(second: Second, corrections: Sequence[Correction]) -> Second:
             rest = sum(probabilities)
             others = len(probabilities) - 1
             probabilities = [p / rest if rest > 0 else float(at != was) / others for at, p in enumerate(probabilities)]
-        second = Second(
-            index=second.index,
-            frames=second.frames,
-            probabilities=tuple(probabilities),
-            held=tuple(held),
-            uncertain=uncertain,
-            unmeasurable=second.unmeasurable,
-            absent=second.absent,
-            faces=second.faces,
-        )
+        second = replace(second, probabilities=tuple(probabilities), held=tuple(held), uncertain=uncertain)
     return second
 
 

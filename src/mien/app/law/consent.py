@@ -54,60 +54,6 @@ _MOVES: dict[str, tuple[frozenset[State], State]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a person can download: that, when and to what they consented. It names nobody.
-
-    Attributes:
-        consent: id of the consent.
-        state: where it stands.
-        shown: when the text was shown, Unix seconds.
-        given: when it was agreed to; None where it never was.
-        changed: when the state last changed.
-        expires: when it ends by itself; None where it was never given.
-        terms: the text.
-    """
-
-    consent: str
-    state: State
-    shown: float
-    given: float | None
-    changed: float
-    expires: float | None
-    terms: Terms
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form; times as ISO 8601 in UTC."""
-        return {
-            "schema": 1,
-            "consent": self.consent,
-            "state": str(self.state),
-            "shown": _iso(self.shown),
-            "given": _iso(self.given),
-            "changed": _iso(self.changed),
-            "expires": _iso(self.expires),
-            "terms_sha256": self.terms.sha256,
-            "terms": self.terms.to_dict(),
-        }
-
-    def to_text(self) -> str:
-        """The receipt as a person reads it."""
-        lines = [
-            f"Consent {self.consent}: {self.state}",
-            f"Purpose: {self.terms.purpose.words}",
-            f"Place: {self.terms.place.words}",
-            f"Text: version {self.terms.version}, sha256 {self.terms.sha256}",
-            f"Shown: {_iso(self.shown)}",
-            f"Given: {_iso(self.given) or 'never'}",
-            f"Last change: {_iso(self.changed)}",
-            f"Ends: {_iso(self.expires) or 'never began'}",
-            "",
-        ]
-        for paragraph in self.terms.paragraphs:
-            lines += [paragraph.heading, paragraph.words, ""]
-        return "\n".join(lines)
-
-
-@dataclass(frozen=True, slots=True)
 class Consent:
     """One person's consent to one text.
 
@@ -179,18 +125,36 @@ class Consent:
                 "consent anew"
             )
 
-    @property
-    def receipt(self) -> Receipt:
-        """What the person can download."""
-        return Receipt(
-            consent=self.id,
-            state=self.state,
-            shown=self.shown,
-            given=self.given,
-            changed=self.changed,
-            expires=self.expires,
-            terms=self.terms,
-        )
+    def receipt(self) -> dict[str, Any]:
+        """What the person can download, JSON-ready: that, when and to what they consented; it names nobody."""
+        return {
+            "schema": 1,
+            "consent": self.id,
+            "state": str(self.state),
+            "shown": _iso(self.shown),
+            "given": _iso(self.given),
+            "changed": _iso(self.changed),
+            "expires": _iso(self.expires),
+            "terms_sha256": self.terms.sha256,
+            "terms": self.terms.to_dict(),
+        }
+
+    def receipt_text(self) -> str:
+        """The receipt as a person reads it."""
+        lines = [
+            f"Consent {self.id}: {self.state}",
+            f"Purpose: {self.terms.purpose.words}",
+            f"Place: {self.terms.place.words}",
+            f"Text: version {self.terms.version}, sha256 {self.terms.sha256}",
+            f"Shown: {_iso(self.shown)}",
+            f"Given: {_iso(self.given) or 'never'}",
+            f"Last change: {_iso(self.changed)}",
+            f"Ends: {_iso(self.expires) or 'never began'}",
+            "",
+        ]
+        for paragraph in self.terms.paragraphs:
+            lines += [paragraph.heading, paragraph.words, ""]
+        return "\n".join(lines)
 
     def _move(self, name: str, now: float) -> Consent:
         allowed, target = _MOVES[name]

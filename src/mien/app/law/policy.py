@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from mien.core.errors import ConfigError, PolicyError, nearest
 
@@ -207,14 +207,16 @@ class Decision:
         raise PolicyError(f"{feature} is not offered for {self.purpose.words}: {self.reason} Offered: {instead}.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     features: frozenset[Feature]
     reason: str
     conditions: tuple[str, ...]
     sources: tuple[Provision, ...]
 
 
+_ONLY_YOU = "Only you are read: other faces in view are dropped before anything is computed."
+_ETHICS = "Have the approval of an ethics committee where one is asked for."
+_NO_DEVICE = "mien is no medical device, makes no diagnosis, and must not be the basis of one."
 _TELL = "Tell everyone whose face is read that it is, before it is (AI Act, Art. 50(3))."
 _ASK = "Everyone consents for themselves, explicitly, and can stop at any time without a disadvantage."
 _NO_CONSEQUENCE = "Nothing about a single person is decided, graded or rewarded by it."
@@ -227,18 +229,26 @@ _ROOM_RULES = (
 )
 _LOCAL_LAW = "Know the law of the place: many have rules on faces and biometric data (Illinois' BIPA is one)."
 
+_PROHIBITED_IN_EU = _Entry(
+    _ALL,
+    "You said that the people are outside the EU, where AI Act Art. 5(1)(f) prohibits this. Its reason, that "
+    "expressions are unreliable and power is uneven, holds everywhere; so the room rules do too.",
+    (_ROOM_RULES, _ASK, _NO_CONSEQUENCE, _LOCAL_LAW),
+    (PROHIBITION, RECITAL_44),
+)
+
 _TABLE: dict[tuple[Purpose, bool], _Entry] = {
     (Purpose.SELF_REFLECTION, True): _Entry(
         _OWN,
         "Looking at your own expressions, on your own machine and for yourself, is a purely personal activity.",
-        ("Only you are read: other faces in view are dropped before anything is computed.", _NOT_AT_WORK),
+        (_ONLY_YOU, _NOT_AT_WORK),
         (PERSONAL_USE, CONSENT, PROHIBITION),
     ),
     (Purpose.RESEARCH, True): _Entry(
         _ALL,
         "Research is not among the areas in which the AI Act prohibits inferring emotions, as long as it is not done "
         "in a workplace or an educational institution on the people who work or learn there.",
-        (_ASK, _TELL, "Have the approval of an ethics committee where one is asked for.", _HIGH_RISK, _NOT_AT_WORK),
+        (_ASK, _TELL, _ETHICS, _HIGH_RISK, _NOT_AT_WORK),
         (CONSENT, SPECIAL_DATA, MINIMISATION, TRANSPARENCY, HIGH_RISK, PROHIBITION),
     ),
     (Purpose.AUDIENCE_TEST, True): _Entry(
@@ -252,7 +262,7 @@ _TABLE: dict[tuple[Purpose, bool], _Entry] = {
         "Medical and safety reasons are the exception that AI Act Art. 5(1)(f) makes. It is read narrowly: wellbeing, "
         "motivation or performance are not among them.",
         (
-            "mien is no medical device, makes no diagnosis, and must not be the basis of one.",
+            _NO_DEVICE,
             "A professional is responsible for it, and the reason is a medical one or one of safety, written down.",
             _ASK,
             _TELL,
@@ -277,13 +287,13 @@ _TABLE: dict[tuple[Purpose, bool], _Entry] = {
     (Purpose.SELF_REFLECTION, False): _Entry(
         _OWN,
         "Looking at your own expressions, on your own machine and for yourself, concerns nobody else.",
-        ("Only you are read: other faces in view are dropped before anything is computed.",),
+        (_ONLY_YOU,),
         (),
     ),
     (Purpose.RESEARCH, False): _Entry(
         _ALL,
         "You said that the people are outside the EU, and that they consented.",
-        (_ASK, _ROOM_RULES, "Have the approval of an ethics committee where one is asked for.", _LOCAL_LAW),
+        (_ASK, _ROOM_RULES, _ETHICS, _LOCAL_LAW),
         (RECITAL_44,),
     ),
     (Purpose.AUDIENCE_TEST, False): _Entry(
@@ -296,27 +306,15 @@ _TABLE: dict[tuple[Purpose, bool], _Entry] = {
         _ALL,
         "You said that the people are outside the EU, and that the reason is a medical one or one of safety.",
         (
-            "mien is no medical device, makes no diagnosis, and must not be the basis of one.",
+            _NO_DEVICE,
             "A professional is responsible for it.",
             _ASK,
             _LOCAL_LAW,
         ),
         (RECITAL_44,),
     ),
-    (Purpose.WORKPLACE, False): _Entry(
-        _ALL,
-        "You said that the people are outside the EU, where AI Act Art. 5(1)(f) prohibits this. Its reason, that "
-        "expressions are unreliable and power is uneven, holds everywhere; so the room rules do too.",
-        (_ROOM_RULES, _ASK, _NO_CONSEQUENCE, _LOCAL_LAW),
-        (PROHIBITION, RECITAL_44),
-    ),
-    (Purpose.EDUCATION, False): _Entry(
-        _ALL,
-        "You said that the people are outside the EU, where AI Act Art. 5(1)(f) prohibits this. Its reason, that "
-        "expressions are unreliable and power is uneven, holds everywhere; so the room rules do too.",
-        (_ROOM_RULES, _ASK, _NO_CONSEQUENCE, _LOCAL_LAW),
-        (PROHIBITION, RECITAL_44),
-    ),
+    (Purpose.WORKPLACE, False): _PROHIBITED_IN_EU,
+    (Purpose.EDUCATION, False): _PROHIBITED_IN_EU,
 }
 
 
@@ -327,15 +325,7 @@ def decide(purpose: Purpose | str, place: Place | str = Place.UNSET) -> Decision
         ConfigError: no such purpose or place; the message names the nearest.
     """
     chosen, where = _parse(Purpose, purpose), _parse(Place, place)
-    entry = _TABLE[chosen, where.in_eu]
-    return Decision(
-        purpose=chosen,
-        place=where,
-        features=entry.features,
-        reason=entry.reason,
-        conditions=entry.conditions,
-        sources=entry.sources,
-    )
+    return Decision(chosen, where, *_TABLE[chosen, where.in_eu])
 
 
 def stricter(mine: Place, theirs: Place) -> Place:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from mien.app.law.consent import Consent
@@ -27,60 +25,12 @@ GONE = "The recording has ended: it was deleted, withdrawn or purged."
 """What is said of one that the store does not know any more."""
 
 
-@dataclass(slots=True, eq=False)
-class Claim:
-    """One tab's claim to be the one that records.
-
-    Attributes:
-        number: of the recording; None until the store has opened it.
-        held: whether the claim still stands; not once the recording has ended, or was erased.
-    """
-
-    number: int | None = None
-    held: bool = True
-
-    def release(self) -> None:
-        """Let another tab record."""
-        self.held = False
-
-
-class RecordingUnderWay:
-    """Which recording runs: one at a time, as it is one person's. For several threads and tabs."""
-
-    def __init__(self) -> None:  # noqa: D107
-        self._lock = threading.Lock()
-        self._claim = Claim(held=False)
-
-    @property
-    def number(self) -> int | None:
-        """Its number; None where none runs, or the store is just opening it."""
-        return self._claim.number if self._claim.held else None
-
-    def claim(self) -> Claim:
-        """Be the one that records.
-
-        Raises:
-            AppError: another tab is.
-        """
-        with self._lock:
-            if self._claim.held:
-                raise AppError("A recording runs in another tab of this app. Stop it there first.")
-            self._claim = Claim()
-            return self._claim
-
-    def erased(self, number: int | None = None) -> None:
-        """End what runs, if it is the recording of that number; whichever it is where none is given."""
-        with self._lock:
-            if number is None or self._claim.number == number:
-                self._claim.release()
-
-
 class Recorder:
     """One recording under way.
 
     Args:
         store: where it goes.
-        claim: that of its tab, with the recording's number.
+        recording: its number there.
         began: time of the stream at which it began, seconds.
         tell: told what the person should know.
         retry: seconds from one attempt at a store that fails to the next.
@@ -91,13 +41,8 @@ class Recorder:
         ended: why it ended by itself, or was not saved to its end; None while all is well.
     """
 
-    def __init__(  # noqa: D107
-        self, store: Store, claim: Claim, *, began: float, tell: Tell, retry: float = RETRY
-    ) -> None:
-        if claim.number is None:
-            raise ValueError("a recording is opened before it is recorded")
-        self.recording = claim.number
-        self._claim = claim
+    def __init__(self, store: Store, recording: int, *, began: float, tell: Tell, retry: float = RETRY) -> None:  # noqa: D107
+        self.recording = recording
         self._store = store
         self._began = began
         self._tell = tell
@@ -116,7 +61,6 @@ class Recorder:
     async def open(
         cls,
         store: Store,
-        under_way: RecordingUnderWay,
         consent: Consent,
         *,
         model: str,
@@ -128,24 +72,16 @@ class Recorder:
         """Begin a recording.
 
         Raises:
-            AppError: another one runs, or the store, the consent or the policy refuses.
+            AppError: the store, the consent or the policy refuses.
         """
-        claim = under_way.claim()
-        try:
-            claim.number = await asyncio.to_thread(store.open_recording, consent, model=model, name=name, kind=kind)
-        except BaseException:
-            claim.release()
-            raise
-        return cls(store, claim, began=began, tell=tell)
+        number = await asyncio.to_thread(store.open_recording, consent, model=model, name=name, kind=kind)
+        return cls(store, number, began=began, tell=tell)
 
     def push(self, view: FrameView) -> None:
-        """Take in a view of the stream; of one whose recording was erased meanwhile nothing is kept."""
-        if not self._claim.held:
-            self.abandon()
-        if self.ended is not None:
-            return
-        self.length = max((view.frame.time or 0.0) - self._began, self.length)
-        self._queue(self._aggregator.push_face(self.length, view.own, faces=view.faces))
+        """Take in a view of the stream; once it has ended nothing is kept."""
+        if self.ended is None:
+            self.length = max((view.frame.time or 0.0) - self._began, self.length)
+            self._queue(self._aggregator.push_face(self.length, view.own, faces=view.faces))
 
     async def close(self) -> None:
         """Store what is left, as far as the store takes it now, and end the recording."""
@@ -153,20 +89,17 @@ class Recorder:
             self._queue(self._aggregator.finish())
         self._stopping = True
         self._change.set()
+        await self._task
         try:
-            await self._task
             await asyncio.to_thread(self._store.close_recording, self.recording)
         except NoRecordingError:
             self.abandon()
         except AppError as error:
             await self._tell(f"The recording could not be closed: {error}")
-        finally:
-            self._claim.release()
 
     def abandon(self, why: str = GONE) -> None:
-        """Let go of a recording that cannot go on."""
+        """Let go of a recording that cannot go on, and store nothing more; from any thread."""
         self.ended = self.ended or why
-        self._waiting.clear()
 
     def _queue(self, second: Second | None) -> None:
         if second is None:
@@ -181,7 +114,7 @@ class Recorder:
         while True:
             await self._change.wait()
             self._change.clear()
-            while self._waiting:
+            while self._waiting and self.ended is None:
                 second = self._waiting[0]
                 try:
                     await asyncio.to_thread(self._store.append, self.recording, second)

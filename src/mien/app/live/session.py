@@ -9,16 +9,15 @@ import struct
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mien.app.law.permission import Permission
+from mien.app.law.permission import CurrentPermission, Permission
 from mien.app.live.browser_stream import LARGEST_FRAME, BrowserStream, FrameView, described
 from mien.app.live.engine import Engine
 from mien.app.live.overlay import Activation
-from mien.app.live.recipient import Recipient
-from mien.app.live.recorder import Recorder, RecordingUnderWay
+from mien.app.live.recorder import Recorder
 from mien.app.store.facade import Store
 from mien.core.errors import AppError, MienError, PictureError, StoreError
 
@@ -45,14 +44,74 @@ class LiveApp:
         engine: what reads frames.
         clock: gives Unix seconds.
         streams: how many browsers' frames are being analysed.
-        recording: which recording runs.
+        recorder: of the tab that records: one at a time, as it is one person's.
+        recording_starts: held while a recording is begun, so that two tabs cannot both begin.
     """
 
     store: Store
     engine: Engine
     clock: Callable[[], float] = time.time
     streams: int = 0
-    recording: RecordingUnderWay = field(default_factory=RecordingUnderWay)
+    recorder: Recorder | None = None
+    recording_starts: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def recording(self) -> int | None:
+        """Number of the recording under way."""
+        recorder = self.recorder
+        return None if recorder is None or recorder.ended is not None else recorder.recording
+
+    def erased(self, number: int | None = None) -> None:
+        """End the recording under way, as it is being erased: that of a number, or whichever it is."""
+        if self.recorder is not None and number in (None, self.recorder.recording):
+            self.recorder.abandon()
+
+
+class Recipient(Protocol):
+    """Who gets what a live view reads, and whose permission it takes.
+
+    Attributes:
+        permission: whether the face may be read now.
+        records: whether what is read may be recorded.
+    """
+
+    permission: CurrentPermission
+    records: bool
+
+    async def pause(self) -> None:
+        """Read nothing for a while."""
+
+    async def resume(self) -> None:
+        """Read again."""
+
+    def take(self, view: FrameView) -> None:
+        """Take in a view, which was read with permission."""
+
+
+class Alone:
+    """The person reads for themselves, under their consent to that.
+
+    Args:
+        store: holds the consent.
+        permission: to read their own face.
+    """
+
+    records = True
+
+    def __init__(self, store: Store, permission: CurrentPermission) -> None:  # noqa: D107
+        self._store = store
+        self.permission = permission
+
+    async def pause(self) -> None:
+        """Pause the consent, in every tab."""
+        await asyncio.to_thread(self._store.pause)
+
+    async def resume(self) -> None:
+        """Go on after a pause."""
+        await asyncio.to_thread(self._store.resume)
+
+    def take(self, view: FrameView) -> None:
+        """Nothing: the view is on the person's own page, and with their recorder."""
 
 
 class _OverError(Exception):
@@ -239,16 +298,18 @@ class LiveSession:
             raise AppError("Nothing is recorded in a room.")
         if self._permission.consent is None or self._permission.paused:
             raise AppError("Nothing is analysed at the moment, so nothing can be recorded. Go on first.")
-        self._recorder = await Recorder.open(
-            self._app.store,
-            self._app.recording,
-            self._permission.consent,
-            model=self._model,
-            name=str(command.get("name", ""))[:200],
-            kind=self._kind,
-            began=time.monotonic() - self._began,
-            tell=self._say,
-        )
+        async with self._app.recording_starts:
+            if self._app.recording is not None:
+                raise AppError("A recording runs in another tab of this app. Stop it there first.")
+            self._app.recorder = self._recorder = await Recorder.open(
+                self._app.store,
+                self._permission.consent,
+                model=self._model,
+                name=str(command.get("name", ""))[:200],
+                kind=self._kind,
+                began=time.monotonic() - self._began,
+                tell=self._say,
+            )
         await self._send({"is": "recording", "recording": self._recorder.recording})
 
     async def _stop(self, command: dict[str, Any]) -> None:  # noqa: ARG002
@@ -265,11 +326,18 @@ class LiveSession:
         recorder, self._recorder = self._recorder, None
         if recorder is None:
             return
-        self._closing = asyncio.create_task(recorder.close())
+        self._closing = asyncio.create_task(self._close(recorder))
         await asyncio.shield(self._closing)  # a browser that leaves meanwhile must not keep it from being closed
         if say:
             last = recorder.recording if recorder.ended is None else None
             await self._send({"is": "recording", "recording": None, "last": last, "why": recorder.ended})
+
+    async def _close(self, recorder: Recorder) -> None:
+        try:
+            await recorder.close()
+        finally:
+            if self._app.recorder is recorder:
+                self._app.recorder = None
 
     async def _say(self, words: str) -> None:
         with contextlib.suppress(_OverError, WebSocketDisconnect, RuntimeError):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mien.app.store.database import APPLICATION_ID, HEAD, Database, check_integrity, explained, too_new
 from mien.core.errors import StoreError
+from mien.core.files import replacing
 
 RESTORING = ".restoring"
 """End of the name under which a restore prepares its database."""
@@ -49,21 +50,17 @@ def write_backup(database: Database, target: Path, *, overwrite: bool = False) -
         raise StoreError(f"{target}: exists already; choose another name, or allow it to be replaced (--overwrite)")
     if target.exists() and target.samefile(database.path):
         raise StoreError(f"{target}: is the database itself; choose another name")
-    part = target.with_name(target.name + ".part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        _copy(database, part, target)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(target)
+        with replacing(target) as part:
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            try:
+                _copy(database, part, target)
+            finally:
+                part.with_name(part.name + "-journal").unlink(missing_ok=True)
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
     except OSError as error:
         raise StoreError(f"{target}: cannot be written ({error.strerror or error})") from None
-    finally:
-        for left in (part, part.with_name(part.name + "-journal")):
-            with contextlib.suppress(OSError):
-                left.unlink(missing_ok=True)
     return inspect_backup(target)
 
 

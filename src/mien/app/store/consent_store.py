@@ -54,14 +54,8 @@ class ConsentStore(StoreBase):
             latest = t.RECORDINGS.c.started + new.retention_days * DAY
             connection.execute(update(t.RECORDINGS).where(t.RECORDINGS.c.expires > latest).values(expires=latest))
             purpose = {} if new.purpose is None else {"purpose": str(new.purpose)}
-            place, days = str(new.place), new.retention_days
-            details: dict[str, str | int | bool] = {
-                "place": place,
-                "retention_days": days,
-                "advice": new.advice,
-                **purpose,
-            }
-            self._log(connection, Action.SETTINGS_CHANGED, details)
+            kept = {"retention_days": new.retention_days, "advice": new.advice}
+            self._log(connection, Action.SETTINGS_CHANGED, {"place": str(new.place), **kept, **purpose})
             self._changed()
         return new
 
@@ -186,9 +180,8 @@ class ConsentStore(StoreBase):
                 if (entry.at, str(entry.action)) not in known:
                     row = {"at": entry.at, "action": str(entry.action), "details": dict(entry.details)}
                     connection.execute(insert(t.AUDIT).values(row))
-            withdrawn = set(
-                connection.execute(select(t.CONSENTS.c.id).where(t.CONSENTS.c.state == State.WITHDRAWN)).scalars()
-            )
+            query = select(t.CONSENTS.c.id).where(t.CONSENTS.c.state == State.WITHDRAWN)
+            withdrawn = set(connection.execute(query).scalars())
             for consent in consents:
                 if consent.state is State.WITHDRAWN and consent.id not in withdrawn:
                     self._write(connection, consent)
@@ -209,17 +202,8 @@ class ConsentStore(StoreBase):
         resumed = kept == State.PAUSED and consent.state is State.GIVEN
         action = Action.CONSENT_RESUMED if resumed else _ACTIONS[consent.state]
         text = consent.terms
-        self._log(
-            connection,
-            action,
-            {
-                "consent": consent.id,
-                "scope": str(text.scope),
-                "purpose": str(text.purpose),
-                "terms_version": text.version,
-                "terms_sha256": text.sha256,
-            },
-        )
+        details = {"consent": consent.id, "scope": str(text.scope), "purpose": str(text.purpose)}
+        self._log(connection, action, {**details, "terms_version": text.version, "terms_sha256": text.sha256})
 
     def _write(self, connection: Connection, consent: Consent) -> None:
         values = {

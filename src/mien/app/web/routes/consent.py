@@ -54,7 +54,7 @@ def withdraw(request: Request) -> Response:
     withdrawable = context.store.withdrawable()
     if not withdrawable:
         raise ConsentError("there is no consent to withdraw")
-    context.recording.erased()
+    context.erased()
     context.store.withdraw(withdrawable[0])
     return go("/privacy", "withdrawn")
 
@@ -65,7 +65,7 @@ def receipt(request: Request, ending: str) -> Response:
     consent = context_of(request).store.consent()
     if consent is None:
         raise ConsentError("there is no consent to show")
-    words = consent.receipt.to_text() if ending == "txt" else json.dumps(consent.receipt.to_dict(), indent=1)
+    words = consent.receipt_text() if ending == "txt" else json.dumps(consent.receipt(), indent=1)
     kind = "text/plain" if ending == "txt" else "application/json"
     headers = {"content-disposition": f'attachment; filename="mien-consent.{"txt" if ending == "txt" else "json"}"'}
     return Response(words, media_type=kind, headers=headers)

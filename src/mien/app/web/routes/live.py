@@ -7,8 +7,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from mien.app.law.policy import Feature
-from mien.app.live.recipient import Alone, Recipient
-from mien.app.live.session import LiveSession
+from mien.app.live.session import Alone, LiveSession, Recipient
 from mien.app.rooms.seat import InRoom
 from mien.app.web.context import context_of
 from mien.app.web.routes import go, page

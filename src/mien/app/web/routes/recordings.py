@@ -60,7 +60,7 @@ def listed(request: Request) -> Response:
         "recordings.html",
         recordings=[(info, _bar(context, info)) for info in infos],
         days=days(context.store),
-        under_way=context.recording.number,
+        under_way=context.recording,
         retention=context.store.settings.retention_days,
     )
 
@@ -116,7 +116,7 @@ def take_all(request: Request, kind: str) -> Response:
 def delete_all(request: Request) -> Response:
     """Erase all recordings, whatever mien is used for by now."""
     context = context_of(request)
-    context.recording.erased()
+    context.erased()
     context.store.delete_all()
     return go("/recordings", "all-deleted")
 
@@ -137,7 +137,7 @@ def one(request: Request, number: int) -> Response:
         request,
         "recording.html",
         info=info,
-        under_way=context.recording.number == number,
+        under_way=context.recording == number,
         words=described,
         shares=None if added is None else shares(added),
         reasons={} if added is None else added.reasons,
@@ -202,7 +202,7 @@ def delete_correction(request: Request, number: int, correction: int) -> Respons
 def delete(request: Request, number: int) -> Response:
     """Erase it, whatever mien is used for by now."""
     context = context_of(request)
-    context.recording.erased(number)
+    context.erased(number)
     context.store.delete(number)
     return go("/recordings", "deleted")
 
