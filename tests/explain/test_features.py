@@ -48,7 +48,7 @@ def test_the_blocks_of_resezap_are_the_papers(resezap):
     # paper 002: 48 -> 46 -> 24, 13, 7 pixels after padding and pooling; 32, 64, 96 channels
     assert [one.shape for one in found] == [(32, 24, 24), (64, 13, 13), (96, 7, 7)]
     assert [one.layer for one in found] == ["blocks.0", "blocks.1", "blocks.2"]
-    assert found[0].words == "blocks.0 (Block) 32 × 24 × 24"
+    assert found[0].words == "blocks.0 (ResEZAPBlock) 32 × 24 × 24"
     with torch.no_grad():
         expected = resezap.graph.body.blocks[0](planes(resezap, crop()))[0].numpy()
     assert np.array_equal(found[0].channels, np.arange(32))

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +28,6 @@ from mien.training.run import Epoch, Run
 from mien.training.runner import Runner
 from mien.training.sweep import plan, read_grid, sweep
 from mien.training.sweep_result import Sweep, table
-from training.test_fit import wait_for_epochs
 
 
 @pytest.fixture
@@ -78,7 +78,6 @@ class Made(Runner):
         trainer = self._trainer
         if trainer.refuse and trainer.refuse(recipe):
             raise TrainingError("no weights at hand")
-        before = Run.read(folder).history if (folder / "run.json").exists() else ()
         run = Run(
             recipe=recipe,
             status="running",
@@ -91,12 +90,14 @@ class Made(Runner):
             data_licence="made",
             device="none",
             versions={},
+            data=(fitted.identity, chosen.identity),
+            precision=recipe.precision,
         )
-        folder.mkdir(parents=True, exist_ok=True)
-        for number in range(len(before) + 1, recipe.epochs + 1):
+        if (folder / "run.json").exists():
+            run = Run.read(folder)
+        for number in range(len(run.history) + 1, recipe.epochs + 1):
             accuracy = 0.5 + 0.1 * recipe.seed + recipe.optimiser.rate + 0.01 * number
-            before = (*before, Epoch(number, 0.1, 1.0, 0.5, 2.0 - accuracy, accuracy, 3.0))
-            run = run.with_history(before, finished=number == recipe.epochs)
+            run = run.with_epoch(Epoch(number, 0.1, 1.0, 0.5, 2.0 - accuracy, accuracy, 3.0))
             run.write(folder)
             if trainer.stop and trainer.stop(recipe, number):
                 raise KeyboardInterrupt
@@ -410,6 +411,19 @@ def test_command_that_fails_or_is_interrupted(recipe, tmp_path, trainer, made_ru
     trainer.refuse, trainer.stop = None, lambda recipe, epoch: True
     result = run(*arguments)
     assert (result.exit_code, "the same command goes on" in result.stderr) == (130, True)
+
+
+def wait_for_epochs(folder, epochs, process, limit=240):
+    for _ in range(limit * 20):
+        if process.poll() is not None:
+            pytest.fail(f"the run ended by itself with {process.returncode} before it could be stopped")
+        try:
+            if len(json.loads((folder / "run.json").read_text()).get("history", [])) >= epochs:
+                return
+        except FileNotFoundError:
+            pass
+        time.sleep(0.05)
+    pytest.fail(f"no {epochs} epochs within {limit} s")
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def _logistic(vectors: Floats, indices: NDArray[np.int64], penalty: float) -> tu
     try:
         from sklearn.linear_model import LogisticRegression
     except ModuleNotFoundError:
-        raise MissingExtraError("scikit-learn", "report", "fitting a head") from None
+        raise MissingExtraError("scikit-learn", "stats", "fitting a head") from None
     mean, deviation = vectors.mean(0), np.maximum(vectors.std(0), 1e-6)
     model = LogisticRegression(C=penalty, max_iter=2_000)
     refusal = f"the head does not converge at penalty {penalty:g}: lower it"
