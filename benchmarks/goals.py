@@ -9,7 +9,7 @@ from typing import Any
 from mien.core.manifest import Manifest
 from mien.core.predictor import VIEW_WORDS
 from mien.evaluation import ledger
-from mien.evaluation.record import Record
+from mien.evaluation.model_record import ModelRecord
 from mien.reporting.numbers import percent
 from mien.reporting.tables import markdown as table
 
@@ -83,7 +83,7 @@ nearly three times the time.
 
 def page(
     manifests: dict[str, Manifest],
-    records: dict[str, Record],
+    records: dict[str, ModelRecord],
     book: Sequence[ledger.LedgerEntry],
     speeds: dict[str, Any],
 ) -> str:
@@ -131,7 +131,7 @@ def _figure(entry: ledger.LedgerEntry) -> str:
     return f"{100 * entry.accuracy:.2f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def _reliability(records: dict[str, Record]) -> str:
+def _reliability(records: dict[str, ModelRecord]) -> str:
     heads = ("model", "ECE", "sets hold the truth", "the least of an expression")
     rows = []
     for name, record in records.items():

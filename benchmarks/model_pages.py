@@ -17,10 +17,10 @@ import frontier_figure
 import gate_page
 import goals
 from mien.core.manifest import Manifest
-from mien.evaluation import ledger, steps
+from mien.evaluation import ledger, results_log
 from mien.evaluation.card import Law, make
 from mien.evaluation.cross_dataset import CrossDataset
-from mien.evaluation.record import Measured, Record
+from mien.evaluation.model_record import ModelRecord, SplitRecord
 from mien.reporting.numbers import percent, short_commit
 from mien.reporting.numbers import with_interval as share
 from mien.reporting.tables import markdown as table
@@ -80,11 +80,11 @@ def pages(root: Path) -> dict[str, str]:
 
     law = tuple((one.name, one.says, one.url) for one in (PROHIBITION, RECITAL_44, TRANSPARENCY, HIGH_RISK))
     found = _cards(root, law)
-    records = {path.stem: Record.read(path) for path in sorted((root / RECORDS).glob("*.json"))}
+    records = {path.stem: ModelRecord.read(path) for path in sorted((root / RECORDS).glob("*.json"))}
     if records:
         found["docs/reliability.md"] = reliability({n: r for n, r in records.items() if r is not None})
     if (root / PATH).is_file():
-        found["docs/what-helped.md"] = what_helped(steps.read(root / PATH))
+        found["docs/what-helped.md"] = what_helped(results_log.read(root / PATH))
     if (root / FRONTIER).is_file():
         speeds = json.loads((root / FRONTIER).read_text(encoding="utf-8"))
         found["docs/frontier.md"] = frontier(speeds, root / LEDGER)
@@ -110,7 +110,7 @@ def frontier(measured: dict[str, Any], book: Path) -> str:
     return "\n\n".join((_FRONTIER.strip(), table(heads, rows), setting)) + "\n"
 
 
-def reliability(records: dict[str, Record]) -> str:
+def reliability(records: dict[str, ModelRecord]) -> str:
     """All models side by side on each split, then each one's corruptions."""
     text = [_RELIABILITY]
     every = [(name, one) for name, record in records.items() for one in record.measured]
@@ -135,13 +135,13 @@ def reliability(records: dict[str, Record]) -> str:
     return "\n\n".join(part.strip() for part in text) + "\n"
 
 
-def what_helped(log: Sequence[steps.Step]) -> str:
+def what_helped(log: Sequence[results_log.LoggedStep]) -> str:
     """The steps by what came of them."""
     parts = [_HELPED]
     titles = {"helped": "What helped", "no gain": "What made no difference that shows", "hurt": "What cost accuracy"}
     titles |= {"indicative": "What was seen without an interval", "reference": "What others are compared with"}
     for group, title in titles.items():
-        parts += [f"## {title}", steps.markdown(list(log), group)]  # type: ignore[arg-type]
+        parts += [f"## {title}", results_log.markdown(list(log), group)]  # type: ignore[arg-type]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -149,12 +149,12 @@ def _cards(root: Path, law: Law) -> dict[str, str]:
     entries = ledger.read(root / LEDGER) if (root / LEDGER).is_file() else []
     found = {}
     for path in sorted((root / WEIGHTS).glob("*.json")):
-        card = make(Manifest.read(path), Record.read(root / RECORDS / path.name), entries, law)
+        card = make(Manifest.read(path), ModelRecord.read(root / RECORDS / path.name), entries, law)
         found[f"docs/models/{path.stem}.md"] = card.markdown()
     return found
 
 
-def _overview(ours: Sequence[tuple[str, Measured]]) -> str:
+def _overview(ours: Sequence[tuple[str, SplitRecord]]) -> str:
     rows = [
         ("model", "accuracy", "ECE", "log loss", "kept 80 %", "sets hold the truth", "mean set", "under corruption")
     ]
@@ -169,7 +169,7 @@ def _overview(ours: Sequence[tuple[str, Measured]]) -> str:
     return table(rows[0], rows[1:])
 
 
-def _sets(ours: Sequence[tuple[str, Measured]]) -> str:
+def _sets(ours: Sequence[tuple[str, SplitRecord]]) -> str:
     labels = list(dict.fromkeys(c.label for _, one in ours for c in one.robustness.classes))
     rows: list[tuple[str, ...]] = [("model", *labels)]
     for name, one in ours:
@@ -184,7 +184,7 @@ def _sets(ours: Sequence[tuple[str, Measured]]) -> str:
     return f"Share that holds the truth, rows, mean size.\n\n{table(rows[0], rows[1:])}"
 
 
-def _corruptions(ours: Sequence[tuple[str, Measured]]) -> str:
+def _corruptions(ours: Sequence[tuple[str, SplitRecord]]) -> str:
     rows: list[tuple[str, ...]] = [("corruption", "severity", *(f"`{name}`" for name, _ in ours))]
     first = ours[0][1].robustness
     for number, condition in enumerate(first.conditions):

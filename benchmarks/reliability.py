@@ -22,8 +22,8 @@ from mien.core.predictor import Predictor
 from mien.data.load import LAYOUTS, load_dataset
 from mien.evaluation import cross_dataset, ledger
 from mien.evaluation.card_text import trained_on
+from mien.evaluation.model_record import ModelRecord, SplitRecord
 from mien.evaluation.protocol import evaluate
-from mien.evaluation.record import Measured, Record
 from mien.evaluation.robustness import measure
 from mien.runtime.classify import OnnxClassifier
 from mien.runtime.detect import make_detector
@@ -49,13 +49,13 @@ def main() -> None:
     for name in options.models:
         model = open_model(name)
         others = elsewhere(model, options.data)  # first: what is wrong with a folder shows before PrivateTest is seen
-        record = Record(model.identity, () if options.only else at_home(model, options.data, book), others)
+        record = ModelRecord(model.identity, () if options.only else at_home(model, options.data, book), others)
         path = options.results / "models" / f"{name}.json"
-        merged(Record.read(path), record).write(path)
+        merged(ModelRecord.read(path), record).write(path)
         print(f"wrote {path}")
 
 
-def at_home(model: OnnxClassifier, data: Path | None, book: Path | None) -> tuple[Measured, ...]:
+def at_home(model: OnnxClassifier, data: Path | None, book: Path | None) -> tuple[SplitRecord, ...]:
     """One model on PublicTest; and on PrivateTest where there is a ledger to write it into."""
     dataset = load_dataset(trained_on(model.manifest), model.input, root=data)
     found = []
@@ -64,7 +64,7 @@ def at_home(model: OnnxClassifier, data: Path | None, book: Path | None) -> tupl
         if split == "private" and book is not None:
             ledger.append(book, evaluation)
         robustness = measure(model, dataset, split=split)
-        found.append(Measured(time=_now(), commit=ledger.commit(), evaluation=evaluation, robustness=robustness))
+        found.append(SplitRecord(time=_now(), commit=ledger.commit(), evaluation=evaluation, robustness=robustness))
     return tuple(found)
 
 
@@ -80,13 +80,13 @@ def elsewhere(model: Predictor, data: Path | None) -> tuple[cross_dataset.CrossD
     return tuple(found)
 
 
-def merged(old: Record | None, new: Record) -> Record:
+def merged(old: ModelRecord | None, new: ModelRecord) -> ModelRecord:
     """The new measurements, and what was known of the same weights on other splits and datasets."""
     if old is None or old.identity != new.identity:
         return new
     splits = {one.evaluation.split for one in new.measured}
     datasets = {one.evaluation.dataset for one in new.cross_dataset}
-    return Record(
+    return ModelRecord(
         new.identity,
         (*new.measured, *(one for one in old.measured if one.evaluation.split not in splits)),
         (*new.cross_dataset, *(one for one in old.cross_dataset if one.evaluation.dataset not in datasets)),

@@ -13,13 +13,13 @@ import model_pages
 from mien.core.ensemble import Ensemble
 from mien.core.manifest import Manifest
 from mien.evaluation import ledger
-from mien.evaluation.ensemble import make_ensemble
-from mien.evaluation.record import Record
+from mien.evaluation.ensemble_weights import make_ensemble
+from mien.evaluation.model_record import ModelRecord
 from mien.runtime.library import DEFAULT_MODEL, open_model
 
 ROOT = Path(model_pages.__file__).parents[1]
 MANIFESTS = {path.stem: Manifest.read(path) for path in (ROOT / model_pages.WEIGHTS).glob("*.json")}
-RECORDS = {name: Record.read(ROOT / model_pages.RECORDS / f"{name}.json") for name in MANIFESTS}
+RECORDS = {name: ModelRecord.read(ROOT / model_pages.RECORDS / f"{name}.json") for name in MANIFESTS}
 BOOK = ledger.read(ROOT / model_pages.LEDGER)
 OURS = ("base", "small", "tiny")
 SPEEDS = json.loads((ROOT / model_pages.FRONTIER).read_text(encoding="utf-8"))

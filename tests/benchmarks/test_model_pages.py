@@ -17,8 +17,8 @@ import model_pages
 import reliability
 from mien.core.manifest import Manifest
 from mien.core.places import BUNDLED
-from mien.evaluation import steps
-from mien.evaluation.record import Record
+from mien.evaluation import results_log
+from mien.evaluation.model_record import ModelRecord
 from mien.runtime.library import open_model
 from mien.studies.cell_results import Reproduction
 
@@ -35,7 +35,7 @@ def test_every_bundled_model_has_a_card_and_a_record_of_its_own_weights():
     bundled = sorted((ROOT / model_pages.WEIGHTS).glob("*.json"))
     assert [f"docs/models/{path.stem}.md" for path in bundled] == [n for n in PAGES if n.startswith("docs/models/")]
     for path in bundled:
-        record = Record.read(ROOT / model_pages.RECORDS / path.name)
+        record = ModelRecord.read(ROOT / model_pages.RECORDS / path.name)
         assert record is not None, "python benchmarks/reliability.py NAME"
         assert record.identity == Manifest.read(path).sha256, "python benchmarks/reliability.py NAME"
 
@@ -55,7 +55,7 @@ def test_nothing_measured_makes_no_page(tmp_path):
 
 
 def test_every_step_of_the_log_stands_in_its_part():
-    log = steps.read(ROOT / model_pages.PATH)
+    log = results_log.read(ROOT / model_pages.PATH)
     page = model_pages.what_helped(log)
     for step in log:
         assert step.change.replace("|", "&#124;") in page
@@ -68,15 +68,15 @@ def test_every_step_of_the_log_stands_in_its_part():
 
 
 def test_new_records_of_the_same_weights_keep_what_was_known_of_other_splits():
-    old = Record.read(ROOT / model_pages.RECORDS / "tiny.json")
+    old = ModelRecord.read(ROOT / model_pages.RECORDS / "tiny.json")
     (public,) = (one for one in old.measured if one.evaluation.split == "public")
     private = replace(
         public,
         evaluation=replace(public.evaluation, split="private"),
         robustness=replace(public.robustness, split="private"),
     )
-    both = Record(old.identity, (public, private))
-    again = Record(old.identity, (replace(public, time="2027-01-01"),))
+    both = ModelRecord(old.identity, (public, private))
+    again = ModelRecord(old.identity, (replace(public, time="2027-01-01"),))
     assert [one.time for one in reliability.merged(both, again).measured] == ["2027-01-01", private.time]
     other = replace(again, identity="ff" * 32)
     assert reliability.merged(both, other) == other
@@ -85,13 +85,13 @@ def test_new_records_of_the_same_weights_keep_what_was_known_of_other_splits():
 
 
 def test_other_datasets_are_kept_and_shown():
-    old = Record.read(ROOT / model_pages.RECORDS / "tiny.json")
+    old = ModelRecord.read(ROOT / model_pages.RECORDS / "tiny.json")
     (jaffe,) = (one for one in old.cross_dataset if one.evaluation.dataset == "jaffe")
     ckplus = replace(jaffe, faceless=7, evaluation=replace(jaffe.evaluation, dataset="ckplus", dropped=54))
-    record = reliability.merged(replace(old, cross_dataset=(jaffe,)), Record(old.identity, (), (ckplus,)))
+    record = reliability.merged(replace(old, cross_dataset=(jaffe,)), ModelRecord(old.identity, (), (ckplus,)))
     assert record == replace(old, cross_dataset=(ckplus, jaffe))
     again = replace(jaffe, time="2027-01-01")
-    assert reliability.merged(record, Record(old.identity, (), (again,))).cross_dataset == (again, ckplus)
+    assert reliability.merged(record, ModelRecord(old.identity, (), (again,))).cross_dataset == (again, ckplus)
     heading = "## Other datasets"
     assert heading not in model_pages.reliability({"tiny": replace(record, cross_dataset=())})
     page = model_pages.reliability({"tiny": record}).partition(heading)[2]

@@ -14,7 +14,7 @@ from mien.core.expression import THREE
 from mien.core.fitted import Fitted, Folds
 from mien.data.base import text_column
 from mien.data.folds import in_folds
-from mien.evaluation import ledger, steps
+from mien.evaluation import ledger, results_log
 
 PREDICTORS = {
     "linear": LinearPredictor(),
@@ -122,27 +122,27 @@ def test_compare_appends_to_the_results_log(run, tmp_path):
     book = tmp_path / "path.jsonl"
     words = ("--change", "another seed", "--log", book)
     assert run("compare", "linear", "other", "faces", "--split", "public", *words).exit_code == 0
-    (step,) = steps.read(book)
+    (step,) = results_log.read(book)
     pair = json.loads(run("compare", "linear", "other", "faces", "--split", "public", "--json").stdout)["pairs"][0]
     assert (step.model, step.change, step.against, step.split) == ("linear", "another seed", "other", "public")
     assert step.gain == pair["difference"]
     assert (step.views, step.members) == ("one", 1)
     assert run("compare", "linear", "other", "faces", "--split", "public", "--mirror", *words).exit_code == 0
-    assert [one.views for one in steps.read(book)] == ["one", "mirror"]
+    assert [one.views for one in results_log.read(book)] == ["one", "mirror"]
     for arguments in (
         ("linear", "other", "faces", "--split", "private", *words),
         ("linear", "other", "three", "faces", "--split", "public", *words),
         ("linear", "other", "faces", "--split", "public", "--log", book),
     ):
         assert isinstance(run("compare", *arguments).exception, ConfigError)
-    assert len(steps.read(book)) == 2
+    assert len(results_log.read(book)) == 2
 
 
 def test_the_results_log_holds_no_path(run, tmp_path):
     book = tmp_path / "path.jsonl"
     arguments = ("linear", "/home/me/runs/copy-0", "faces", "--split", "public", "--change", "a", "--log", book)
     assert run("compare", *arguments).exit_code == 0
-    (step,) = steps.read(book)
+    (step,) = results_log.read(book)
     assert (step.model, step.against) == ("linear", "copy-0")
 
 

@@ -13,8 +13,8 @@ from mien.evaluation import ledger
 from mien.evaluation.card import make
 from mien.evaluation.corruptions import CORRUPTIONS
 from mien.evaluation.cross_dataset import measure as measure_elsewhere
+from mien.evaluation.model_record import ModelRecord, SplitRecord
 from mien.evaluation.protocol import evaluate
-from mien.evaluation.record import Measured, Record
 from mien.evaluation.robustness import measure
 
 LAW = (("Art. 5(1)(f)", "No emotions at work.", "https://example.org/law"),)
@@ -25,7 +25,7 @@ def measured():
     model, rows = DescribedPredictor(trained_on="fer2013: fitted on train"), faces(name="fer2013")
     evaluation = evaluate(model, rows, split="public")
     robustness = measure(model, rows, split="public", corruptions=CORRUPTIONS[:6])
-    return Measured(time="2026-11-21T16:00:00+00:00", commit="abcdef1", evaluation=evaluation, robustness=robustness)
+    return SplitRecord(time="2026-11-21T16:00:00+00:00", commit="abcdef1", evaluation=evaluation, robustness=robustness)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def manifest(measured):
 
 @pytest.fixture
 def record(measured, manifest):
-    return Record(manifest.sha256, (measured,))
+    return ModelRecord(manifest.sha256, (measured,))
 
 
 def _text(*arguments):
@@ -56,8 +56,8 @@ def test_a_record_survives_writing(record, elsewhere, tmp_path):
     record = replace(record, cross_dataset=(elsewhere,))
     path = tmp_path / "models" / "linear.json"
     record.write(path)
-    assert Record.read(path) == record
-    assert Record.read(tmp_path / "gone.json") is None
+    assert ModelRecord.read(path) == record
+    assert ModelRecord.read(tmp_path / "gone.json") is None
 
 
 @pytest.mark.parametrize("text", ["{", '{"identity": "a"}', '{"identity": "a", "measured": [{}]}'])
@@ -65,7 +65,7 @@ def test_a_damaged_record_is_refused(tmp_path, text):
     path = tmp_path / "linear.json"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"linear\.json"):
-        Record.read(path)
+        ModelRecord.read(path)
 
 
 def test_evaluation_and_robustness_are_of_the_same_rows(measured):

@@ -8,7 +8,7 @@ from evaluation.fakes import THRESHOLDS, DescribedPredictor, LinearPredictor, fa
 from mien.core.errors import DatasetError
 from mien.core.predictor import softmax
 from mien.evaluation.corruptions import Corruption
-from mien.evaluation.robustness import Figure, kept_accuracy, measure
+from mien.evaluation.robustness import Estimate, kept_accuracy, measure
 
 NOTHING = Corruption("nothing", "none", lambda crop, _: crop)
 INVERTED = Corruption("inverted", "whole", lambda crop, _: 255 - crop)
@@ -47,7 +47,7 @@ def test_clean_figures_are_scikit_learns(measured, rows):
 def test_what_a_corruption_costs(measured, rows):
     nothing, inverted, _, mirrored = measured.conditions
     assert nothing.accuracy == measured.accuracy
-    assert nothing.lost == Figure(0.0, (0.0, 0.0))
+    assert nothing.lost == Estimate(0.0, (0.0, 0.0))
     expected = accuracy_score(rows.indices, _answers(255 - rows.images).argmax(axis=1))
     assert inverted.accuracy.value == pytest.approx(expected)
     assert inverted.lost.value == pytest.approx(measured.accuracy.value - expected)
@@ -128,4 +128,4 @@ def test_something_must_be_done_to_the_faces():
 @pytest.mark.parametrize("figure", [(float("nan"), (0.0, 1.0)), (0.5, (0.6, 0.4))])
 def test_a_figure_is_checked(figure):
     with pytest.raises(ValueError, match="from low to high"):
-        Figure(*figure)
+        Estimate(*figure)

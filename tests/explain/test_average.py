@@ -11,7 +11,7 @@ from mien.core.expression import FER2013
 from mien.data.base import Dataset, text_column
 from mien.evaluation.regions import BANDS, cover
 from mien.explain import average as module
-from mien.explain.average import Condition, average, paper_conditions
+from mien.explain.average import MapCondition, average, paper_conditions
 from mien.explain.gradcam import GradCAM
 
 
@@ -61,7 +61,7 @@ def test_the_sample_follows_from_the_seed_and_is_the_same_under_every_condition(
         seen.append(crops)
         return crops.astype(np.float32)
 
-    same = (Condition("one", small()), Condition("two", small()))
+    same = (MapCondition("one", small()), MapCondition("two", small()))
     first = average(look, faces, same, expressions=["happy"], samples=12, seed=1)
     np.testing.assert_array_equal(seen[0], seen[1])
     assert len(np.unique(seen[0], axis=0)) == 12
@@ -79,14 +79,14 @@ def test_only_batches_are_in_hand_at_a_time(faces, monkeypatch):
         sizes.append((len(crops), len(expressions)))
         return crops.astype(np.float32)
 
-    average(look, faces, [Condition("one", small())])
+    average(look, faces, [MapCondition("one", small())])
     assert max(sizes) == (4, 4)
     assert sum(n for n, _ in sizes) == 53
 
 
 def test_each_condition_has_its_own_network(faces):
     one, two = small(0), small(1)
-    result = average(GradCAM(), faces, [Condition("a", one), Condition("b", two)], expressions=["sad"])
+    result = average(GradCAM(), faces, [MapCondition("a", one), MapCondition("b", two)], expressions=["sad"])
     sad = faces.images[faces.indices == 4]
     np.testing.assert_allclose(result.maps[0, 1], GradCAM()(two, sad, "sad").mean(axis=0), atol=1e-6)
     assert not np.allclose(result.maps[0, 0], result.maps[0, 1])
@@ -135,5 +135,5 @@ def test_wrong_input_is_refused(faces):
     other = small()
     other.name = "other"
     with pytest.raises(ModelError, match="different sizes"):
-        average(sizes, faces, [Condition("a", small()), Condition("b", other)])
+        average(sizes, faces, [MapCondition("a", small()), MapCondition("b", other)])
     assert SMALL.size == 16

@@ -23,7 +23,7 @@ from mien.explain.maps_report import (
     sanity_table,
     write,
 )
-from mien.explain.sanity import Sanity, Step
+from mien.explain.sanity import CascadeStep, Sanity
 from mien.reporting.tables import Table
 
 
@@ -34,7 +34,7 @@ def score(n: int) -> Faithfulness:
 @pytest.fixture
 def checks() -> list[Sanity]:
     steps = tuple(
-        Step(name, value, (value - 0.1, value + 0.1), value / 2, (0.0, 0.5))
+        CascadeStep(name, value, (value - 0.1, value + 0.1), value / 2, (0.0, 0.5))
         for name, value in (("b", 0.5), ("a", -0.25))
     )
     return [Sanity("Grad-CAM", 8, 3, steps), Sanity("Occlusion sensitivity", 8, 3, steps[::-1])]

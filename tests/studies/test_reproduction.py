@@ -12,8 +12,8 @@ from mien.core.expression import Expression
 from mien.core.fitted import Fitted, Folds
 from mien.core.preprocess import InputSpec
 from mien.data.load import load_dataset
+from mien.evaluation.fitted_rows import parted
 from mien.evaluation.protocol import evaluate
-from mien.evaluation.unseen import parted
 from mien.studies import study_page
 from mien.studies.cell_recipes import GivenWeights
 from mien.studies.cell_results import NO_WEIGHTS, NOT_YET, Reproduction

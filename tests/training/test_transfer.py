@@ -21,7 +21,7 @@ from mien.data.base import text_column
 from mien.data.folds import in_folds
 from mien.data.layout import WHOLE
 from mien.data.load import load_dataset
-from mien.evaluation.unseen import check_unseen
+from mien.evaluation.fitted_rows import check_unseen
 from mien.explain.gradcam import GradCAM
 from mien.models.export import to_onnx
 from mien.models.network import TorchPredictor

@@ -37,9 +37,9 @@ def ensemble(
     """Put models together into one, which 'mien evaluate' and 'mien compare' take like any other."""
     from mien.core.ensemble import SUFFIX, Ensemble
     from mien.core.fitted import Fitted
-    from mien.evaluation.ensemble import make_ensemble
-    from mien.evaluation.steps import REPORTING
-    from mien.evaluation.unseen import parted
+    from mien.evaluation.ensemble_weights import make_ensemble
+    from mien.evaluation.fitted_rows import parted
+    from mien.evaluation.results_log import REPORTING
 
     if combine not in COMBINATIONS:
         raise typer.BadParameter(f"'{combine}' is not one of {', '.join(COMBINATIONS)}", param_hint="--combine")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from mien.core.predictor import Predictor
     from mien.data.base import Dataset
     from mien.evaluation.compare import Pair
+    from mien.evaluation.evaluation_result import Evaluation
     from mien.evaluation.protocol import Predictions
-    from mien.evaluation.result import Evaluation
 
 Split = Annotated[str, typer.Option(help="Part to measure on.", metavar="NAME")]
 ReportedSplit = Annotated[
@@ -83,10 +83,10 @@ def evaluate(
     """Measure a model on one split of a dataset: accuracy with its interval, per expression, calibration, slices."""
     from mien.evaluation import evaluation_report as report
     from mien.evaluation import ledger as book
+    from mien.evaluation.fitted_rows import parted
     from mien.evaluation.protocol import evaluate as measure
     from mien.evaluation.protocol import reported_split
     from mien.evaluation.robustness import measure as measure_robustness
-    from mien.evaluation.unseen import parted
 
     _refuse(model, mirror=mirror, ten_crop=ten_crop, robustness=robustness, record=record)
     if ledger is not None and ledger.exists():
@@ -150,8 +150,8 @@ def compare(
     from mien.core.errors import DatasetError
     from mien.evaluation import compare as statistics
     from mien.evaluation import evaluation_report as report
+    from mien.evaluation.fitted_rows import parted
     from mien.evaluation.protocol import predict, reported_split
-    from mien.evaluation.unseen import parted
 
     if len(set(models)) < max(2, len(models)):
         raise typer.BadParameter("name two or more different models, then the dataset", param_hint="MODEL")
@@ -202,10 +202,10 @@ def _log_step(log: Path, pair: Pair, change: str, dataset: str, split: str, chan
     from dataclasses import replace
     from datetime import UTC, datetime
 
-    from mien.evaluation import steps
+    from mien.evaluation import results_log
 
     try:
-        step = steps.of_pair(
+        step = results_log.of_pair(
             replace(pair, first=Path(pair.first).name, second=Path(pair.second).name),
             date=datetime.now(UTC).date().isoformat(),
             change=change,
@@ -217,7 +217,7 @@ def _log_step(log: Path, pair: Pair, change: str, dataset: str, split: str, chan
         )
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    steps.append(log, step)
+    results_log.append(log, step)
 
 
 def _refuse(model: str, *, mirror: bool, ten_crop: bool, robustness: bool, record: bool) -> None:

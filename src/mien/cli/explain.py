@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mien.core.predictor import Predictor
     from mien.core.preprocess import Image
     from mien.data.base import Dataset
-    from mien.explain.average import Averages, Condition, Maps
+    from mien.explain.average import Averages, MapCondition, Maps
     from mien.reporting.figures import Drawing
     from mien.reporting.tables import Table
 
@@ -253,7 +253,7 @@ def _sampled(rows: Dataset, scored: int, seed: int) -> tuple[Image, list[str]]:
     return part.images, labels
 
 
-def _conditions(predictor: Predictor, networks: Sequence[str]) -> tuple[Condition, ...]:
+def _conditions(predictor: Predictor, networks: Sequence[str]) -> tuple[MapCondition, ...]:
     """Paper 004's conditions, each with the model that was named for it."""
     from dataclasses import replace
 
@@ -269,7 +269,7 @@ def _conditions(predictor: Predictor, networks: Sequence[str]) -> tuple[Conditio
 
 
 def _averaged(
-    title: str, method: Maps, rows: Dataset, conditions: Sequence[Condition], *, samples: int, seed: int
+    title: str, method: Maps, rows: Dataset, conditions: Sequence[MapCondition], *, samples: int, seed: int
 ) -> tuple[Averages, dict[str, Drawing]]:
     """The averages of all expressions, their panel, and that of paper 004's three where there are more."""
     from mien.core.expression import THREE

@@ -26,7 +26,7 @@ def run() -> None:
         ensemble,
         evaluate,
         explain,
-        faces,
+        features_and_gallery,
         models,
         occlusion,
         read,
@@ -52,7 +52,7 @@ def run() -> None:
         explain,
         occlusion,
         reproduce,
-        faces,
+        features_and_gallery,
         data,
         models,
     )

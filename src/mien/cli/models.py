@@ -124,12 +124,12 @@ def _card(manifest: Manifest) -> Card:
     from mien.app.policy import HIGH_RISK, PROHIBITION, RECITAL_44, TRANSPARENCY
     from mien.evaluation import ledger
     from mien.evaluation.card import make, results_folder
-    from mien.evaluation.record import Record
+    from mien.evaluation.model_record import ModelRecord
 
     results = results_folder()
     book, record = results / "private_test.jsonl", results / "models" / f"{manifest.name}.json"
     law = tuple((one.name, one.says, one.url) for one in (PROHIBITION, RECITAL_44, TRANSPARENCY, HIGH_RISK))
-    return make(manifest, Record.read(record), ledger.read(book) if book.is_file() else [], law)
+    return make(manifest, ModelRecord.read(record), ledger.read(book) if book.is_file() else [], law)
 
 
 def _to_dict(entry: Entry) -> dict[str, Any]:

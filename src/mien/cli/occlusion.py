@@ -72,9 +72,9 @@ def measure(
 ) -> None:
     """Test a model with parts of the face covered: accuracy, and the recall that each expression loses."""
     from mien.core.schema import to_mapping
+    from mien.evaluation.fitted_rows import parted
     from mien.evaluation.protocol import reported_split
     from mien.evaluation.regions import REGIONS, region
-    from mien.evaluation.unseen import parted
     from mien.explain import occlusion
 
     regions = [region(name) for name in names] if names else list(REGIONS.values())

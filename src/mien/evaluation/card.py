@@ -11,9 +11,9 @@ from mien.core.manifest import Manifest
 from mien.core.predictor import VIEW_WORDS
 from mien.evaluation import card_text as words
 from mien.evaluation.cross_dataset import CrossDataset
+from mien.evaluation.evaluation_result import Evaluation
 from mien.evaluation.ledger import LedgerEntry
-from mien.evaluation.record import Measured, Record
-from mien.evaluation.result import Evaluation
+from mien.evaluation.model_record import ModelRecord, SplitRecord
 from mien.reporting.numbers import interval, percent, with_interval
 from mien.reporting.tables import markdown
 
@@ -23,7 +23,7 @@ Law = Sequence[tuple[str, str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class CardSection:
     """One heading of a card, with paragraphs, then a table (headings first), then points."""
 
     title: str
@@ -44,7 +44,7 @@ class Card:
 
     name: str
     summary: str
-    sections: tuple[Section, ...]
+    sections: tuple[CardSection, ...]
 
     def markdown(self) -> str:
         """The card as a page."""
@@ -63,7 +63,7 @@ class Card:
         return asdict(self)
 
 
-def make(manifest: Manifest, record: Record | None, entries: Sequence[LedgerEntry], law: Law) -> Card:
+def make(manifest: Manifest, record: ModelRecord | None, entries: Sequence[LedgerEntry], law: Law) -> Card:
     """The card of a model.
 
     Args:
@@ -72,18 +72,18 @@ def make(manifest: Manifest, record: Record | None, entries: Sequence[LedgerEntr
         entries: of the ledger; those of the model's recipe are summed up.
         law: provisions that hold for its use.
     """
-    known = record if record is not None and record.identity == manifest.sha256 else Record(manifest.sha256, ())
+    known = record if record is not None and record.identity == manifest.sha256 else ModelRecord(manifest.sha256, ())
     sections = [
         _about(manifest),
-        Section("Data", (f"Trained on {manifest.trained_on}.", *words.data(manifest)), points=_licences(manifest)),
+        CardSection("Data", (f"Trained on {manifest.trained_on}.", *words.data(manifest)), points=_licences(manifest)),
         _accuracy(manifest),
         *_seeds(manifest, entries),
         *(part for one in known.measured for part in _in_full(one)),
         *(_cross_dataset(one) for one in known.cross_dataset),
         _calibration(manifest),
-        Section("Limits", points=(*_weakest(known), *words.limits(manifest))),
-        Section("Uses", words.USES, points=tuple(f"{name}: {says} <{url}>" for name, says, url in law)),
-        Section("How to cite", (words.cite(manifest),)),
+        CardSection("Limits", points=(*_weakest(known), *words.limits(manifest))),
+        CardSection("Uses", words.USES, points=tuple(f"{name}: {says} <{url}>" for name, says, url in law)),
+        CardSection("How to cite", (words.cite(manifest),)),
     ]
     return Card(manifest.name, manifest.summary, tuple(sections))
 
@@ -95,7 +95,7 @@ def results_folder() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "results"
 
 
-def _about(m: Manifest) -> Section:
+def _about(m: Manifest) -> CardSection:
     crop = f"{m.input.size} x {m.input.size} {'grey' if m.input.channels == 1 else 'RGB'}, aligned by {m.input.align}"
     rows = (
         ("property", "value"),
@@ -108,12 +108,12 @@ def _about(m: Manifest) -> Section:
         ("recipe", f"{m.recipe or '–'}, seed {'–' if m.seed is None else m.seed}"),
         ("activation maps", "yes" if m.head is not None else "no"),
     )
-    return Section("What it is", table=rows)
+    return CardSection("What it is", table=rows)
 
 
-def _accuracy(m: Manifest) -> Section:
+def _accuracy(m: Manifest) -> CardSection:
     if not m.metrics:
-        return Section("Accuracy", ("Nothing is recorded in its manifest; `mien evaluate … --record` does it.",))
+        return CardSection("Accuracy", ("Nothing is recorded in its manifest; `mien evaluate … --record` does it.",))
     rows = tuple(
         (
             f"{metric.dataset} {metric.split}",
@@ -128,10 +128,10 @@ def _accuracy(m: Manifest) -> Section:
         for metric in m.metrics
     )
     heads = ("on", "faces", "n", "accuracy (95 %)", "without leaked rows", "macro F1", "log loss", "ECE")
-    return Section("Accuracy", words.PROTOCOL, (heads, *rows))
+    return CardSection("Accuracy", words.PROTOCOL, (heads, *rows))
 
 
-def _seeds(m: Manifest, entries: Sequence[LedgerEntry]) -> tuple[Section, ...]:
+def _seeds(m: Manifest, entries: Sequence[LedgerEntry]) -> tuple[CardSection, ...]:
     ours = {
         (entry.views, entry.training_seed): entry
         for entry in entries
@@ -145,10 +145,10 @@ def _seeds(m: Manifest, entries: Sequence[LedgerEntry]) -> tuple[Section, ...]:
             mean, spread = percent(sum(found) / len(found)), interval((min(found), max(found)))
             said = f"mean of {len(found)} seeds, {spread} among them" if len(found) > 1 else "one seed"
             points.append(f"{shown}: {mean} ({said})")
-    return (Section("All runs of its recipe, on PrivateTest", points=tuple(points)),) if points else ()
+    return (CardSection("All runs of its recipe, on PrivateTest", points=tuple(points)),) if points else ()
 
 
-def _cross_dataset(one: CrossDataset) -> Section:
+def _cross_dataset(one: CrossDataset) -> CardSection:
     e = one.evaluation
     classes = tuple(
         (c.label, f"{c.support:,}", percent(c.precision), percent(c.recall), percent(c.f1))
@@ -158,7 +158,7 @@ def _cross_dataset(one: CrossDataset) -> Section:
     sets = []
     if e.coverage is not None and e.mean_candidates is not None:
         sets = [f"candidate sets hold the truth for {percent(e.coverage)}; their mean size is {e.mean_candidates:.2f}"]
-    return Section(
+    return CardSection(
         f"On another dataset ({e.dataset}, {e.n:,} faces)",
         (f"{one.about}. {words.CROSS_DATASET}",),
         (("expression", "n", "precision", "recall", "F1"), *classes),
@@ -172,7 +172,7 @@ def _cross_dataset(one: CrossDataset) -> Section:
     )
 
 
-def _in_full(one: Measured) -> tuple[Section, ...]:
+def _in_full(one: SplitRecord) -> tuple[CardSection, ...]:
     e, r = one.evaluation, one.robustness
     where = f"{e.dataset} {e.split}, {e.n:,} faces"
     classes = tuple(
@@ -205,8 +205,8 @@ def _in_full(one: Measured) -> tuple[Section, ...]:
             ),
         )
     return (
-        Section(f"By expression ({where})", sets, (heads, *classes)),
-        Section(
+        CardSection(f"By expression ({where})", sets, (heads, *classes)),
+        CardSection(
             f"Reliability ({where})",
             points=(
                 f"expected calibration error {with_interval(r.expected_calibration_error)}",
@@ -221,7 +221,7 @@ def _in_full(one: Measured) -> tuple[Section, ...]:
                 ),
             ),
         ),
-        Section(
+        CardSection(
             f"Under corruption ({where})",
             (words.CORRUPTIONS,),
             (("corruption", "accuracy % at each severity", "mean (95 %)"), *conditions),
@@ -229,7 +229,7 @@ def _in_full(one: Measured) -> tuple[Section, ...]:
     )
 
 
-def _calibration(m: Manifest) -> Section:
+def _calibration(m: Manifest) -> CardSection:
     own = ", ".join(f"{label} {t:.3f}" for label, t in zip(m.labels, m.conformal_thresholds, strict=True))
     points = (
         f"temperature {m.temperature:.3f}",
@@ -240,14 +240,14 @@ def _calibration(m: Manifest) -> Section:
         f"energy threshold {m.energy_threshold:.3f}: a crop below it does not look like a face",
         *(["how it reads neutral faces is kept, for a person's own baseline"] if m.neutral_profile else []),
     )
-    return Section("Calibration", words.CALIBRATION, points=points)
+    return CardSection("Calibration", words.CALIBRATION, points=points)
 
 
 def _licences(m: Manifest) -> tuple[str, ...]:
     return (f"licence of the data: {m.data_licence}", f"licence of the weights: {m.weights_licence}")
 
 
-def _weakest(known: Record) -> tuple[str, ...]:
+def _weakest(known: ModelRecord) -> tuple[str, ...]:
     points = []
     for one in known.measured[:1]:
         points.append(_least_found(one.evaluation))

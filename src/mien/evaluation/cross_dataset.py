@@ -8,10 +8,10 @@ from mien.core.predictor import Predictor
 from mien.data.base import Dataset
 from mien.data.layout import WHOLE, Layout
 from mien.data.pictures import NO_FACE
+from mien.evaluation.evaluation_result import Evaluation
 from mien.evaluation.metrics import grouped_interval
 from mien.evaluation.protocol import evaluate, predict
-from mien.evaluation.result import Evaluation
-from mien.evaluation.robustness import Figure
+from mien.evaluation.robustness import Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class CrossDataset:
     persons: int
     detector: str
     faceless: int
-    accuracy: Figure
+    accuracy: Estimate
     evaluation: Evaluation
 
     @property
@@ -71,6 +71,6 @@ def measure(
         persons=len(set(persons.tolist())),
         detector=dataset.detector,
         faceless=dataset.left_out.get(NO_FACE, 0),
-        accuracy=Figure(evaluation.accuracy, grouped_interval(answers.hits, persons, seed=seed)),
+        accuracy=Estimate(evaluation.accuracy, grouped_interval(answers.hits, persons, seed=seed)),
         evaluation=evaluation,
     )

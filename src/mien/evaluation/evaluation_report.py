@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mien.evaluation.compare import Pair
-from mien.evaluation.result import Evaluation
+from mien.evaluation.evaluation_result import Evaluation
 from mien.evaluation.robustness import Robustness
 from mien.reporting.figures import BLUE, GREY, ORANGE, Drawing, canvas, style
 from mien.reporting.numbers import NONE, interval, percent, with_interval

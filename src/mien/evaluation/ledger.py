@@ -12,7 +12,7 @@ from typing import Any
 
 from mien.core.files import append_line, read_lines
 from mien.core.predictor import VIEW_WORDS, Views
-from mien.evaluation.result import Evaluation
+from mien.evaluation.evaluation_result import Evaluation
 from mien.reporting.numbers import NONE, hundredths, interval, short_commit
 from mien.reporting.tables import Table
 

@@ -26,9 +26,9 @@ from mien.data.base import Dataset
 from mien.data.leaks import leaked_rows
 from mien.evaluation import metrics
 from mien.evaluation.calibration import set_quality
-from mien.evaluation.result import ClassResult, Evaluation, ReliabilityBin
+from mien.evaluation.evaluation_result import ClassResult, Evaluation, ReliabilityBin
+from mien.evaluation.fitted_rows import check_unseen, seen_rows
 from mien.evaluation.slices import require_columns, slice_accuracy
-from mien.evaluation.unseen import check_unseen, seen_rows
 
 STAGES = (("train", "training"), ("public", "val", "valid", "validation"), ("private", "test"))
 """Names of splits in the order of their use: fitting, choosing, reporting. A row leaks from an earlier stage."""
@@ -112,7 +112,7 @@ def evaluate(
 
     Raises:
         DatasetError: no such split or column, crops of another shape, or splits that mix the rows that fitted the
-            predictor with others (:func:`mien.evaluation.unseen.check_unseen`).
+            predictor with others (:func:`mien.evaluation.fitted_rows.check_unseen`).
         LabelError: the labels do not fit.
         ModelError: the predictor's answer has another shape or is not finite.
     """

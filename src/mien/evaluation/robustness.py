@@ -31,7 +31,7 @@ _RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Estimate:
     """A value with its 95 % bootstrap interval."""
 
     value: float
@@ -45,7 +45,7 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class CorruptionScore:
     """One corruption's scores on the same rows as the clean ones.
 
     Attributes:
@@ -59,18 +59,18 @@ class Condition:
 
     kind: str
     severity: str
-    accuracy: Figure
-    lost: Figure
+    accuracy: Estimate
+    lost: Estimate
     log_loss: float
     expected_calibration_error: float
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class CorruptionKind:
     """The mean accuracy over a kind's severities."""
 
     kind: str
-    accuracy: Figure
+    accuracy: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class ClassSets:
 
     label: str
     n: int
-    coverage: Figure
+    coverage: Estimate
     mean_candidates: float
 
 
@@ -116,19 +116,19 @@ class Robustness:
     split: str
     n: int
     seed: int
-    accuracy: Figure
-    mean_corruption: Figure
-    kept_accuracy: Figure
+    accuracy: Estimate
+    mean_corruption: Estimate
+    kept_accuracy: Estimate
     kept_confidence: float
-    log_loss: Figure
-    expected_calibration_error: Figure
+    log_loss: Estimate
+    expected_calibration_error: Estimate
     risk_coverage: tuple[float, ...]
     promised: float | None = None
-    coverage: Figure | None = None
-    mean_candidates: Figure | None = None
+    coverage: Estimate | None = None
+    mean_candidates: Estimate | None = None
     classes: tuple[ClassSets, ...]
-    kinds: tuple[Kind, ...]
-    conditions: tuple[Condition, ...]
+    kinds: tuple[CorruptionKind, ...]
+    conditions: tuple[CorruptionScore, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Every field under its own name, ready for JSON; what is undefined is None."""
@@ -189,8 +189,8 @@ def measure(
         split=split,
         n=len(rows),
         seed=seed,
-        accuracy=Figure(float(right.mean()), metrics.accuracy_interval(right, seed=seed)),
-        mean_corruption=Figure(float(by_kind.mean()), _interval(kind_means.mean(axis=1))),
+        accuracy=Estimate(float(right.mean()), metrics.accuracy_interval(right, seed=seed)),
+        mean_corruption=Estimate(float(by_kind.mean()), _interval(kind_means.mean(axis=1))),
         kept_accuracy=_resampled(lambda which: _kept(clean[which], rows.indices[which]), len(rows), seed),
         kept_confidence=float(clean.max(axis=1)[surest[_count(KEPT, len(rows)) - 1]]),
         log_loss=_resampled(lambda which: metrics.log_loss(clean[which], rows.indices[which]), len(rows), seed),
@@ -201,11 +201,12 @@ def measure(
         ),
         risk_coverage=tuple(float(right[surest[: _count(t / 10, len(rows))]].mean()) for t in range(1, 11)),
         promised=predictor.manifest.coverage if isinstance(predictor, Described) else None,
-        coverage=None if covered is None else Figure(float(covered.mean()), metrics.accuracy_interval(covered)),
-        mean_candidates=None if sizes is None else Figure(float(sizes.mean()), _interval(draws @ sizes / len(rows))),
+        coverage=None if covered is None else Estimate(float(covered.mean()), metrics.accuracy_interval(covered)),
+        mean_candidates=None if sizes is None else Estimate(float(sizes.mean()), _interval(draws @ sizes / len(rows))),
         classes=_by_class(covered, sizes, rows),
         kinds=tuple(
-            Kind(kind, Figure(float(by_kind[:, i].mean()), _interval(kind_means[:, i]))) for i, kind in enumerate(kinds)
+            CorruptionKind(kind, Estimate(float(by_kind[:, i].mean()), _interval(kind_means[:, i])))
+            for i, kind in enumerate(kinds)
         ),
         conditions=tuple(conditions),
     )
@@ -240,15 +241,15 @@ def _condition(
     indices: metrics.Indices,
     clean: NDArray[np.bool_],
     seed: int,
-) -> Condition:
+) -> CorruptionScore:
     hits = metrics.correct(probabilities, indices)
     only_clean, only_this, n = int((clean & ~hits).sum()), int((hits & ~clean).sum()), len(hits)
     interval, _ = paired_bootstrap(only_clean, only_this, n, seed=seed)
-    return Condition(
+    return CorruptionScore(
         kind=corruption.kind,
         severity=corruption.severity,
-        accuracy=Figure(float(hits.mean()), metrics.accuracy_interval(hits, seed=seed)),
-        lost=Figure((only_clean - only_this) / n, interval),
+        accuracy=Estimate(float(hits.mean()), metrics.accuracy_interval(hits, seed=seed)),
+        lost=Estimate((only_clean - only_this) / n, interval),
         log_loss=metrics.log_loss(probabilities, indices),
         expected_calibration_error=metrics.expected_calibration_error(probabilities, indices),
     )
@@ -272,7 +273,7 @@ def _by_class(
     for index, label in enumerate(rows.labels):
         of = rows.indices == index
         if of.any():
-            coverage = Figure(float(covered[of].mean()), metrics.accuracy_interval(covered[of]))
+            coverage = Estimate(float(covered[of].mean()), metrics.accuracy_interval(covered[of]))
             found.append(ClassSets(str(label), int(of.sum()), coverage, float(sizes[of].mean())))
     return tuple(found)
 
@@ -282,20 +283,20 @@ def _draws(n: int, seed: int) -> NDArray[np.float64]:
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=_RESAMPLES).astype(np.float64)
 
 
-def _resampled(statistic: Callable[[NDArray[np.int64]], float], n: int, seed: int) -> Figure:
+def _resampled(statistic: Callable[[NDArray[np.int64]], float], n: int, seed: int) -> Estimate:
     rng = np.random.default_rng(seed)
     values = np.array([statistic(rng.integers(0, n, n)) for _ in range(_RESAMPLES)])
-    return Figure(statistic(np.arange(n)), _interval(values))
+    return Estimate(statistic(np.arange(n)), _interval(values))
 
 
-def _pivoted(figure: Figure) -> Figure:
+def _pivoted(figure: Estimate) -> Estimate:
     """The same with its pivotal interval, ``2 value - high`` to ``2 value - low``.
 
     A calibration error is biased upwards by chance alone, in a resample about as much again as in the rows, so that a
     percentile interval would lie above the value itself.
     """
     low, high = figure.interval
-    return Figure(figure.value, (max(0.0, 2 * figure.value - high), max(0.0, 2 * figure.value - low)))
+    return Estimate(figure.value, (max(0.0, 2 * figure.value - high), max(0.0, 2 * figure.value - low)))
 
 
 def _interval(values: NDArray[np.float64]) -> Interval:

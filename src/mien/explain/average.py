@@ -40,7 +40,7 @@ _CHUNK = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class MapCondition:
     """What is covered, and the network that looks.
 
     Attributes:
@@ -56,11 +56,11 @@ class Condition:
     fill: Fill = "noise"
 
 
-def paper_conditions(network: Predictor) -> tuple[Condition, ...]:
+def paper_conditions(network: Predictor) -> tuple[MapCondition, ...]:
     """Paper 004's four: nothing, the eyes, the nose or the mouth covered by a band of white noise; one network."""
     return (
-        Condition("nothing covered", network),
-        *(Condition(f"{name} covered", network, region) for name, region in BANDS.items()),
+        MapCondition("nothing covered", network),
+        *(MapCondition(f"{name} covered", network, region) for name, region in BANDS.items()),
     )
 
 
@@ -78,7 +78,7 @@ class Averages:
     """
 
     expressions: Labels
-    conditions: tuple[Condition, ...]
+    conditions: tuple[MapCondition, ...]
     maps: Floats
     counts: tuple[int, ...]
     asked: int
@@ -148,7 +148,7 @@ class Averages:
 def average(
     method: Maps,
     dataset: Dataset,
-    conditions: Sequence[Condition],
+    conditions: Sequence[MapCondition],
     *,
     expressions: Sequence[str] | None = None,
     samples: int = SAMPLES,
@@ -201,7 +201,7 @@ def _sample(dataset: Dataset, index: int, samples: int, seed: int) -> Dataset:
     return dataset.take(np.sort(rng.choice(rows, size=min(samples, len(rows)), replace=False)))
 
 
-def _mean(method: Maps, faces: Dataset, condition: Condition, seed: int) -> NDArray[np.float64]:
+def _mean(method: Maps, faces: Dataset, condition: MapCondition, seed: int) -> NDArray[np.float64]:
     total: NDArray[np.float64] | float = 0.0
     for start in range(0, len(faces), _CHUNK):
         chunk = slice(start, start + _CHUNK)

@@ -31,7 +31,7 @@ _WINDOW, _SIGMA = 11, 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class CascadeStep:
     """How alike the maps still are once a layer, and all above it, have fresh weights.
 
     Attributes:
@@ -63,7 +63,7 @@ class Sanity:
     method: str
     n: int
     seed: int
-    steps: tuple[Step, ...]
+    steps: tuple[CascadeStep, ...]
 
 
 def cascade(
@@ -151,10 +151,10 @@ def similarity(first: Floats, second: Floats) -> Values:
     return np.array([_similarity(_scaled(x), _scaled(y), c1, c2) for x, y in zip(first, second, strict=True)])
 
 
-def _compare(layer: str, first: Floats, now: Floats, side: int, seed: int) -> Step:
+def _compare(layer: str, first: Floats, now: Floats, side: int, seed: int) -> CascadeStep:
     ranks = rank_correlation(first, now)
     alike = similarity(enlarge(first, side), enlarge(now, side))
-    return Step(
+    return CascadeStep(
         layer=layer,
         rank_correlation=float(ranks.mean()),
         rank_interval=mean_interval(ranks, seed=seed),

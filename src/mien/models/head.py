@@ -6,8 +6,6 @@ makes anyway.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,8 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from mien.core.errors import ModelError
-from mien.core.manifest import Head, Manifest, sha256
+from mien.core.manifest import Head
 from mien.core.predictor import Floats
 from mien.core.preprocess import Image
 
@@ -66,32 +63,6 @@ def with_features(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Head | None]
     edited.graph.output.append(onnx.helper.make_tensor_value_info(FEATURES, onnx.TensorProto.FLOAT, ["n", *shape[1:]]))
     onnx.checker.check_model(edited, full_check=True)
     return edited, Head.of(_POOLS[node.op_type], weights, bias)
-
-
-def add_features(manifest_path: Path) -> Manifest:
-    """Give a model that was exported without feature map its second output, in place; its logits stay, to the bit.
-
-    Raises:
-        ModelError: the network has no such head, the model has the output already, or a logit changed.
-        ChecksumError: the file is not the one that the manifest names.
-    """
-    manifest = Manifest.read(manifest_path)
-    path = manifest.verify(manifest_path.parent)
-    if manifest.head is not None:
-        raise ModelError(f"{path} has the output '{FEATURES}' already")
-    model = onnx.load(path)
-    edited, head = with_features(model)
-    if head is None:
-        raise ModelError(f"{path}: '{manifest.network}' does not end in a global pool and affine layers")
-    crops = np.random.default_rng(0).integers(0, 256, (64, *manifest.input.shape), dtype=np.uint8)
-    if not np.array_equal(run_graph(model, crops), run_graph(edited, crops)):
-        raise ModelError(f"{path}: the output '{FEATURES}' would change the logits")
-    part = path.with_name(path.name + ".part")
-    onnx.save(edited, part)
-    part.replace(path)
-    changed = replace(manifest, sha256=sha256(path), bytes=path.stat().st_size, head=head)
-    changed.write(manifest_path)
-    return changed
 
 
 def logits_of(features: Floats, head: Head) -> Floats:

@@ -15,8 +15,8 @@ from mien.core.predictor import Floats
 from mien.data.base import Dataset
 from mien.data.leaks import leaked_rows
 from mien.data.load import LAYOUTS
+from mien.evaluation.fitted_rows import check_unseen
 from mien.evaluation.ledger import commit
-from mien.evaluation.unseen import check_unseen
 from mien.models.network import TorchPredictor
 from mien.studies.cell_recipes import StudyOptions
 from mien.studies.cell_results import CellResult, CellScore, CurvePoint, TrainingFacts

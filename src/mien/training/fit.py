@@ -21,8 +21,8 @@ from torch import nn
 
 from mien.core.errors import TrainingError
 from mien.data.base import Dataset, spread
+from mien.evaluation.fitted_rows import parted_otherwise
 from mien.evaluation.ledger import commit
-from mien.evaluation.unseen import parted_otherwise
 from mien.models.network import Normalised
 from mien.models.rebuild import is_exported, restore_norms
 from mien.models.registry import count_values, network

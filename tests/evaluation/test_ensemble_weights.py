@@ -11,7 +11,7 @@ from mien.core.expression import FER2013, SIX
 from mien.core.fitted import Fitted
 from mien.core.predictor import softmax
 from mien.data.base import Dataset, text_column
-from mien.evaluation.ensemble import make_ensemble, mixture_weights, stack
+from mien.evaluation.ensemble_weights import make_ensemble, mixture_weights, stack
 
 
 def logs_and_truth(n=400, members=3, classes=7, seed=0):

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from mien.core.files import read_record, write_json
 from mien.evaluation.cross_dataset import CrossDataset
-from mien.evaluation.result import Evaluation
+from mien.evaluation.evaluation_result import Evaluation
 from mien.evaluation.robustness import Robustness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class SplitRecord:
     """One split's results in full.
 
     Attributes:
@@ -35,7 +35,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ModelRecord:
     """What was measured of one model's weights: ``results/models/NAME.json``.
 
     Attributes:
@@ -45,11 +45,11 @@ class Record:
     """
 
     identity: str
-    measured: tuple[Measured, ...]
+    measured: tuple[SplitRecord, ...]
     cross_dataset: tuple[CrossDataset, ...] = ()
 
     @classmethod
-    def read(cls, path: Path) -> Record | None:
+    def read(cls, path: Path) -> ModelRecord | None:
         """The record at ``path``; None where there is none.
 
         Raises:

@@ -12,8 +12,8 @@ from mien.core.predictor import Mirrored, TenCropped
 from mien.data.base import text_column
 from mien.data.folds import in_folds
 from mien.data.layout import WHOLE
+from mien.evaluation.fitted_rows import check_unseen, is_learnt, parted
 from mien.evaluation.protocol import evaluate, predict
-from mien.evaluation.unseen import check_unseen, is_learnt, parted
 
 FOLDS = Folds(3, 1)
 OWN = Fitted("posed", FOLDS, ("train", "validation"))

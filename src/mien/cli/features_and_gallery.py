@@ -81,8 +81,8 @@ def gallery(
     data: Data = None,
 ) -> None:
     """Show faces of a dataset with truth and reading below each. The files show its faces: keep them to yourself."""
+    from mien.evaluation.fitted_rows import parted
     from mien.evaluation.protocol import reported_split
-    from mien.evaluation.unseen import parted
     from mien.explain import gallery as pictures
 
     predictor = open_predictor(model)

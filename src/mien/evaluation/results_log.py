@@ -25,7 +25,7 @@ REPORTING = ("private", "test")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LoggedStep:
     """One change and what came of it.
 
     Attributes:
@@ -109,13 +109,13 @@ def of_pair(
     cost: str | None = None,
     views: Views = "one",
     members: int = 1,
-) -> Step:
+) -> LoggedStep:
     """The step of a paired comparison: ``pair.first`` has the change, ``pair.second`` has not.
 
     Raises:
-        ValueError: see :class:`Step`.
+        ValueError: see :class:`LoggedStep`.
     """
-    return Step(
+    return LoggedStep(
         date=date,
         model=pair.first,
         change=change,
@@ -133,7 +133,7 @@ def of_pair(
     )
 
 
-def append(path: Path, step: Step) -> None:
+def append(path: Path, step: LoggedStep) -> None:
     """Append a step to the log at ``path``, made where there is none; it is on the disk when this returns.
 
     Raises:
@@ -144,16 +144,16 @@ def append(path: Path, step: Step) -> None:
     append_line(path, step)
 
 
-def read(path: Path) -> list[Step]:
+def read(path: Path) -> list[LoggedStep]:
     """The log's steps, oldest first.
 
     Raises:
         ConfigError: no such file, or a line that is no step; the message holds its number.
     """
-    return read_lines(Step, path, what="results log", start=f"mien compare … --log {path}")
+    return read_lines(LoggedStep, path, what="results log", start=f"mien compare … --log {path}")
 
 
-def markdown(steps: list[Step], group: Outcome | Literal["indicative"]) -> str:
+def markdown(steps: list[LoggedStep], group: Outcome | Literal["indicative"]) -> str:
     """The table of the steps of one outcome, the largest gain or loss first; a sentence where there are none.
 
     An indicative step stands in a table of its own, whatever it seemed to do.
@@ -182,7 +182,7 @@ def markdown(steps: list[Step], group: Outcome | Literal["indicative"]) -> str:
 _SEEMED = {"helped": "to help", "no gain": "to do nothing", "hurt": "to hurt"}
 
 
-def _points(step: Step) -> str:
+def _points(step: LoggedStep) -> str:
     if step.gain is None:
         return NONE
     points = f"{100 * step.gain:+.2f}"

@@ -10,7 +10,7 @@ from mien.core.errors import DatasetError, MissingExtraError
 from mien.core.fitted import Fitted
 from mien.core.predictor import Floats, Predictor
 from mien.data.base import Dataset
-from mien.evaluation.unseen import is_learnt
+from mien.evaluation.fitted_rows import is_learnt
 
 _STEPS = 10_000
 _STILL = 1e-9

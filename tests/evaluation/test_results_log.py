@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from mien.core.errors import ConfigError
-from mien.evaluation import steps
+from mien.evaluation import results_log
 from mien.evaluation.compare import compare
-from mien.evaluation.steps import Step
+from mien.evaluation.results_log import LoggedStep
 
-STEP = Step(
+STEP = LoggedStep(
     date="2026-11-21",
     model="tiny",
     change="a stride in the stem",
@@ -28,8 +28,8 @@ REFERENCE = replace(STEP, change="the layout", against=None, outcome="reference"
 def test_survives_writing_in_order(tmp_path):
     book = tmp_path / "new" / "path.jsonl"
     for step in (STEP, REFERENCE):
-        steps.append(book, step)
-    assert steps.read(book) == [STEP, REFERENCE]
+        results_log.append(book, step)
+    assert results_log.read(book) == [STEP, REFERENCE]
     assert len(book.read_text().splitlines()) == 2
 
 
@@ -38,7 +38,7 @@ def test_a_paired_comparison_becomes_a_step():
     old = rng.random(2000) < 0.6
     new = old | (rng.random(2000) < 0.1)
     (pair,) = compare({"new": new, "old": old})
-    step = steps.of_pair(
+    step = results_log.of_pair(
         pair, date="2026-11-21", change="x", dataset="fer2013", split="public", accuracy=float(new.mean())
     )
     assert (step.model, step.against, step.outcome) == ("new", "old", "helped")
@@ -46,7 +46,7 @@ def test_a_paired_comparison_becomes_a_step():
     assert step.interval[0] > 0
     assert not step.indicative
     assert (
-        steps.of_pair(
+        results_log.of_pair(
             compare({"a": old, "b": old})[0], date="d", change="x", dataset="d", split="public", accuracy=0.5
         ).outcome
         == "no gain"
@@ -88,13 +88,13 @@ def test_a_broken_log_is_refused_and_kept(tmp_path, text, message):
     book = tmp_path / "path.jsonl"
     book.write_text(text)
     with pytest.raises(ConfigError, match=message):
-        steps.append(book, STEP)
+        results_log.append(book, STEP)
     assert book.read_text() == text
 
 
 def test_no_log(tmp_path):
     with pytest.raises(ConfigError, match="no results log at"):
-        steps.read(tmp_path / "path.jsonl")
+        results_log.read(tmp_path / "path.jsonl")
 
 
 def test_tables_put_the_largest_first_and_say_what_they_rest_on():
@@ -102,12 +102,12 @@ def test_tables_put_the_largest_first_and_say_what_they_rest_on():
     sure = replace(STEP, change="certain", gain=-0.03, interval=(-0.04, -0.02), cost="half the speed")
     unknown = replace(STEP, change="unknown", gain=None)
     log = [unknown, small, STEP, sure, REFERENCE]
-    (row,) = steps.markdown(log, "hurt").splitlines()[2:]
+    (row,) = results_log.markdown(log, "hurt").splitlines()[2:]
     assert row.split(" | ")[3] == "-3.00 (-4.00 to -2.00)"
     assert "certain; half the speed" in row
-    rows = steps.markdown(log, "indicative").splitlines()[2:]
+    rows = results_log.markdown(log, "indicative").splitlines()[2:]
     assert [row.split(" | ")[3:5] for row in rows] == [["to hurt", "-1.60"], ["to hurt", "-0.20"], ["to hurt", "–"]]
     assert "one seed, 12 epochs; fer2013 public, 2026-11-21" in rows[0]
     assert "less &#124; much" in rows[1]
-    assert "61.10" in steps.markdown([REFERENCE, STEP], "reference")
-    assert steps.markdown([STEP], "helped") == "None so far."
+    assert "61.10" in results_log.markdown([REFERENCE, STEP], "reference")
+    assert results_log.markdown([STEP], "helped") == "None so far."

@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from evaluation.fakes import DescribedPredictor, faces
-from mien.cli import faces as commands
+from mien.cli import features_and_gallery as commands
 from mien.core.errors import LabelError, MissingExtraError, ModelError, PictureError, UnknownModelError
 
 
