@@ -76,7 +76,7 @@ def test_features_of_a_network_without_training_say_so(run, tmp_path):
 def test_wrong_features_are_refused(run, tmp_path):
     path = tmp_path / "grey.png"
     cv2.imwrite(str(path), np.full((80, 80), 128, dtype=np.uint8))
-    with pytest.raises(PictureError, match="no face was found; if it is a cropped face already, add --crop"):
+    with pytest.raises(PictureError, match="no face was found; if the picture is a face's crop already, add --crop"):
         run("features", "tiny", path, "--detector", "haar")
     with pytest.raises(PictureError, match=r"none\.png"):
         run("features", "tiny", tmp_path / "none.png")

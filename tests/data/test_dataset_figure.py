@@ -48,5 +48,5 @@ def test_png(rows):
 
 def test_without_matplotlib(rows, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[report\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[plots\]'"):
         draw(rows)

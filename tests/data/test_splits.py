@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.core.errors import DatasetError
-from mien.data.splits import held_out, with_splits
+from mien.data.splits import held_out, hold_out, with_splits
 
 
 def test_stratified():
@@ -40,6 +40,31 @@ def test_nobody_on_both_sides(seed):
 def test_share_out_of_range(fraction):
     with pytest.raises(DatasetError, match="must lie between 0 and 1"):
         held_out(np.zeros(4, dtype=np.int64), np.arange(4), fraction=fraction, seed=0)
+
+
+def test_hold_out_moves_rows_of_one_split(toy):
+    dataset = toy(range(120), [0, 1] * 60, ["train"] * 100 + ["test"] * 20)
+    changed = hold_out(dataset, into="validation", fraction=0.1, within="train")
+    assert Counter(changed.splits.tolist()) == {"train": 90, "validation": 10, "test": 20}
+    assert (changed.splits[100:] == "test").all()
+    assert changed.split("validation").counts["angry"] == 5
+
+
+def test_hold_out_by_subject(toy):
+    subjects = [f"S{n // 10}" for n in range(100)]
+    changed = hold_out(toy(range(100), [0, 1] * 50, subject=subjects), into="test", fraction=0.2, group="subject")
+    assert len(changed.split("test")) == 20
+    assert not set(changed.split("test").metadata["subject"]) & set(changed.split("train").metadata["subject"])
+
+
+def test_hold_out_refuses(toy):
+    dataset = toy(range(4), [0, 0, 1, 1], subject=["A"] * 4)
+    with pytest.raises(DatasetError, match="4 rows in 1 groups are too few to hold out 50%"):
+        hold_out(dataset, into="test", fraction=0.4999, group="subject")
+    with pytest.raises(DatasetError, match=r"no column 'subjct': did you mean 'subject'\?"):
+        hold_out(dataset, into="test", fraction=0.5, group="subjct")
+    with pytest.raises(DatasetError, match="no split 'trian'"):
+        hold_out(dataset, into="test", fraction=0.5, within="trian")
 
 
 def test_eight_to_one_to_one(toy):

@@ -75,7 +75,7 @@ def test_the_page_stands_alone_and_escapes(result):
 @pytest.mark.parametrize(("module", "package"), [("matplotlib", "matplotlib"), ("jinja2", "jinja2")])
 def test_a_missing_extra_is_named(result, monkeypatch, module, package):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=rf"{package}, which is not installed: pip install 'mien\[report\]'"):
+    with pytest.raises(MissingExtraError, match=rf"{package}, which is not installed: pip install 'mien\[plots\]'"):
         report.html(result)
 
 

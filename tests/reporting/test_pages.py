@@ -50,7 +50,7 @@ def test_a_table_says_once_what_its_section_says():
 
 def test_without_jinja2_a_page_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(MissingExtraError, match=r"jinja2, which is not installed: pip install 'mien\[report\]'"):
+    with pytest.raises(MissingExtraError, match=r"jinja2, which is not installed: pip install 'mien\[plots\]'"):
         page("T", [], {})
 
 

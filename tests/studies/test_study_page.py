@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from mien.evaluation.evaluation_result import ClassResult
 from mien.studies import study_page
 from mien.studies.catalogue import STUDIES
-from mien.studies.cell_results import CellResult, CellScore, ClassRates, CurvePoint, Reproduction, TrainingFacts
+from mien.studies.cell_results import CellResult, CellScore, CurvePoint, Reproduction, TrainingFacts
 from mien.studies.paper_cells import CellTable, PaperCell, PaperStudy, Published, SplitProtocol
 from mien.studies.study_tables import tables
 from mien.training.cost import Cost
@@ -27,7 +28,7 @@ def score(accuracy, **changes):
         "recall": 0.6,
         "f1": 0.65,
         "log_loss": 0.9876,
-        "classes": (ClassRates("angry", 40, None, 0.25, 0.3), ClassRates("happy", 60, 0.8, 0.75, 0.77)),
+        "classes": (ClassResult("angry", 40, None, 0.25, 0.3), ClassResult("happy", 60, 0.8, 0.75, 0.77)),
         "confusion": ((10, 30), (15, 45)),
         "parts": (accuracy,) * 5,
     }

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mien.core.face import Face
-    from mien.core.preprocess import Image
+    from mien.core.preprocess import Image, InputSpec
     from mien.runtime.detect import Detector
 
 _TOLD = 500
@@ -19,6 +21,28 @@ DetectorName = Annotated[
     str,
     typer.Option("--detector", help="Finds the faces of whole pictures: auto, haar, yunet, or another package's."),
 ]
+
+
+def face_crops(path: Path, spec: InputSpec, *, detector: str, crop: bool) -> Image:
+    """Crops ``(n, *spec.shape)`` of a picture's faces, largest first; with ``crop`` the picture is one already.
+
+    Raises:
+        PictureError: no face was found.
+    """
+    import numpy as np
+
+    from mien.core.errors import PictureError
+    from mien.core.preprocess import crop_face, crop_picture
+    from mien.runtime.detect import make_detector
+    from mien.runtime.media import read_picture
+
+    picture = read_picture(path)
+    if crop:
+        return crop_picture(picture, spec)[None]
+    faces = make_detector(detector).detect(picture)
+    if not faces:
+        raise PictureError(f"{path}: no face was found; if the picture is a face's crop already, add --crop")
+    return np.stack([crop_face(picture, face, spec) for face in faces])
 
 
 class LazyDetector:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from mien.evaluation.evaluation_result import Evaluation
     from mien.evaluation.protocol import Predictions
 
-Split = Annotated[str, typer.Option(help="Part to measure on.", metavar="NAME")]
 ReportedSplit = Annotated[
     str | None,
     typer.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.detector import face_crops
 from mien.cli.evaluate import Data, load_for, open_predictor
 from mien.cli.progress import say
 from mien.core.errors import ConfigError, DatasetError, MissingExtraError, PictureError, nearest
@@ -86,7 +87,8 @@ def explain(
     rows: Dataset | None = None
     notes: list[str] = []
     if picture is not None:
-        crops, names = _crops(picture, predictor, detector=detector, crop=crop)
+        crops = face_crops(picture, predictor.input, detector=detector, crop=crop)
+        names = [f"face {number}" for number in range(1, len(crops) + 1)] if len(crops) > 1 else ["face"]
         subject = picture.name
     else:
         conditions = _conditions(predictor, networks or [])
@@ -221,24 +223,6 @@ def _layer(predictor: Predictor, layer: str | None) -> str | None:
     from mien.explain.method import default_layer, graph_of
 
     return layer or default_layer(graph_of(predictor), predictor.input)
-
-
-def _crops(path: Path, predictor: Predictor, *, detector: str, crop: bool) -> tuple[Image, list[str]]:
-    """Crops of a picture's faces, largest first, and what they are called."""
-    import numpy as np
-
-    from mien.core.preprocess import crop_face, crop_picture
-    from mien.runtime.detect import make_detector
-    from mien.runtime.media import read_picture
-
-    picture = read_picture(path)
-    if crop:
-        return crop_picture(picture, predictor.input)[None], ["face"]
-    found = make_detector(detector).detect(picture)
-    if not found:
-        raise PictureError(f"{path}: no face was found; if the picture is a face's crop already, add --crop")
-    crops = np.stack([crop_face(picture, face, predictor.input) for face in found])
-    return crops, [f"face {number}" for number in range(1, len(crops) + 1)] if len(crops) > 1 else ["face"]
 
 
 def _sampled(rows: Dataset, scored: int, seed: int) -> tuple[Image, list[str]]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mien.cli.detector import face_crops
 from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit, load_for, open_predictor
 
 if TYPE_CHECKING:
-    from mien.core.preprocess import Image, InputSpec
     from mien.models.network import TorchPredictor
 
 
@@ -50,7 +50,7 @@ def features(
     from mien.explain import features_report
 
     network = _open_torch(model)
-    face = _face(picture, network.input, crop=crop, detector=detector)
+    face = face_crops(picture, network.input, crop=crop, detector=detector)[0]
     found = maps.feature_maps(network, face, names=layers or (), shown=shown)
     kernels: list[maps.Filters] = []
     for names in [(name,) for name in layers] if layers else [()]:
@@ -123,19 +123,3 @@ def _open_torch(model: str) -> TorchPredictor:
         print(f"'{model}' is a network without training here: its weights are fresh")
         record = networks()[model]
         return TorchPredictor(build(model), record.input, FER2013, name=f"{model}, untrained")
-
-
-def _face(path: Path, spec: InputSpec, *, crop: bool, detector: str) -> Image:
-    """The crop of a picture's largest face."""
-    from mien.core.errors import PictureError
-    from mien.core.preprocess import crop_face, crop_picture
-    from mien.runtime.detect import make_detector
-    from mien.runtime.media import read_picture
-
-    picture = read_picture(path)
-    if crop:
-        return crop_picture(picture, spec)
-    faces = make_detector(detector).detect(picture)
-    if not faces:
-        raise PictureError(f"{path}: no face was found; if it is a cropped face already, add --crop")
-    return crop_face(picture, faces[0], spec)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit, load_for, open_predictor
-from mien.cli.progress import say
+from mien.cli.progress import interrupted, say
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -156,8 +155,7 @@ def study(
     try:
         found = run_study(chosen, out, path, pretraining=first, seed=seed, runner=runner)
     except KeyboardInterrupt:
-        print(f"interrupted: the same command goes on from the last whole epoch in {out}", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise interrupted(out) from None
     print_study(found)
     for made in (path, *write(found, out)):
         print(f"wrote {made}")

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+
+import typer
 
 
 def say(line: str) -> None:
     """Print a line at once."""
     print(line, file=sys.stderr, flush=True)
+
+
+def interrupted(folder: Path) -> typer.Exit:
+    """Say that the same command goes on with the runs of a folder; the command's end."""
+    say(f"interrupted: the same command goes on from the last whole epoch in {folder}")
+    return typer.Exit(130)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mien.cli.evaluate import Data
-from mien.cli.progress import say
+from mien.cli.progress import interrupted, say
 
 if TYPE_CHECKING:
     from mien.studies.paper_cells import PaperStudy
@@ -104,8 +103,7 @@ def reproduce(
     try:
         found = run(study, folder, results or folder / f"{study.name}.json", options, only=only or (), runner=runner)
     except KeyboardInterrupt:
-        print(f"interrupted: the same command goes on from the last whole epoch in {folder}", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise interrupted(folder) from None
     study_page.print_tables(study, found)
     for suffix, text in ((".md", study_page.markdown(study, found)), (".html", study_page.html(study, found))):
         path = folder / f"{study.name}{suffix}"

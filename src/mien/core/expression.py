@@ -110,7 +110,7 @@ FERPLUS_COLUMNS = (
 """The ten vote columns of ``fer2013new.csv`` in file order; the last two are no expression."""
 
 LabelSet = Literal["fer2013", "ferplus", "six", "without-disgust", "three"]
-"""The name of a set of expressions."""
+"""Names of :data:`LABEL_SETS`, as recipes have them."""
 
 LABEL_SETS: dict[LabelSet, Labels] = {
     "fer2013": FER2013,

@@ -51,6 +51,36 @@ def held_out(
     return taken[group]
 
 
+def hold_out(
+    dataset: Dataset, *, into: str, fraction: float, seed: int = 0, within: str | None = None, group: str | None = None
+) -> Dataset:
+    """The dataset with part of its rows moved to another split.
+
+    Args:
+        dataset: the rows.
+        into: name of the split that receives them.
+        fraction: share of the rows to move, between 0 and 1.
+        seed: the same seed moves the same rows.
+        within: the split that gives them; all rows if None.
+        group: metadata column (such as ``"subject"``) of which no value may stand on both sides; if None, copies of
+            one picture stay together.
+
+    Raises:
+        DatasetError: no such split or column, or too few rows or groups to move any.
+    """
+    source = np.ones(len(dataset), dtype=np.bool_) if within is None else dataset.splits == within
+    rows = dataset if within is None else dataset.split(within)
+    moved = held_out(rows.indices, groups_of(rows, group), fraction=fraction, seed=seed)
+    if not moved.any():
+        raise DatasetError(
+            f"{dataset.name}: {len(rows)} rows in {len(np.unique(groups_of(rows, group)))} groups are too few to hold "
+            f"out {fraction:.0%}: add pictures, or ask for a larger share"
+        )
+    splits = dataset.splits.astype(object)
+    splits[np.flatnonzero(source)[moved]] = into
+    return replace(dataset, splits=text_column(splits.tolist()))
+
+
 def with_splits(dataset: Dataset, *, seed: int = 0) -> Dataset:
     """Splits ``train``, ``validation`` and ``test`` (8 : 1 : 1) for a dataset that came without.
 

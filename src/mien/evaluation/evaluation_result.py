@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from mien.core.expression import Labels
 from mien.core.manifest import Metric
 from mien.core.predictor import Views
+from mien.evaluation.calibration import SetQuality
+from mien.evaluation.metrics import ClassScores
 from mien.evaluation.slices import Slice
 
 
@@ -23,6 +26,27 @@ class ClassResult:
     f1: float | None = None
     coverage: float | None = None
     mean_candidates: float | None = None
+
+
+def class_results(scores: ClassScores, labels: Labels, sets: SetQuality | None = None) -> tuple[ClassResult, ...]:
+    """One entry for each of the labels, with what candidate sets do where there are some."""
+    return tuple(
+        ClassResult(
+            label=str(label),
+            support=int(scores.support[i]),
+            precision=defined(scores.precision[i]),
+            recall=defined(scores.recall[i]),
+            f1=defined(scores.f1[i]),
+            coverage=None if sets is None else defined(sets.class_coverage[i]),
+            mean_candidates=None if sets is None else defined(sets.class_size[i]),
+        )
+        for i, label in enumerate(labels)
+    )
+
+
+def defined(value: float) -> float | None:
+    """A number, or None for NaN."""
+    return None if math.isnan(value) else float(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +91,8 @@ class Evaluation:
         mean_candidates: mean number of expressions in a candidate set; None without conformal thresholds.
         classes: scores of each expression.
         confusion_matrix: counts; rows are the truth, columns what was predicted.
-        confusion_vector: rate correct of each expression; None for one without rows.
+        confusion_vector: rate correct of each expression, the normalised confusion matrix's diagonal (Rodrigues et
+            al., paper 001); None for one without rows.
         reliability: the bins behind the calibration error, least confident first.
         slices: accuracy on parts of the rows.
     """

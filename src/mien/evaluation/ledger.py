@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -83,29 +83,10 @@ def append(path: Path, evaluation: Evaluation) -> LedgerEntry:
     """
     if path.exists():
         read(path)
-    entry = LedgerEntry(
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
-        mien=version("mien"),
-        commit=commit(apart_from=path),
-        model=evaluation.model,
-        identity=evaluation.identity,
-        parameters=evaluation.parameters,
-        dataset=evaluation.dataset,
-        split=evaluation.split,
-        protocol=evaluation.protocol,
-        views=evaluation.views,
-        members=evaluation.members,
-        n=evaluation.n,
-        accuracy=evaluation.accuracy,
-        accuracy_interval=evaluation.accuracy_interval,
-        macro_f1=evaluation.macro_f1,
-        log_loss=evaluation.log_loss,
-        expected_calibration_error=evaluation.expected_calibration_error,
-        bootstrap_seed=evaluation.bootstrap_seed,
-        recipe=evaluation.recipe,
-        training_seed=evaluation.training_seed,
-        accuracy_without_leaks=evaluation.accuracy_without_leaks,
-    )
+    now: dict[str, Any] = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "mien": version("mien")}
+    names = {field.name for field in fields(LedgerEntry)} & {field.name for field in fields(Evaluation)}
+    measured: dict[str, Any] = {name: getattr(evaluation, name) for name in names}
+    entry = LedgerEntry(**now, **measured, commit=commit(apart_from=path))
     append_line(path, entry)
     return entry
 

@@ -168,11 +168,6 @@ def class_scores(probabilities: Probabilities, indices: Indices) -> ClassScores:
     )
 
 
-def confusion_vector(probabilities: Probabilities, indices: Indices) -> Values:
-    """Rate correct of each class ``(K,)``: the normalised confusion matrix's diagonal (Rodrigues et al., paper 001)."""
-    return class_scores(probabilities, indices).recall
-
-
 def log_loss(probabilities: Probabilities, indices: Indices) -> float:
     """Mean negative log probability of the truth, in nats; probabilities below the type's epsilon count as it."""
     check_rows(probabilities, indices)

@@ -26,7 +26,7 @@ from mien.data.base import Dataset
 from mien.data.leaks import leaked_rows
 from mien.evaluation import metrics
 from mien.evaluation.calibration import set_quality
-from mien.evaluation.evaluation_result import ClassResult, Evaluation, ReliabilityBin
+from mien.evaluation.evaluation_result import Evaluation, ReliabilityBin, class_results, defined
 from mien.evaluation.fitted_rows import check_unseen, seen_rows
 from mien.evaluation.slices import require_columns, slice_accuracy
 
@@ -154,22 +154,11 @@ def evaluate(
         temperature=predictor.temperature,
         coverage=None if sets is None else sets.coverage,
         mean_candidates=None if sets is None else sets.mean_size,
-        classes=tuple(
-            ClassResult(
-                label=str(label),
-                support=int(scores.support[i]),
-                precision=_defined(scores.precision[i]),
-                recall=_defined(scores.recall[i]),
-                f1=_defined(scores.f1[i]),
-                coverage=None if sets is None else _defined(sets.class_coverage[i]),
-                mean_candidates=None if sets is None else _defined(sets.class_size[i]),
-            )
-            for i, label in enumerate(predictor.labels)
-        ),
+        classes=class_results(scores, predictor.labels, sets),
         confusion_matrix=tuple(
             tuple(int(cell) for cell in row) for row in metrics.confusion_matrix(probabilities, indices)
         ),
-        confusion_vector=tuple(_defined(value) for value in scores.recall.tolist()),
+        confusion_vector=tuple(defined(value) for value in scores.recall.tolist()),
         reliability=tuple(
             ReliabilityBin(float(confidence), float(right), int(count))
             for confidence, right, count in zip(curve.confidence, curve.accuracy, curve.count, strict=True)
@@ -298,7 +287,3 @@ def _protocol(answers: Predictions, predictor: Predictor, *, mirror: bool) -> st
     if empty:
         parts.append(f"no rows of {', '.join(empty)}, left out of means over classes")
     return "; ".join(parts)
-
-
-def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mien.core.preprocess import Image
 from mien.explain.features import FeatureMaps, Filters
 from mien.reporting.figures import DIVERGING, SEQUENTIAL, WIDTH, Drawing, canvas, style
-from mien.reporting.pages import Part, page
+from mien.reporting.pages import Part, write_page
 from mien.reporting.tables import Table
 
 if TYPE_CHECKING:
@@ -39,20 +39,16 @@ def write(name: str, crop: Image, maps: Sequence[FeatureMaps], kernels: Sequence
         kernels: of :func:`mien.explain.features.filters`; there may be none.
         folder: where to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    drawings = {"features": maps_figure(name, crop, maps)}
-    if kernels:
-        drawings["filters"] = filters_figure(name, kernels)
-    sheet = folder / "features.html"
     note = (
         "Each row has a scale of its own. Of a layer with many channels those are drawn that vary most over the face, "
         "of a convolution with many filters those of the largest norm, each at its strongest input."
     )
-    sections: dict[str, list[Part]] = {"Feature maps": [drawings["features"], maps_table(maps)]}
+    figures = {"features": maps_figure(name, crop, maps)}
+    sections: dict[str, list[Part]] = {"Feature maps": [figures["features"], maps_table(maps)]}
     if kernels:
-        sections["Filters"] = [drawings["filters"]]
-    sheet.write_text(page(f"What {name} makes of one face", [note], sections), encoding="utf-8")
-    return [sheet, *(path for stem, drawing in drawings.items() for path in drawing.save(folder / stem))]
+        figures["filters"] = filters_figure(name, kernels)
+        sections["Filters"] = [figures["filters"]]
+    return write_page(folder / "features.html", f"What {name} makes of one face", [note], sections, figures=figures)
 
 
 def maps_table(maps: Sequence[FeatureMaps]) -> Table:

@@ -20,7 +20,7 @@ from mien.core.preprocess import Image
 from mien.data.base import Dataset
 from mien.evaluation.protocol import predict
 from mien.reporting.figures import BLUE, ORANGE, WIDTH, Drawing, canvas, style
-from mien.reporting.pages import page
+from mien.reporting.pages import Part, write_page
 from mien.reporting.tables import Table
 
 Kind = Literal["random", "mistakes", "uncertain"]
@@ -195,14 +195,12 @@ def write(shown: Gallery, folder: Path) -> list[Path]:
     Raises:
         MissingExtraError: matplotlib or jinja2 is not installed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     drawing = draw(shown)
     notes = [f"Faces of {shown.dataset}; licence: {shown.licence}. For your own eyes: do not publish them."]
     if shown.shortage:
         notes.append(f"{shown.shortage}.")
-    sheet = folder / f"{shown.kind}.html"
-    sheet.write_text(page(shown.title, notes, {"": [drawing, table(shown)]}), encoding="utf-8")
-    return [sheet, *drawing.save(folder / shown.kind)]
+    sections: dict[str, list[Part]] = {"": [drawing, table(shown)]}
+    return write_page(folder / f"{shown.kind}.html", shown.title, notes, sections, figures={shown.kind: drawing})
 
 
 def table(shown: Gallery) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.errors import MienError
 from mien.core.expression import label_indices
 from mien.core.heatmap import enlarge
 from mien.core.predictor import Predictor, softmax
 from mien.core.preprocess import Image
-from mien.core.schema import to_mapping
 from mien.explain.average import Averages, Maps
 from mien.explain.faithfulness import Faithfulness
 from mien.reporting.figures import BLUE, GREEN, ORANGE, PINK, Drawing, canvas, style
 from mien.reporting.numbers import bounded
-from mien.reporting.pages import Part, page
+from mien.reporting.pages import Part, write_page
 from mien.reporting.panels import maps_panel
 from mien.reporting.tables import Table
 
@@ -229,14 +226,7 @@ def write(
         for stem, drawing in drawings.items()
     }
     sections |= {HEADINGS.get(name, name): [table] for name, table in tables.items() if name not in drawings}
-    sheet, file = folder / "explain.html", folder / "explain.json"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        sheet.write_text(page(title, [*notes, *NOTES], sections), encoding="utf-8")
-        file.write_text(json.dumps(to_mapping(numbers), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise MienError(f"{folder}: cannot be written ({error.strerror})") from None
-    return [sheet, file, *(path for stem, drawing in drawings.items() for path in drawing.save(folder / stem))]
+    return write_page(folder / "explain.html", title, [*notes, *NOTES], sections, figures=drawings, numbers=numbers)
 
 
 def averages_numbers(averages: Averages) -> dict[str, Any]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from mien.core.schema import to_mapping
 from mien.explain.occlusion import Covered, Occlusion
 from mien.reporting.figures import BLUE, GREY, ORANGE, WIDTH, Drawing, canvas, style
 from mien.reporting.numbers import span, tenths
-from mien.reporting.pages import page
+from mien.reporting.pages import write_page
 from mien.reporting.panels import draw_intervals, lost_recall
 from mien.reporting.tables import Table
 
@@ -42,21 +40,19 @@ def write(result: Occlusion, folder: Path) -> list[Path]:
     Raises:
         MissingExtraError: matplotlib or jinja2 is not installed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     accuracy, recall = accuracy_figure(result), recall_figure(result)
-    sheet, numbers = folder / "occlusion.html", folder / "occlusion.json"
-    title = f"{result.model} on {result.dataset}/{result.split} with parts of the face covered"
     note = (
         f"{result.n:,} faces; {result.protocol}. Intervals are 95 % bootstrap intervals, of what is lost on the same "
         f"faces (paired); seed {result.bootstrap_seed}. Weights {result.identity[:12]}."
     )
-    sheet.write_text(
-        page(title, [note], {"Accuracy": [accuracy], "Recall": [recall], "Every cover": [table(result)]}),
-        encoding="utf-8",
+    return write_page(
+        folder / "occlusion.html",
+        f"{result.model} on {result.dataset}/{result.split} with parts of the face covered",
+        [note],
+        {"Accuracy": [accuracy], "Recall": [recall], "Every cover": [table(result)]},
+        figures={"occlusion-accuracy": accuracy, "occlusion-recall": recall},
+        numbers=result,
     )
-    numbers.write_text(json.dumps(to_mapping(result), indent=1) + "\n", encoding="utf-8")
-    files = [*accuracy.save(folder / "occlusion-accuracy"), *recall.save(folder / "occlusion-recall")]
-    return [sheet, numbers, *files]
 
 
 def table(result: Occlusion) -> Table:

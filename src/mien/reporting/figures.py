@@ -114,7 +114,7 @@ def style() -> Iterator[None]:
     try:
         import matplotlib as mpl
     except ImportError:
-        raise MissingExtraError("matplotlib", "report", "a figure") from None
+        raise MissingExtraError("matplotlib", "plots", "a figure") from None
     with mpl.rc_context(_STYLE):
         yield
 

@@ -8,31 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from mien.core.files import read_record, write_json
+from mien.evaluation.evaluation_result import ClassResult
 from mien.training.cost import Cost
 
 Interval = tuple[float, float]
 
 NO_WEIGHTS, NO_DATA, NOT_YET = "weights unavailable", "data unavailable", "not run yet"
 """Why a cell was not run."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassRates:
-    """One expression's scores; None where a score is undefined for want of rows or of predictions.
-
-    Attributes:
-        label: the expression.
-        support: answers whose truth it is.
-        precision: share of the answers that say it which are right.
-        recall: share of its rows found.
-        f1: harmonic mean of both.
-    """
-
-    label: str
-    support: int
-    precision: float | None = None
-    recall: float | None = None
-    f1: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +48,7 @@ class CellScore:
     precision: float | None = None
     recall: float | None = None
     f1: float | None = None
-    classes: tuple[ClassRates, ...] = ()
+    classes: tuple[ClassResult, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     parts: tuple[float, ...] = ()
     left_out: int = 0

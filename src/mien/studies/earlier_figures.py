@@ -9,9 +9,10 @@ import numpy as np
 
 from mien.core.errors import ConfigError
 from mien.evaluation import ledger
+from mien.evaluation.evaluation_result import ClassResult
 from mien.evaluation.regions import BANDS
 from mien.explain.occlusion import OPEN
-from mien.studies.cell_results import CellResult, CellScore, ClassRates, TrainingFacts
+from mien.studies.cell_results import CellResult, CellScore, TrainingFacts
 from mien.studies.occlusion_study import OcclusionStudy
 from mien.studies.paper_cells import PaperCell
 from mien.training.recipe import Recipe
@@ -93,7 +94,7 @@ def _from_occlusion(cell: PaperCell, condition: str, recipe: Recipe, path: Path)
             accuracy_interval=found.accuracy_interval,
             accuracy_without_leaks=found.accuracy_without_leaks,
             recall=sum(loss.recall for loss in found.classes) / len(found.classes),
-            classes=tuple(ClassRates(loss.label, loss.n, recall=loss.recall) for loss in found.classes),
+            classes=tuple(ClassResult(loss.label, loss.n, recall=loss.recall) for loss in found.classes),
             parts=(found.accuracy,),
         ),
         training=TrainingFacts(

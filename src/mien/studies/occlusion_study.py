@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -261,38 +261,19 @@ def score_network(
     return tuple(found)
 
 
-@dataclass(eq=False)
 class _Bench:
     """One recipe's networks: their rows, those that are trained, and their answers."""
 
-    recipe: Recipe
-    pretraining: Recipe | None
-    whole: Dataset
-    folder: Path
-    seed: int
-    runs: dict[str, Run] = field(default_factory=dict)
-    predictors: dict[str, TorchPredictor] = field(default_factory=dict)
-    tests: list[ArmTest] = field(default_factory=list)
-
-    @cached_property
-    def rows(self) -> Dataset:
-        return pooled(self.whole, seed=self.seed)
-
-    @cached_property
-    def tested(self) -> Dataset:
-        return self.rows.split("test")
-
-    @cached_property
-    def protocol(self) -> PooledProtocol:
-        return describe(self.rows, seed=self.seed)
-
-    @cached_property
-    def leaked(self) -> NDArray[np.bool_]:
-        return leaked_rows(self.rows, "test")
-
-    @cached_property
-    def pixels(self) -> bytes:
-        return hashlib.sha256(self.tested.images.tobytes()).digest()
+    def __init__(self, recipe: Recipe, pretraining: Recipe | None, whole: Dataset, folder: Path, seed: int) -> None:
+        self.recipe, self.pretraining, self.whole, self.folder, self.seed = recipe, pretraining, whole, folder, seed
+        self.rows = pooled(whole, seed=seed)
+        self.tested = self.rows.split("test")
+        self.leaked = leaked_rows(self.rows, "test")
+        self.protocol = describe(self.rows, seed=seed)
+        self.pixels = hashlib.sha256(self.tested.images.tobytes()).digest()
+        self.runs: dict[str, Run] = {}
+        self.predictors: dict[str, TorchPredictor] = {}
+        self.tests: list[ArmTest] = []
 
     @cached_property
     def reference(self) -> NDArray[np.bool_]:

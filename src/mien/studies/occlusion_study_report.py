@@ -12,7 +12,7 @@ from mien.evaluation.regions import BANDS, FILLS, Fill
 from mien.explain.occlusion import OPEN, Covered
 from mien.reporting.figures import BLUE, GREEN, GREY, ORANGE, WIDTH, Drawing, canvas, style
 from mien.reporting.numbers import NONE, hundredths, span, tenths
-from mien.reporting.pages import Part, page
+from mien.reporting.pages import Part, write_page
 from mien.reporting.panels import draw_intervals, lost_recall
 from mien.reporting.tables import Table
 from mien.studies.occlusion_study import TRAINED, Arm, OcclusionStudy, further_regions
@@ -34,14 +34,16 @@ def write(study: OcclusionStudy, folder: Path) -> list[Path]:
     Raises:
         MissingExtraError: matplotlib or jinja2 is not installed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     accuracy, recall = accuracy_figure(study), recall_figure(study)
-    sheet = folder / "study.html"
     sections: dict[str, Sequence[Part]] = {"Accuracy": [accuracy], "Recall": [recall]}
     sections["Every network under every cover"] = tables(study)
-    text = page("Occlusion study after paper 004", describe(study), sections)
-    sheet.write_text(text, encoding="utf-8")
-    return [sheet, *accuracy.save(folder / "study-accuracy"), *recall.save(folder / "study-recall")]
+    return write_page(
+        folder / "study.html",
+        "Occlusion study after paper 004",
+        describe(study),
+        sections,
+        figures={"study-accuracy": accuracy, "study-recall": recall},
+    )
 
 
 def describe(study: OcclusionStudy) -> list[str]:

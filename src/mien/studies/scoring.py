@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from mien.core.expression import Labels
 from mien.core.predictor import Floats, softmax
 from mien.evaluation import metrics
-from mien.studies.cell_results import CellScore, ClassRates
+from mien.evaluation.evaluation_result import class_results
+from mien.studies.cell_results import CellScore
 
 WINDOW = 5
 """Epochs that the rule of :func:`turning_epoch` averages over."""
@@ -55,16 +56,7 @@ def score(
         precision=float(np.nanmean(classes.precision)) if np.isfinite(classes.precision).any() else None,
         recall=classes.balanced_accuracy,
         f1=classes.macro_f1,
-        classes=tuple(
-            ClassRates(
-                label=str(label),
-                support=int(classes.support[i]),
-                precision=_defined(classes.precision[i]),
-                recall=_defined(classes.recall[i]),
-                f1=_defined(classes.f1[i]),
-            )
-            for i, label in enumerate(labels)
-        ),
+        classes=class_results(classes, labels),
         confusion=tuple(tuple(int(count) for count in row) for row in metrics.confusion_matrix(shares, indices)),
         parts=tuple(float(hits[parts == part].mean()) for part in np.unique(parts)),
     )
@@ -87,7 +79,3 @@ def turning_epoch(losses: Sequence[float], *, window: int = WINDOW) -> int | Non
         return None
     lowest = int(np.argmin(smooth))
     return lowest + 1 if lowest < len(smooth) - window else None
-
-
-def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mien.evaluation.evaluation_result import ClassResult
 from mien.reporting.numbers import NONE, count, hundredths, span
 from mien.reporting.tables import Table
-from mien.studies.cell_results import NOT_YET, CellResult, ClassRates, Reproduction
+from mien.studies.cell_results import NOT_YET, CellResult, Reproduction
 from mien.studies.paper_cells import CellTable, PaperCell
 
 
@@ -206,5 +207,5 @@ def rows_of(section: CellTable, found: Reproduction) -> list[CellRow]:
     return [CellRow(cell, found.result(cell.name)) for cell in section.cells]
 
 
-def _classes_of(row: CellRow) -> tuple[ClassRates, ...]:
+def _classes_of(row: CellRow) -> tuple[ClassResult, ...]:
     return row.result.score.classes if row.result and row.result.score else ()
