@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.core.errors import ModelError
 from mien.core.predictor import Predictor
 from mien.core.preprocess import Image, InputSpec
-from mien.explain.method import check_crops, find_layer, graph_of, layers
+from mien.explain.method import check_crops, find_layer, graph_of, layers, watch
 from mien.models.network import Normalised
 
 SHOWN = 16
@@ -90,26 +88,18 @@ def feature_maps(
     check_crops(network, crop[None])
     chosen = names or blocks(graph, network.input)
     shapes = layers(graph, network.input) if names else dict.fromkeys(chosen)
-    wanted = [find_layer(graph, network.input, name) for name in chosen]
+    for name in chosen:
+        find_layer(graph, network.input, name)
     for name in chosen:
         if name not in shapes:
             ends = ", ".join(blocks(graph, network.input))
             raise ModelError(f"the layer '{name}' gives no map (channels, height, width); the blocks end in {ends}")
     found: dict[str, Tensor] = {}
 
-    def keep(name: str) -> Any:
-        def hook(_: nn.Module, __: object, output: Tensor) -> None:
-            found[name] = output.detach()[0].float().cpu().clone()  # what follows may write into it
+    def keep(name: str, output: Tensor) -> None:
+        found[name] = output.detach()[0].float().cpu().clone()  # what follows may write into it
 
-        return hook
-
-    handles = [layer.register_forward_hook(keep(name)) for name, layer in zip(chosen, wanted, strict=True)]
-    try:
-        with torch.inference_mode():
-            graph(torch.from_numpy(np.ascontiguousarray(crop[None])).to(graph.mean.device))
-    finally:
-        for handle in handles:
-            handle.remove()
+    watch(graph, chosen, crop[None], keep)
     modules = dict(graph.body.named_modules())
     return tuple(_kept(name, type(modules[name]).__name__, found[name].numpy(), shown) for name in chosen)
 

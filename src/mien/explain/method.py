@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -106,22 +106,29 @@ def layers(graph: Normalised, spec: InputSpec) -> dict[str, tuple[int, ...]]:
     """Every layer that gives maps: its name and its output's ``(channels, h, w)``, in the order they are finished."""
     shapes: dict[str, tuple[int, ...]] = {}
 
-    def keep(name: str) -> Any:
-        def hook(_: nn.Module, __: object, output: object) -> None:
-            if isinstance(output, Tensor) and output.ndim == 4:
-                shapes.pop(name, None)  # a layer that is called again counts where it is finished last
-                shapes[name] = tuple(output.shape[1:])
+    def keep(name: str, output: object) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4:
+            shapes.pop(name, None)  # a layer that is called again counts where it is finished last
+            shapes[name] = tuple(output.shape[1:])
 
-        return hook
+    watch(graph, [name for name, _ in graph.body.named_modules() if name], np.zeros((1, *spec.shape), np.uint8), keep)
+    return shapes
 
-    handles = [m.register_forward_hook(keep(name)) for name, m in graph.body.named_modules() if name]
+
+def watch(graph: Normalised, names: Sequence[str], crops: Image, see: Callable[[str, Any], None]) -> None:
+    """Run crops through a network, and hand each named layer's name and output to ``see`` when it is finished."""
+    modules = dict(graph.body.named_modules())
+
+    def hook(name: str) -> Callable[[nn.Module, object, object], None]:
+        return lambda _, __, output: see(name, output)
+
+    handles = [modules[name].register_forward_hook(hook(name)) for name in names]
     try:
         with torch.no_grad():
-            graph(torch.zeros(1, *spec.shape, dtype=torch.uint8, device=graph.mean.device))
+            graph(torch.from_numpy(np.ascontiguousarray(crops)).to(graph.mean.device))
     finally:
         for handle in handles:
             handle.remove()
-    return shapes
 
 
 def default_layer(graph: Normalised, spec: InputSpec) -> str:

@@ -7,20 +7,19 @@ that stays as it was does not show the network but the picture: an edge detector
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from mien.core.errors import MissingExtraError
 from mien.core.heatmap import enlarge
 from mien.core.preprocess import Image, InputSpec
 from mien.evaluation.metrics import mean_interval
-from mien.explain.method import Method, graph_of
+from mien.explain.method import Method, graph_of, watch
 from mien.models.network import Normalised, TorchPredictor
 
 Floats = NDArray[np.float32]
@@ -111,18 +110,19 @@ def cascade(
 
 def trained_layers(graph: Normalised, spec: InputSpec) -> list[str]:
     """Names of the layers that hold weights of their own, in the order in which a crop passes them."""
-    names: list[str] = []
-    handles = []
-    for name, module in graph.body.named_modules():
-        if name and any(True for _ in module.parameters(recurse=False)) and hasattr(module, "reset_parameters"):
-            handles.append(module.register_forward_hook(_noted(name, names)))
-    try:
-        with torch.no_grad():
-            graph(torch.zeros(1, *spec.shape, dtype=torch.uint8, device=graph.mean.device))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return names
+    passed: dict[str, None] = {}
+
+    def note(name: str, _: object) -> None:
+        passed.pop(name, None)
+        passed[name] = None
+
+    own = [
+        name
+        for name, module in graph.body.named_modules()
+        if name and any(True for _ in module.parameters(recurse=False)) and hasattr(module, "reset_parameters")
+    ]
+    watch(graph, own, np.zeros((1, *spec.shape), np.uint8), note)
+    return list(passed)
 
 
 def rank_correlation(first: Floats, second: Floats) -> Values:
@@ -161,15 +161,6 @@ def _compare(layer: str, first: Floats, now: Floats, side: int, seed: int) -> Ca
         similarity=float(alike.mean()),
         similarity_interval=mean_interval(alike, seed=seed),
     )
-
-
-def _noted(name: str, names: list[str]) -> Callable[[nn.Module, object, Tensor], None]:
-    def hook(_: nn.Module, __: object, ___: Tensor) -> None:
-        if name in names:
-            names.remove(name)
-        names.append(name)
-
-    return hook
 
 
 def _scaled(heat: Floats) -> Values:
