@@ -55,8 +55,8 @@ def test_lines_from_before_views_are_read_as_what_they_say(tmp_path, result):
     ("content", "words"),
     [
         ("{broken\n", r"l\.jsonl:1 is not JSON"),
-        ("{}\n", r"l\.jsonl:1: the key 'time' is missing"),
-        ('{"time": 3}\n', "expected text"),
+        ("{}\n", r"l\.jsonl:1: the key 'model' is missing"),
+        ('{"model": 3}\n', "expected text"),
         ('{"time": "now"', "last line is cut short"),
         (b"\xff\xfe\n", "no ledger"),
     ],

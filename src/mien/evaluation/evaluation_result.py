@@ -59,8 +59,8 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """All that was measured, and how.
+class Measurement:
+    """The figures over all rows, and how they came about: what a ledger keeps of an evaluation.
 
     Attributes:
         model: the predictor's name.
@@ -68,7 +68,6 @@ class Evaluation:
         parameters: trained plus running values.
         dataset: what it was measured on.
         split: which part.
-        labels: the predictor's outputs, in order.
         protocol: in words: how the faces were shown, what the model was trained on, which rows were left out.
         views: what of each face the probabilities were averaged over.
         members: networks that were averaged; more than one for an ensemble.
@@ -76,16 +75,44 @@ class Evaluation:
         training_seed: of the model, where its manifest says.
         bootstrap_seed: of the intervals.
         n: rows measured.
-        dropped: rows left out because the predictor cannot give their class.
         accuracy: share correct, 0 to 1.
         accuracy_interval: 95 % bootstrap interval of it.
         accuracy_without_leaks: without the rows whose pixels stand in an earlier split; None where there is none.
-        n_without_leaks: rows behind it.
-        top_2_accuracy: share of rows whose truth is among the two most probable.
         macro_f1: mean F1 over the classes that have rows.
-        balanced_accuracy: mean recall over the classes that have rows.
         log_loss: mean negative log probability of the truth, nats.
         expected_calibration_error: 15 equal-mass bins.
+    """
+
+    model: str
+    identity: str
+    parameters: int
+    dataset: str
+    split: str
+    protocol: str
+    views: Views = "one"
+    members: int = 1
+    recipe: str | None = None
+    training_seed: int | None = None
+    bootstrap_seed: int
+    n: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    accuracy_without_leaks: float | None = None
+    macro_f1: float
+    log_loss: float
+    expected_calibration_error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation(Measurement):
+    """All that was measured, and how.
+
+    Attributes:
+        labels: the predictor's outputs, in order.
+        dropped: rows left out because the predictor cannot give their class.
+        n_without_leaks: rows behind the accuracy without leaks.
+        top_2_accuracy: share of rows whose truth is among the two most probable.
+        balanced_accuracy: mean recall over the classes that have rows.
         temperature: what the logits were divided by.
         coverage: share of candidate sets that hold the truth; None without conformal thresholds.
         mean_candidates: mean number of expressions in a candidate set; None without conformal thresholds.
@@ -97,29 +124,11 @@ class Evaluation:
         slices: accuracy on parts of the rows.
     """
 
-    model: str
-    identity: str
-    parameters: int
-    dataset: str
-    split: str
     labels: Labels
-    protocol: str
-    views: Views = "one"
-    members: int = 1
-    recipe: str | None = None
-    training_seed: int | None = None
-    bootstrap_seed: int
-    n: int
     dropped: int
-    accuracy: float
-    accuracy_interval: tuple[float, float]
-    accuracy_without_leaks: float | None = None
     n_without_leaks: int | None = None
     top_2_accuracy: float
-    macro_f1: float
     balanced_accuracy: float
-    log_loss: float
-    expected_calibration_error: float
     temperature: float
     coverage: float | None = None
     mean_candidates: float | None = None

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.core.files import append_line, read_lines
-from mien.core.predictor import VIEW_WORDS, Views
-from mien.evaluation.evaluation_result import Evaluation
+from mien.core.predictor import VIEW_WORDS
+from mien.evaluation.evaluation_result import Evaluation, Measurement
 from mien.reporting.numbers import NONE, hundredths, interval, short_commit
 from mien.reporting.tables import Table
 
@@ -22,55 +22,19 @@ _HEADS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry(Measurement):
     """One line of a ledger.
 
     Attributes:
         time: when it was measured, UTC, ISO 8601.
         mien: version of this package.
-        model: name of the model.
-        identity: sha256 of its weights.
-        parameters: trained plus running values.
-        dataset: what it was measured on.
-        split: which part.
-        protocol: in words.
-        views: what of each face the probabilities were averaged over; older lines say ``mirror``, true or false.
-        members: networks that were averaged; more than one for an ensemble.
-        n: rows measured.
-        accuracy: share correct, 0 to 1.
-        accuracy_interval: 95 % bootstrap interval of it.
-        macro_f1: mean F1 over the classes.
-        log_loss: nats.
-        expected_calibration_error: 15 equal-mass bins.
-        bootstrap_seed: of the interval.
-        accuracy_without_leaks: without the rows that stand in an earlier split, where there is one.
-        recipe: that trained the model, where known.
-        training_seed: of the model, where known.
         commit: of the repository it was measured in, with ``-dirty`` where tracked files had changed.
     """
 
     time: str
     mien: str
-    model: str
-    identity: str
-    parameters: int
-    dataset: str
-    split: str
-    protocol: str
-    views: Views
-    n: int
-    accuracy: float
-    accuracy_interval: tuple[float, float]
-    macro_f1: float
-    log_loss: float
-    expected_calibration_error: float
-    bootstrap_seed: int
-    accuracy_without_leaks: float | None = None
-    recipe: str | None = None
-    training_seed: int | None = None
     commit: str | None = None
-    members: int = 1
 
 
 def append(path: Path, evaluation: Evaluation) -> LedgerEntry:
@@ -83,10 +47,12 @@ def append(path: Path, evaluation: Evaluation) -> LedgerEntry:
     """
     if path.exists():
         read(path)
-    now: dict[str, Any] = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "mien": version("mien")}
-    names = {field.name for field in fields(LedgerEntry)} & {field.name for field in fields(Evaluation)}
-    measured: dict[str, Any] = {name: getattr(evaluation, name) for name in names}
-    entry = LedgerEntry(**now, **measured, commit=commit(apart_from=path))
+    entry = LedgerEntry(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        mien=version("mien"),
+        commit=commit(apart_from=path),
+        **{field.name: getattr(evaluation, field.name) for field in fields(Measurement)},
+    )
     append_line(path, entry)
     return entry
 
