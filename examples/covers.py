@@ -32,4 +32,4 @@ def draw() -> Drawing:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_bytes(draw().png())
+    Path(sys.argv[1]).write_bytes(draw().png)

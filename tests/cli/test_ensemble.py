@@ -36,7 +36,7 @@ def runs(face_folder, tmp_path_factory):
             network="resezap",
             data=DataConfig(dataset=str(face_folder), validation="validation"),
             optimiser=Optimiser(rate=1e-2),
-            epochs=3,
+            epochs=1,
             batch=20,
             seed=seed,
         )

@@ -1,28 +1,35 @@
 """``mien reproduce`` from the outside."""
 
 import json
-import os
-import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from mien.cli import main
 from studies.making import make_fer2013
 
 
-def run(*arguments, **environment):
-    command = [sys.executable, "-m", "mien", "reproduce", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["mien", "reproduce", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main.run()
+        said = capsys.readouterr()
+        return SimpleNamespace(returncode=ended.value.code or 0, stdout=said.out, stderr=said.err)
+
+    return call
 
 
-def test_an_unknown_study_is_named():
+def test_an_unknown_study_is_named(run):
     done = run("006")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("mien: there is no study '006': did you mean")
     assert done.stderr.rstrip().endswith("Valid: 000, 001, 002, 003, 004")
 
 
-def test_cells_are_listed():
+def test_cells_are_listed(run):
     done = run("001", "--cells")
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
         "resnet50-random",
@@ -31,7 +38,7 @@ def test_cells_are_listed():
     ]
 
 
-def test_wrong_weights_and_missing_data_are_one_line_each(tmp_path):
+def test_wrong_weights_and_missing_data_are_one_line_each(run, tmp_path):
     done = run("003", "--weights", "vgg6=imagenet", "--out", tmp_path / "out")
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert "unknown network 'vgg6': did you mean 'vgg16'" in done.stderr
@@ -41,7 +48,7 @@ def test_wrong_weights_and_missing_data_are_one_line_each(tmp_path):
 
 
 @pytest.mark.slow
-def test_quick_runs_a_cell_and_writes_its_page(tmp_path):
+def test_quick_runs_a_cell_and_writes_its_page(run, tmp_path):
     make_fer2013(tmp_path / "fer2013")
     out = tmp_path / "out"
     options = ("002", "--quick", "--only", "resezap", "--data", tmp_path, "--out", out, "--threads", "1")

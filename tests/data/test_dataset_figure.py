@@ -43,7 +43,7 @@ def test_a_dataset_of_one_split_has_no_legend(toy):
 
 
 def test_png(rows):
-    assert draw(rows).png().startswith(b"\x89PNG")
+    assert draw(rows).png.startswith(b"\x89PNG")
 
 
 def test_without_matplotlib(rows, monkeypatch):

@@ -58,7 +58,7 @@ def test_the_figure_is_a_picture_with_three_panels(result):
     assert titles[:2] == ["Confusion matrix", "Confusion vector"]
     assert titles[2].startswith("Reliability")
     assert "faces/private, n = 60" in drawn.get_suptitle()
-    picture = cv2.imdecode(np.frombuffer(report.draw(result).png(), np.uint8), cv2.IMREAD_COLOR)
+    picture = cv2.imdecode(np.frombuffer(report.draw(result).png, np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape[1] > 1500
     assert picture.std() > 20
 

@@ -162,7 +162,7 @@ def test_wrong_crops_are_refused(resezap):
 
 def test_a_page_with_names_and_shapes(resezap, tmp_path):
     face = crop()
-    maps, kernels = feature_maps(resezap, face), filters(resezap)
+    maps, kernels = feature_maps(resezap, face, shown=4), filters(resezap, shown=4)
     files = features_report.write("resezap", face, maps, kernels, tmp_path / "new")
     assert {path.name for path in files} == {
         "features.html",

@@ -87,7 +87,7 @@ def test_landmarks_and_outlines_lie_where_they_belong(maps):
 
 def test_matplotlib_stays_as_it_was(maps):
     before = dict(mpl.rcParams)
-    panel(maps).png()
+    assert panel(maps).png
     assert dict(mpl.rcParams) == before
 
 

@@ -59,7 +59,7 @@ def show(
         from mien.data.dataset_figure import draw
 
         png.parent.mkdir(parents=True, exist_ok=True)
-        png.write_bytes(draw(rows).png())
+        png.write_bytes(draw(rows).png)
     if as_json:
         summary = {
             "name": rows.name,

@@ -103,7 +103,7 @@ def evaluate(
     result = measure(predictor, rows, split=split, mirror=mirror, columns=columns or (), unknown=unknown)
     harmed = measure_robustness(predictor, rows, split=split, unknown=unknown) if robustness else None
     if png is not None:
-        write_whole(png, report.draw(result).png())
+        write_whole(png, report.draw(result).png)
     if html is not None:
         write_whole(html, report.html(result))
     if ledger is not None:

@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,7 @@ class Drawing:
         """How wide a page shows it where there is room, in CSS pixels."""
         return round(110 * float(self.figure.get_figwidth()))
 
+    @cached_property
     def png(self) -> bytes:
         """As PNG, with the description in its metadata."""
         return self._encode("png", {"Description": self.alt, "Software": "mien"})
@@ -80,7 +82,7 @@ class Drawing:
 
     def data(self) -> str:
         """The PNG as a data URL, for a page that needs no other file."""
-        return "data:image/png;base64," + base64.b64encode(self.png()).decode("ascii")
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
     def save(self, stem: Path) -> tuple[Path, Path]:
         """Write ``STEM.png`` and ``STEM.svg``; their paths.
@@ -91,7 +93,7 @@ class Drawing:
         paths = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
         try:
             stem.parent.mkdir(parents=True, exist_ok=True)
-            for path, content in zip(paths, (self.png(), self.svg()), strict=True):
+            for path, content in zip(paths, (self.png, self.svg()), strict=True):
                 path.write_bytes(content)
         except OSError as error:
             raise MienError(f"{stem}: cannot be written ({error.strerror})") from None

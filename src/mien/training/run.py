@@ -153,4 +153,4 @@ def draw_curves(run: Run, path: Path) -> None:
     best = run.best.epoch
     curve = LearningCurve(f"{run.recipe.name}, seed {run.recipe.seed}", run.history, marked=best)
     alt = f"Loss and accuracy of {run.recipe.name} against the epoch, train and validation; kept epoch {best}"
-    path.write_bytes(learning_curves([curve], alt=alt).png())
+    path.write_bytes(learning_curves([curve], alt=alt).png)
