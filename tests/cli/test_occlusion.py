@@ -80,14 +80,9 @@ def test_a_study_needs_a_recipe_that_is_there_and_fits(run, face_folder, tmp_pat
 
 
 def test_a_key_may_be_one_recipes_own():
-    class Named:
-        def __init__(self, name):
-            self.name = name
-
-    both = [Named("a"), Named("b")]
-    assert not commands._of_another("a.epochs", "a", both)
-    assert commands._of_another("b.epochs", "a", both)
-    assert not commands._of_another("epochs", "a", both)
+    settings = {"a.epochs": 3, "b.epochs": 4, "batch": 8}
+    assert commands.own_settings(settings, "a", ["a", "b"]) == {"epochs": 3, "batch": 8}
+    assert commands.own_settings(settings, "b", ["a", "b"]) == {"epochs": 4, "batch": 8}
 
 
 def test_a_study_without_torch_names_the_command(run, tmp_path, monkeypatch):

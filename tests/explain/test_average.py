@@ -10,8 +10,7 @@ from mien.core.errors import DatasetError, LabelError, ModelError
 from mien.core.expression import FER2013
 from mien.data.dataset import Dataset, text_column
 from mien.evaluation.regions import BANDS, cover
-from mien.explain import average as module
-from mien.explain.average import MapCondition, average, paper_conditions
+from mien.explain.average import MapCondition, average, paper_conditions, place_of
 from mien.explain.gradcam import GradCAM
 
 
@@ -31,10 +30,9 @@ def faces() -> Dataset:
     )
 
 
-def test_the_mean_over_all_faces_is_the_plain_mean(faces, monkeypatch):
-    monkeypatch.setattr(module, "_CHUNK", 7)
+def test_the_mean_over_all_faces_is_the_plain_mean(faces):
     network = small()
-    result = average(GradCAM(), faces, paper_conditions(network), samples=1000, seed=5)
+    result = average(GradCAM(), faces, paper_conditions(network), samples=1000, batch=7, seed=5)
     assert result.expressions == ("happy", "sad", "neutral")
     assert result.counts == (30, 20, 3)
     assert result.maps.shape == (3, 4, 8, 8)
@@ -71,15 +69,14 @@ def test_the_sample_follows_from_the_seed_and_is_the_same_under_every_condition(
     assert (average(look, faces, same, expressions=["happy"], samples=12, seed=2).maps != first.maps).any()
 
 
-def test_only_batches_are_in_hand_at_a_time(faces, monkeypatch):
-    monkeypatch.setattr(module, "_CHUNK", 4)
+def test_only_batches_are_in_hand_at_a_time(faces):
     sizes = []
 
     def look(network, crops, expressions):
         sizes.append((len(crops), len(expressions)))
         return crops.astype(np.float32)
 
-    average(look, faces, [MapCondition("one", small())])
+    average(look, faces, [MapCondition("one", small())], batch=4)
     assert max(sizes) == (4, 4)
     assert sum(n for n, _ in sizes) == 53
 
@@ -107,9 +104,9 @@ def test_the_panel_names_everything_and_describes_itself(faces):
 def test_places_are_told_in_words():
     heat = np.zeros((7, 7), np.float32)
     heat[6, 3] = 1
-    assert module._place(heat) == "the lower middle"
-    assert module._place(heat.T.copy()) == "the middle right"
-    assert module._place(np.eye(1, 49, 24, dtype=np.float32).reshape(7, 7)) == "the centre"
+    assert place_of(heat) == "the lower middle"
+    assert place_of(heat.T.copy()) == "the middle right"
+    assert place_of(np.eye(1, 49, 24, dtype=np.float32).reshape(7, 7)) == "the centre"
 
 
 def test_wrong_input_is_refused(faces):

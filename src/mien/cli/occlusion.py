@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mien.core.preprocess import Image
-    from mien.training.recipe import Recipe
 
 _DEFAULT = "measure"
 
@@ -147,10 +146,8 @@ def study(
 
     chosen = [Recipe.read(path) for path in recipes]
     first = None if pretraining is None else Recipe.read(pretraining)
-    settings = settings_of(change)
-    for place, recipe in enumerate(chosen):
-        own = {key: value for key, value in settings.items() if not _of_another(key, recipe.name, chosen)}
-        chosen[place] = recipe.override({key.removeprefix(f"{recipe.name}."): value for key, value in own.items()})
+    names = [recipe.name for recipe in chosen]
+    chosen = [recipe.override(own_settings(settings_of(change), recipe.name, names)) for recipe in chosen]
     path = results or out / "occlusion.json"
     runner = Runner(root=data, threads=threads, say=say)
     try:
@@ -162,9 +159,10 @@ def study(
         print(f"wrote {made}")
 
 
-def _of_another(key: str, name: str, recipes: Sequence[Recipe]) -> bool:
-    """Whether a key of ``--set`` names another recipe than this one."""
-    return any(key.startswith(f"{recipe.name}.") for recipe in recipes if recipe.name != name)
+def own_settings(settings: dict[str, Any], name: str, names: Sequence[str]) -> dict[str, Any]:
+    """What ``--set`` changes of one recipe: keys with its name before them, and those without any recipe's."""
+    others = tuple(f"{other}." for other in names if other != name)
+    return {key.removeprefix(f"{name}."): value for key, value in settings.items() if not key.startswith(others)}
 
 
 def _landmarks(crops: Image, wanted: NDArray[Any]) -> NDArray[Any]:

@@ -36,8 +36,6 @@ class activation map of an ONNX model."""
 SAMPLES = 1_000
 """Faces of each expression, as in paper 004."""
 
-_CHUNK = 256
-
 
 @dataclass(frozen=True, slots=True)
 class MapCondition:
@@ -140,7 +138,7 @@ class Averages:
         """Where each map is highest, in words, for those who do not see the figure."""
         parts = []
         for expression, row in zip(self.expressions, self.maps, strict=True):
-            places = [f"{_place(heat)} ({c.name})" for c, heat in zip(self.conditions, row, strict=True)]
+            places = [f"{place_of(heat)} ({c.name})" for c, heat in zip(self.conditions, row, strict=True)]
             parts.append(f"{expression}: highest at {', '.join(places)}")
         return "; ".join(parts) + "."
 
@@ -152,6 +150,7 @@ def average(
     *,
     expressions: Sequence[str] | None = None,
     samples: int = SAMPLES,
+    batch: int = 256,
     seed: int = 0,
 ) -> Averages:
     """Average a method's maps over random faces of each expression, under each condition.
@@ -165,6 +164,7 @@ def average(
         conditions: one or more; their networks' maps must have one size.
         expressions: None takes all that the dataset has faces of.
         samples: faces of each expression; where there are fewer, all are taken, and :attr:`Averages.counts` says so.
+        batch: faces that are covered and mapped together.
         seed: of the sample and of the noise.
 
     Raises:
@@ -181,7 +181,7 @@ def average(
         missing = ", ".join(unknown) or "any expression"
         raise DatasetError(f"{dataset.name} has no face of {missing}; it has {_listed(counts)}")
     faces = [_sample(dataset, dataset.labels.index(expression), samples, seed) for expression in wanted]
-    means = [[_mean(method, part, condition, seed) for condition in conditions] for part in faces]
+    means = [[_mean(method, part, condition, batch, seed) for condition in conditions] for part in faces]
     sizes = {heat.shape for row in means for heat in row}
     if len(sizes) > 1:
         raise ModelError(f"the networks' maps have different sizes, {sorted(sizes)}: choose layers of one size")
@@ -195,16 +195,25 @@ def average(
     )
 
 
+def place_of(heat: Floats) -> str:
+    """Where a map is highest, on a face divided in three by three."""
+    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
+    down = ("upper", "middle", "lower")[int(3 * (row + 0.5) / heat.shape[0])]
+    across = ("left", "middle", "right")[int(3 * (column + 0.5) / heat.shape[1])]
+    words = [word for word, _ in groupby([down, across])]
+    return "the centre" if words == ["middle"] else f"the {' '.join(words)}"
+
+
 def _sample(dataset: Dataset, index: int, samples: int, seed: int) -> Dataset:
     rows = np.flatnonzero(dataset.indices == index)
     rng = np.random.default_rng((seed, index))
     return dataset.take(np.sort(rng.choice(rows, size=min(samples, len(rows)), replace=False)))
 
 
-def _mean(method: Maps, faces: Dataset, condition: MapCondition, seed: int) -> NDArray[np.float64]:
+def _mean(method: Maps, faces: Dataset, condition: MapCondition, batch: int, seed: int) -> NDArray[np.float64]:
     total: NDArray[np.float64] | float = 0.0
-    for start in range(0, len(faces), _CHUNK):
-        chunk = slice(start, start + _CHUNK)
+    for start in range(0, len(faces), batch):
+        chunk = slice(start, start + batch)
         expressions = [faces.labels[index] for index in faces.indices[chunk]]
         crops = cover(faces.images[chunk], condition.hidden, fill=condition.fill, seed=seed, rows=faces.rows[chunk])
         total = total + method(condition.network, crops, expressions).sum(axis=0, dtype=np.float64)
@@ -213,12 +222,3 @@ def _mean(method: Maps, faces: Dataset, condition: MapCondition, seed: int) -> N
 
 def _listed(counts: dict[str, int]) -> str:
     return ", ".join(f"{count:,} of {name}" for name, count in counts.items() if count) or "none at all"
-
-
-def _place(heat: Floats) -> str:
-    """Where a map is highest, on a face divided in three by three."""
-    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
-    down = ("upper", "middle", "lower")[int(3 * (row + 0.5) / heat.shape[0])]
-    across = ("left", "middle", "right")[int(3 * (column + 0.5) / heat.shape[1])]
-    words = [word for word, _ in groupby([down, across])]
-    return "the centre" if words == ["middle"] else f"the {' '.join(words)}"

@@ -103,6 +103,7 @@ class Drawing:
         buffer = io.BytesIO()
         with style():
             self.figure.savefig(buffer, format=form, dpi=DPI, metadata=metadata, bbox_inches="tight", pad_inches=0.04)
+            self.figure.set_layout_engine("none")  # laid out once: the next form need not do it again
         return buffer.getvalue()
 
 
