@@ -27,21 +27,21 @@ def nursery() -> Iterator[subprocess.Popen[str]]:
         process.stdin.close()
 
 
-def record_and_kill(nursery: subprocess.Popen[str], path: Path, after: int) -> float:
-    """Record into a database, kill -9 when so many frames were told, and return the last frame's time."""
+def record_and_kill(nursery: subprocess.Popen[str], path: Path, after: float) -> float:
+    """Record into a database, kill -9 once so many seconds are recorded, and return the last frame's time."""
     assert nursery.stdin is not None
     assert nursery.stdout is not None
     nursery.stdin.write(f"{path}\n")
     nursery.stdin.flush()
-    pid, last, told, killed = 0, -1.0, 0, False
+    pid, last, killed = 0, -1.0, False
     for line in nursery.stdout:
         if line.startswith("pid"):
             pid = int(line.split()[1])
         elif line.startswith("ended"):
             break
         else:
-            last, told = float(line), told + 1
-        if pid and not killed and told > after:
+            last = float(line)
+        if pid and not killed and last >= after:
             os.kill(pid, signal.SIGKILL)
             killed = True
     return last
@@ -55,7 +55,7 @@ def test_a_kill_at_any_moment_loses_at_most_the_last_second(
     lengths = []
     for number in range(count):
         path = tmp_path / f"{number}" / "app.db"
-        last = record_and_kill(nursery, path, after=60 * (number % 4) + moments.randrange(15))
+        last = record_and_kill(nursery, path, after=moments.uniform(0.0, 8.0))
         with Store(path) as store:
             (info,) = store.recordings()
             seconds = store.seconds(info.id)
