@@ -1,1 +1,1 @@
-"""What is made of stored recordings: charts, suggestions and files to take away."""
+"""What is made of stored recordings: days, suggestions and files to take away."""
