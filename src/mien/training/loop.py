@@ -5,6 +5,7 @@ Lightning Fabric does devices, precision and workers; everything else that happe
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
 import sys
@@ -56,7 +57,15 @@ def fabric_for(workers: Workers, precision: Precision) -> Fabric:
         precision=LIGHTNING_PRECISION[precision],
     )
     fabric.launch()
+    if torch.distributed.is_initialized():
+        atexit.register(_part)
     return fabric
+
+
+def _part() -> None:
+    """Leave the other workers: a process that ends with open connections may be aborted, and take the rest along."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def rate_factor(step: int, total: int, settings: Optimiser) -> float:
