@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from explain.networks import random_crops, registered
-from mien.core.manifest import Manifest, sha256
-from mien.core.places import BUNDLED
-from mien.models.export import to_onnx
+from explain.networks import random_crops
 from mien.models.head import FEATURES, logits_of, with_features
 
 CROPS = np.random.default_rng(9).integers(0, 256, (6, 8, 8), dtype=np.uint8)
@@ -163,30 +158,5 @@ def test_registered_networks_keep_their_features(name, pooling, shape, exported)
     assert run(edited, crops[:1], FEATURES)[0].shape == (1, *shape)
 
 
-def test_dense_layers_with_activations_give_no_map():
-    assert with_features(to_onnx(registered("deepface-emotion")))[1] is None
-
-
-@pytest.fixture
-def older(tmp_path):
-    """The bundled model as it was before it had a second output."""
-    model = onnx.load(BUNDLED / "tiny.onnx")
-    del model.graph.output[1]
-    for one in model.graph.node:
-        one.input[:] = ["relu_10" if name == FEATURES else name for name in one.input]
-        one.output[:] = ["relu_10" if name == FEATURES else name for name in one.output]
-    onnx.save(model, tmp_path / "tiny.onnx")
-    path = tmp_path / "tiny.onnx"
-    manifest = replace(Manifest.read(BUNDLED / "tiny.json"), sha256=sha256(path), bytes=path.stat().st_size, head=None)
-    manifest.write(tmp_path / "tiny.json")
-    return tmp_path / "tiny.json"
-
-
-def test_an_older_export_gets_its_output_and_keeps_its_logits(older):
-    crops = np.random.default_rng(0).integers(0, 256, (20, 48, 48), dtype=np.uint8)
-    model = onnx.load(older.with_suffix(".onnx"))
-    edited, head = with_features(model)
-    assert head == Manifest.read(BUNDLED / "tiny.json").head
-    assert edited == onnx.load(BUNDLED / "tiny.onnx")
-    logits, _ = run(edited, crops)
-    np.testing.assert_array_equal(logits, run(model, crops)[0])
+def test_dense_layers_with_activations_give_no_map(exported):
+    assert with_features(exported("deepface-emotion")[1])[1] is None

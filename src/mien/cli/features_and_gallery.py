@@ -9,10 +9,7 @@ import typer
 
 from mien.cli.detector import face_crops
 from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit
-from mien.cli.predictors import load_for, open_predictor
-
-if TYPE_CHECKING:
-    from mien.models.network import TorchPredictor
+from mien.cli.predictors import load_for, open_in_torch, open_predictor
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +47,7 @@ def features(
     from mien.explain import features as maps
     from mien.explain import features_report
 
-    network = _open_torch(model)
+    network = open_in_torch(model)
     face = face_crops(picture, network.input, crop=crop, detector=detector)[0]
     found = maps.feature_maps(network, face, names=layers or (), shown=shown)
     kernels: list[maps.Filters] = []
@@ -102,25 +99,3 @@ def gallery(
         print(found.shortage)
     for path in pictures.write(found, out):
         print(f"wrote {path}")
-
-
-def _open_torch(model: str) -> TorchPredictor:
-    """A model in torch: a run, an exported model built anew, or a network of the registry with fresh weights."""
-    from mien.core.errors import UnknownModelError
-    from mien.core.expression import FER2013
-    from mien.models.network import TorchPredictor
-    from mien.models.rebuild import open_exported
-    from mien.models.registry import build, networks
-    from mien.training.run_as_model import open_run
-
-    path = Path(model)
-    if (path / "run.json").is_file():
-        return open_run(path)
-    try:
-        return open_exported(model)
-    except UnknownModelError:
-        if model not in networks():
-            raise
-        print(f"'{model}' is a network without training here: its weights are fresh")
-        record = networks()[model]
-        return TorchPredictor(build(model), record.input, FER2013, name=f"{model}, untrained")
