@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.evaluation.metrics import percentiles
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -56,7 +58,7 @@ def compare(hits: Mapping[str, NDArray[np.bool_]], *, resamples: int = 10_000, s
     pairs = []
     for first, second in itertools.combinations(hits, 2):
         a, b = hits[first], hits[second]
-        n, only_first, only_second = len(a), int((a & ~b).sum()), int((b & ~a).sum())
+        n, (only_first, only_second) = len(a), discordant(a, b)
         interval, p = paired_bootstrap(only_first, only_second, n, resamples=resamples, seed=seed)
         pairs.append(
             Pair(
@@ -72,6 +74,20 @@ def compare(hits: Mapping[str, NDArray[np.bool_]], *, resamples: int = 10_000, s
             )
         )
     return tuple(pairs)
+
+
+def discordant(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[int, int]:
+    """Rows that ``first`` alone gets right, and rows that ``second`` alone does, of hits ``(n,)`` each."""
+    return int((first & ~second).sum()), int((second & ~first).sum())
+
+
+def paired_difference(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], *, seed: int = 0
+) -> tuple[float, tuple[float, float]]:
+    """Accuracy of ``first`` less that of ``second`` on the same rows, and its 95 % paired bootstrap interval."""
+    only_first, only_second = discordant(first, second)
+    interval, _ = paired_bootstrap(only_first, only_second, len(first), seed=seed)
+    return (only_first - only_second) / len(first), interval
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:
@@ -109,6 +125,5 @@ def paired_bootstrap(
     shares = np.array([only_first, only_second, n - only_first - only_second]) / n
     draws = np.random.default_rng(seed).multinomial(n, shares, size=resamples)
     differences = (draws[:, 0] - draws[:, 1]) / n
-    low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
     smaller = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
-    return (float(low), float(high)), min(1.0, 2 * (smaller + 1) / (resamples + 1))
+    return percentiles(differences, level), min(1.0, 2 * (smaller + 1) / (resamples + 1))

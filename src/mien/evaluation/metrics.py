@@ -82,6 +82,12 @@ def top_k_accuracy(probabilities: Probabilities, indices: Indices, *, k: int = 2
     return float((top == indices[:, None]).any(axis=1).mean())
 
 
+def percentiles(draws: NDArray[np.floating], level: float = 0.95) -> tuple[float, float]:
+    """The range that ``level`` of a bootstrap's draws lie in, as many below it as above."""
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def accuracy_interval(
     hits: NDArray[np.bool_], *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> tuple[float, float]:
@@ -96,8 +102,7 @@ def accuracy_interval(
     if len(hits) == 0:
         raise ValueError("an interval needs one row or more")
     draws = np.random.default_rng(seed).binomial(len(hits), hits.mean(), size=resamples) / len(hits)
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return percentiles(draws, level)
 
 
 def grouped_interval(
@@ -126,8 +131,7 @@ def grouped_interval(
     for begin in range(0, resamples, 500):  # a few hundred at a time: the draws of all would not fit beside a dataset
         drawn = rng.integers(0, n, (min(500, resamples - begin), n))
         shares.append(right[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
-    low, high = np.quantile(np.concatenate(shares), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return percentiles(np.concatenate(shares), level)
 
 
 def mean_interval(
@@ -143,8 +147,7 @@ def mean_interval(
         raise ValueError("an interval needs one row or more")
     rng = np.random.default_rng(seed)
     means = np.array([values[rng.integers(0, n, n)].mean() for _ in range(resamples)])
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return percentiles(means, level)
 
 
 def confusion_matrix(probabilities: Probabilities, indices: Indices) -> NDArray[np.int64]:

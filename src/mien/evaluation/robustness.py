@@ -19,7 +19,7 @@ from mien.core.predictor import Predictor, softmax
 from mien.data.dataset import Dataset
 from mien.evaluation import metrics
 from mien.evaluation.calibration import candidate_masks
-from mien.evaluation.compare import paired_bootstrap
+from mien.evaluation.compare import paired_difference
 from mien.evaluation.corruptions import CORRUPTIONS, Corruption
 from mien.evaluation.protocol import Described, predict
 
@@ -190,7 +190,7 @@ def measure(
         n=len(rows),
         seed=seed,
         accuracy=Estimate(float(right.mean()), metrics.accuracy_interval(right, seed=seed)),
-        mean_corruption=Estimate(float(by_kind.mean()), _interval(kind_means.mean(axis=1))),
+        mean_corruption=Estimate(float(by_kind.mean()), metrics.percentiles(kind_means.mean(axis=1))),
         kept_accuracy=_resampled(lambda which: _kept(clean[which], rows.indices[which]), len(rows), seed),
         kept_confidence=float(clean.max(axis=1)[surest[_count(KEPT, len(rows)) - 1]]),
         log_loss=_resampled(lambda which: metrics.log_loss(clean[which], rows.indices[which]), len(rows), seed),
@@ -202,10 +202,12 @@ def measure(
         risk_coverage=tuple(float(right[surest[: _count(t / 10, len(rows))]].mean()) for t in range(1, 11)),
         promised=predictor.manifest.coverage if isinstance(predictor, Described) else None,
         coverage=None if covered is None else Estimate(float(covered.mean()), metrics.accuracy_interval(covered)),
-        mean_candidates=None if sizes is None else Estimate(float(sizes.mean()), _interval(draws @ sizes / len(rows))),
+        mean_candidates=None
+        if sizes is None
+        else Estimate(float(sizes.mean()), metrics.percentiles(draws @ sizes / len(rows))),
         classes=_by_class(covered, sizes, rows),
         kinds=tuple(
-            CorruptionKind(kind, Estimate(float(by_kind[:, i].mean()), _interval(kind_means[:, i])))
+            CorruptionKind(kind, Estimate(float(by_kind[:, i].mean()), metrics.percentiles(kind_means[:, i])))
             for i, kind in enumerate(kinds)
         ),
         conditions=tuple(conditions),
@@ -243,13 +245,11 @@ def _condition(
     seed: int,
 ) -> CorruptionScore:
     hits = metrics.correct(probabilities, indices)
-    only_clean, only_this, n = int((clean & ~hits).sum()), int((hits & ~clean).sum()), len(hits)
-    interval, _ = paired_bootstrap(only_clean, only_this, n, seed=seed)
     return CorruptionScore(
         kind=corruption.kind,
         severity=corruption.severity,
         accuracy=Estimate(float(hits.mean()), metrics.accuracy_interval(hits, seed=seed)),
-        lost=Estimate((only_clean - only_this) / n, interval),
+        lost=Estimate(*paired_difference(clean, hits, seed=seed)),
         log_loss=metrics.log_loss(probabilities, indices),
         expected_calibration_error=metrics.expected_calibration_error(probabilities, indices),
     )
@@ -286,7 +286,7 @@ def _draws(n: int, seed: int) -> NDArray[np.float64]:
 def _resampled(statistic: Callable[[NDArray[np.int64]], float], n: int, seed: int) -> Estimate:
     rng = np.random.default_rng(seed)
     values = np.array([statistic(rng.integers(0, n, n)) for _ in range(_RESAMPLES)])
-    return Estimate(statistic(np.arange(n)), _interval(values))
+    return Estimate(statistic(np.arange(n)), metrics.percentiles(values))
 
 
 def _pivoted(figure: Estimate) -> Estimate:
@@ -297,8 +297,3 @@ def _pivoted(figure: Estimate) -> Estimate:
     """
     low, high = figure.interval
     return Estimate(figure.value, (max(0.0, 2 * figure.value - high), max(0.0, 2 * figure.value - low)))
-
-
-def _interval(values: NDArray[np.float64]) -> Interval:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)

@@ -18,7 +18,7 @@ from mien.core.expression import Labels
 from mien.core.predictor import Predictor
 from mien.core.preprocess import Image
 from mien.data.dataset import Dataset
-from mien.evaluation.compare import paired_bootstrap
+from mien.evaluation.compare import paired_difference
 from mien.evaluation.metrics import accuracy_interval
 from mien.evaluation.protocol import predict
 from mien.evaluation.regions import FILLS, Fill, Region, cover
@@ -224,12 +224,12 @@ def score(
         leaked: ``(n,)`` whether each row's pixels stand in an earlier split.
         seed: of the bootstrap.
     """
-    lost, lost_interval = _lost(hits, reference, seed)
+    lost, lost_interval = paired_difference(reference, hits, seed=seed)
     classes = []
     for index, label in enumerate(rows.labels):
         of = rows.indices == index
         if of.any():
-            less, interval = _lost(hits[of], reference[of], seed)
+            less, interval = paired_difference(reference[of], hits[of], seed=seed)
             classes.append(ClassLoss(str(label), int(of.sum()), float(hits[of].mean()), less, interval))
     clean = None if leaked is None or leaked.all() else hits[~leaked]
     return Covered(
@@ -245,12 +245,6 @@ def score(
         accuracy_without_leaks=None if clean is None else float(clean.mean()),
         accuracy_without_leaks_interval=None if clean is None else accuracy_interval(clean, seed=seed),
     )
-
-
-def _lost(hits: NDArray[np.bool_], reference: NDArray[np.bool_], seed: int) -> tuple[float, Interval]:
-    only_reference, only_hits = int((reference & ~hits).sum()), int((hits & ~reference).sum())
-    interval, _ = paired_bootstrap(only_reference, only_hits, len(hits), seed=seed)
-    return (only_reference - only_hits) / len(hits), interval
 
 
 def _protocol(landmarks: NDArray[np.floating] | None, dropped: int) -> str:

@@ -10,7 +10,7 @@ Interval = tuple[float, float]
 
 
 class HasInterval(Protocol):
-    """A value with its interval, such as :class:`mien.evaluation.robustness.Figure`."""
+    """A value with its interval, such as :class:`mien.evaluation.robustness.Estimate`."""
 
     @property
     def value(self) -> float: ...  # noqa: D102
