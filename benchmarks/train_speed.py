@@ -20,7 +20,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 from torch.nn import functional
 
@@ -31,9 +30,13 @@ from mien.core.preprocess import InputSpec
 from mien.data.dataset import Dataset, text_column
 from mien.models.network import Normalised
 from mien.models.registry import build, count_values, network
+from mien.models.vision import mend_torchvision
 from mien.training.fit import keep_memory, precision_here
 from mien.training.loop import LIGHTNING_PRECISION, Learner
 from mien.training.recipe import Augmentation, DataConfig, Optimiser, Recipe
+
+mend_torchvision()  # before Lightning, which would stop at a torchvision built for another torch
+from lightning.fabric import Fabric  # noqa: E402
 
 NETWORKS = ("resezap", "resnet18", "model-a")
 GOAL = 0.10
