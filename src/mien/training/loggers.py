@@ -56,9 +56,9 @@ def logged(run: Run, folder: Path) -> Iterator[Callable[[Epoch], None]]:
         logger.log_metrics(numbers, step=numbers.pop("epoch"))
         logger.save()
 
-    for epoch in run.history:
-        tell(epoch)
     try:
+        for epoch in run.history:
+            tell(epoch)
         yield tell
     except BaseException:
         logger.finalize("failed")

@@ -530,6 +530,25 @@ def test_the_page_shows_the_newest_frame(page, recognizer, portrait):
         assert np.abs(shown[:100, :60].astype(int) - portrait[:100, :60]).mean() < 10
 
 
+def test_the_page_asks_for_a_picture_where_it_is_written_and_only_for_a_viewer(page, recognizer, portrait):
+    """A decoded frame is for one thread, and the annotated video may ask the same one."""
+    frame = next(iter(recognizer.watch(ListSource([portrait]))))
+    asked: list[threading.Thread] = []
+
+    def picture():
+        asked.append(threading.current_thread())
+        return portrait
+
+    page.write(frame, picture)
+    assert asked == []
+    with urllib.request.urlopen(page.url + "stream", timeout=30) as stream:
+        while not page.is_watched:
+            pass
+        page.write(frame, picture)
+        assert stream.readline() == b"--mien-frame\r\n"
+    assert asked == [threading.current_thread()]
+
+
 @pytest.mark.parametrize("path", ["/", "/stream", "/wrong/", "/wrong/stream", "/../x"])
 def test_the_page_is_closed_to_who_lacks_the_token(page, path):
     with pytest.raises(urllib.error.HTTPError, match="404") as caught:

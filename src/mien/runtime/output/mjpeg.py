@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from mien.core.face import Frame
+from mien.core.preprocess import Image
 from mien.runtime.output.annotated import encode_jpeg
 from mien.runtime.output.draw import StreamDrawer
 from mien.runtime.output.sinks import Picture, Sink
@@ -49,7 +50,7 @@ class LivePage(Sink):
         """Listen, and wait for frames."""
         self._token = secrets.token_urlsafe(16)
         self._change = threading.Condition()
-        self._newest: tuple[Frame, Picture] | None = None
+        self._newest: tuple[Frame, Image] | None = None
         self._jpeg = b""
         self._count = 0
         self._viewers = 0
@@ -80,9 +81,15 @@ class LivePage(Sink):
         return self._viewers > 0
 
     def write(self, frame: Frame, picture: Picture) -> None:
-        """Take the newest frame; returns at once."""
+        """Take the newest frame, if a browser takes the stream.
+
+        The picture is asked for here: a decoded frame is for one thread, and other sinks may ask for it as well.
+        """
+        if not self.is_watched:
+            return
+        newest = frame, picture()
         with self._change:
-            self._newest = frame, picture
+            self._newest = newest
             self._change.notify_all()
 
     def close(self) -> None:
@@ -132,7 +139,7 @@ class LivePage(Sink):
                 if self._closed or self._newest is None:
                     return
                 (frame, picture), self._newest = self._newest, None
-            jpeg = encode_jpeg(drawer.draw(picture(), frame), quality=_QUALITY)
+            jpeg = encode_jpeg(drawer.draw(picture, frame), quality=_QUALITY)
             with self._change:
                 self._jpeg, self._count = jpeg, self._count + 1
                 self._change.notify_all()
