@@ -1,4 +1,4 @@
-"""How FER2013 frames its faces: the constants that core/preprocess.py and runtime/detect.py hold.
+"""How FER2013 frames its faces: the constants that core/preprocess.py and runtime/inference/detect.py hold.
 
     python benchmarks/framing.py --data FOLDER --yunet FILE
 

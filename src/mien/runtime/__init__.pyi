@@ -1,21 +1,11 @@
 from .inference.activation import ActivationMapper as ActivationMapper
 from .inference.activation import overlay as overlay
 from .inference.classify import OnnxClassifier as OnnxClassifier
-from .inference.detect import (
-    Detector as Detector,
-)
-from .inference.detect import (
-    HaarDetector as HaarDetector,
-)
-from .inference.detect import (
-    RegionDetector as RegionDetector,
-)
-from .inference.detect import (
-    YuNetDetector as YuNetDetector,
-)
-from .inference.detect import (
-    make_detector as make_detector,
-)
+from .inference.detect import Detector as Detector
+from .inference.detect import HaarDetector as HaarDetector
+from .inference.detect import RegionDetector as RegionDetector
+from .inference.detect import YuNetDetector as YuNetDetector
+from .inference.detect import make_detector as make_detector
 from .inference.library import DEFAULT_MODEL as DEFAULT_MODEL
 from .inference.library import open_model as open_model
 from .inference.pose import Pose as Pose
@@ -35,21 +25,11 @@ from .output.mjpeg import LivePage as LivePage
 from .output.mp4 import VideoSink as VideoSink
 from .output.report import ReportSink as ReportSink
 from .output.sinks import Sink as Sink
-from .output.tables import (
-    CsvSink as CsvSink,
-)
-from .output.tables import (
-    CsvStreamSink as CsvStreamSink,
-)
-from .output.tables import (
-    JsonLinesSink as JsonLinesSink,
-)
-from .output.tables import (
-    JsonSink as JsonSink,
-)
-from .output.tables import (
-    ParquetSink as ParquetSink,
-)
+from .output.tables import CsvSink as CsvSink
+from .output.tables import CsvStreamSink as CsvStreamSink
+from .output.tables import JsonLinesSink as JsonLinesSink
+from .output.tables import JsonSink as JsonSink
+from .output.tables import ParquetSink as ParquetSink
 from .recognizer import Recognizer as Recognizer
 from .recordings.compare import Cohort as Cohort
 from .recordings.compare import Comparison as Comparison
@@ -58,10 +38,12 @@ from .recordings.read import Recording as Recording
 from .recordings.read import read_recording as read_recording
 from .stream.opening import open_source as open_source
 from .stream.sampling import SampledSource as SampledSource
+from .stream.smooth import Smoother as Smoother
 from .stream.smooth import Smoothing as Smoothing
 from .stream.source import Source as Source
 from .stream.stream_picture import ArrayPicture as ArrayPicture
 from .stream.stream_picture import StreamPicture as StreamPicture
+from .stream.track import Tracker as Tracker
 from .stream.watcher import Watcher as Watcher
 
 __all__ = [
@@ -91,11 +73,13 @@ __all__ = [
     "ReportSink",
     "SampledSource",
     "Sink",
+    "Smoother",
     "Smoothing",
     "Source",
     "SourcePictures",
     "StreamDrawer",
     "StreamPicture",
+    "Tracker",
     "VideoSink",
     "Watcher",
     "YuNetDetector",
