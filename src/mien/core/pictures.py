@@ -97,7 +97,7 @@ def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
             return _read(file, str(path), max_pixels)
     except OSError as error:
         if path.is_dir():
-            reason = "is a folder: name a picture in it (mien.core.pictures.iter_pictures finds them)"
+            reason = "is a folder: name a picture in it (mien.core.iter_pictures finds them)"
         else:
             reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
         raise UnreadablePictureError(f"{path}: {reason}") from None

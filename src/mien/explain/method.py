@@ -83,7 +83,7 @@ def graph_of(network: Predictor) -> Normalised:
     if not isinstance(network, TorchPredictor):
         raise ModelError(
             f"'{network.name}' has no gradients, because it is an ONNX file: ask for its class activation map "
-            "(mien.runtime.inference.activation, or 'mien read --explain'), or open the run that it was exported from"
+            "(mien.runtime.ActivationMapper, or 'mien read --explain'), or open the run that it was exported from"
         )
     return network.look
 
