@@ -7,7 +7,7 @@ import torch
 
 from mien.core.errors import ConfigError
 from mien.core.schema import from_mapping
-from mien.training.augment import augment, blur, degrade
+from mien.training.augment import augment, blur, degrade, draw_mixture
 from mien.training.recipe import Augmentation
 
 
@@ -85,7 +85,7 @@ def test_equal_draws_give_equal_pictures():
     assert not torch.equal(augment(batch(), settings, draws(3)), augment(batch(), settings, draws(4)))
 
 
-@pytest.mark.parametrize("wrong", [{"rotation": 200}, {"zoom": -0.1}, {"shift": 1.0}, {"erase": 1.5}])
+@pytest.mark.parametrize("wrong", [{"rotation": 200}, {"zoom": -0.1}, {"shift": 1.0}, {"erase": 1.5}, {"mixup": -1}])
 def test_an_impossible_setting_is_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         from_mapping(Augmentation, wrong, "recipe")
@@ -138,3 +138,19 @@ def test_degrade_off_draws_nothing():
     planes = batch(4)
     assert degrade(planes, 0.0, generator) is planes
     assert torch.equal(generator.get_state(), draws().get_state())
+
+
+def test_a_mixture_lays_each_picture_over_another_one_of_the_batch():
+    planes = batch(8)
+    mixture = draw_mixture(8, 1.0, draws(), planes.device)
+    assert sorted(mixture.partner.tolist()) == list(range(8))
+    expected = mixture.share * planes + (1 - mixture.share) * planes[mixture.partner]
+    torch.testing.assert_close(mixture.of(planes), expected)
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0])
+def test_shares_of_mixtures_follow_the_beta_distribution(alpha):
+    generator = draws()
+    shares = np.array([draw_mixture(2, alpha, generator, torch.device("cpu")).share for _ in range(2000)])
+    assert shares.mean() == pytest.approx(0.5, abs=0.03)
+    assert shares.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.1)

@@ -191,6 +191,42 @@ def test_teachers_see_a_picture_before_it_is_made_poor(recipe):
     assert 2 <= (means < 195).sum() < 14  # the darkened ones; blur leaves an even picture as it was
 
 
+def test_mixed_pictures_are_what_is_seen_asked_about_and_answered(recipe):
+    """Picture i has its one bright pixel at place i: what the network sees tells how the batch was mixed."""
+
+    class Asked:
+        def answers(self, planes):
+            self.planes = planes
+            return torch.softmax(planes[:, 0, 0, :7] / 50, 1)
+
+    data = tiny_dataset(votes=np.random.default_rng(0).dirichlet(np.ones(7), 14).astype(np.float32))
+    pictures = np.zeros((14, 48, 48), np.uint8)
+    pictures[range(14), 0, range(14)] = 255
+    data = replace(data, images=pictures)
+    graph = Normalised(build("gate"), InputSpec(mean=(0.0,), std=(1.0,)))
+    passed = []
+    graph.body.register_forward_hook(lambda _, given, said: passed.append((given[0].detach(), said.detach())))
+    mixed = Augmentation(flip=False, mixup=1.0)
+    taught = Distil(("runs/a",), temperature=1.0, weight=0.5)
+    settings = replace(recipe, batch=14, augment=mixed, averaging=None, votes=0.3, distil=taught)
+    learner = Learner(settings, graph, data, data, fabric_for(Workers(), "fp32"), teachers=(teacher := Asked()))
+    learner.begin(0)
+    loss, right = learner.step(next(iter(learner.batches(0))))
+
+    ((seen, logits),) = passed
+    shares = seen[:, 0, 0, :14].numpy() / 255
+    np.testing.assert_allclose(shares.sum(1), 1, atol=1e-5)
+    assert 2 <= len(np.unique(shares.round(5))) <= 4  # none, one's own, the other's, and both where a row met itself
+    assert torch.equal(teacher.planes, seen)
+    labels = np.eye(7)[data.indices]
+    log_q = functional.log_softmax(logits, 1).numpy()
+    answers = teacher.answers(teacher.planes).numpy()
+    divergence = (answers * (np.log(answers) - log_q)).sum(1).mean()
+    entropy = -(shares @ (0.7 * labels + 0.3 * data.votes) * log_q).sum(1).mean()
+    assert loss.item() == pytest.approx(0.5 * entropy + 0.5 * divergence, rel=1e-4)
+    assert right.item() == pytest.approx((shares @ labels)[range(14), log_q.argmax(1)].sum(), rel=1e-4)
+
+
 def test_a_pupil_of_its_teachers_alone_copies_them(recipe, teachers, tmp_path):
     """With weight 1 the labels play no part: shuffled ones give the same weights."""
     spec = InputSpec(mean=(129.47,), std=(65.03,))

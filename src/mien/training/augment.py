@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -35,6 +37,25 @@ def augment(planes: Tensor, settings: Augmentation, generator: torch.Generator, 
     if settings.erase:
         planes = _erase(planes, settings.erase, generator)
     return planes
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """How a batch was mixed: ``share`` of each picture ``i`` is its own, the rest is picture ``partner[i]``."""
+
+    partner: Tensor
+    share: float
+
+    def of(self, values: Tensor) -> Tensor:
+        """Values ``(n, ...)`` of the batch, mixed."""
+        return torch.lerp(values[self.partner], values, self.share)
+
+
+def draw_mixture(rows: int, alpha: float, generator: torch.Generator, device: torch.device) -> Mixture:
+    """Partners within a batch of ``rows``, and a share from Beta(alpha, alpha), as Zhang et al. 2018 draw them."""
+    seed = int(torch.randint(2**62, (1,), generator=generator))
+    share = float(np.random.default_rng(seed).beta(alpha, alpha))
+    return Mixture(torch.randperm(rows, generator=generator).to(device), share)
 
 
 def degrade(planes: Tensor, probability: float, generator: torch.Generator) -> Tensor:

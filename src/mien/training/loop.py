@@ -26,7 +26,7 @@ from mien.core.errors import TrainingError
 from mien.core.files import replacing
 from mien.data.dataset import Dataset, class_weights
 from mien.models.network import Normalised, as_planes
-from mien.training.augment import augment, degrade
+from mien.training.augment import Mixture, augment, degrade, draw_mixture
 from mien.training.distil import Teachers, distillation_loss
 from mien.training.recipe import Optimiser, Precision, Recipe
 from mien.training.run import Epoch
@@ -109,7 +109,13 @@ class Batches:
             yield tuple(column[rows] for column in self._columns)
 
 
-def loss_of(recipe: Recipe, logits: Tensor, targets: dict[str, Tensor], weight: Tensor | None = None) -> Tensor:
+def loss_of(
+    recipe: Recipe,
+    logits: Tensor,
+    targets: dict[str, Tensor],
+    weight: Tensor | None = None,
+    mixture: Mixture | None = None,
+) -> Tensor:
     """The recipe's loss of logits ``(n, K)``.
 
     Args:
@@ -117,11 +123,17 @@ def loss_of(recipe: Recipe, logits: Tensor, targets: dict[str, Tensor], weight: 
         logits: of the network that learns.
         targets: ``indices`` ``(n,)``, and where the recipe has them ``votes`` and ``answers``, each ``(n, K)``.
         weight: of each class, ``(K,)``.
+        mixture: how the pictures, and with them votes and answers, were mixed; labels are mixed here.
     """
-    loss = functional.cross_entropy(logits, targets["indices"], weight=weight, label_smoothing=recipe.smoothing)
+
+    def labelled(indices: Tensor) -> Tensor:
+        return functional.cross_entropy(logits, indices, weight=weight, label_smoothing=recipe.smoothing)
+
+    loss = labelled(targets["indices"])
+    if mixture is not None:
+        loss = torch.lerp(labelled(targets["indices"][mixture.partner]), loss, mixture.share)
     if "votes" in targets and recipe.votes is not None:
-        crowd = functional.cross_entropy(logits, targets["votes"], weight=weight)
-        loss = torch.lerp(loss, crowd, recipe.votes)
+        loss = torch.lerp(loss, functional.cross_entropy(logits, targets["votes"], weight=weight), recipe.votes)
     if "answers" in targets and recipe.distil is not None:
         taught = distillation_loss(logits, targets["answers"], recipe.distil.temperature)
         loss = torch.lerp(loss, taught, recipe.distil.weight)
@@ -234,9 +246,10 @@ class Learner:
     def step(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         """Learn from one batch: its loss, and how many of its rows were answered correctly, on the device."""
         targets = dict(zip(self._columns, self._fabric.to_device(batch), strict=True))
+        mixture = self._mix(targets)
         with self._fabric.autocast():
-            logits = self._network(self._input(targets)).float()
-            loss = loss_of(self._recipe, logits, targets, self._class_weights)
+            logits = self._network(self._input(targets, mixture)).float()
+            loss = loss_of(self._recipe, logits, targets, self._class_weights, mixture)
         self._optimiser.zero_grad()
         self._fabric.backward(loss)
         clip = self._recipe.optimiser.clip
@@ -248,7 +261,11 @@ class Learner:
         if self._average is not None and self._steps % AVERAGE_EVERY == 0:
             self._average.update_parameters(self._graph)
         with torch.no_grad():
-            return loss.detach(), (logits.argmax(1) == targets["indices"]).sum()
+            answer = logits.argmax(1)
+            right = (answer == targets["indices"]).float()
+            if mixture is not None:
+                right = torch.lerp((answer == targets["indices"][mixture.partner]).float(), right, mixture.share)
+            return loss.detach(), right.sum()
 
     @torch.inference_mode()
     def validate(self) -> tuple[float, float]:
@@ -298,7 +315,17 @@ class Learner:
             raise TrainingError(f"{path} cannot be resumed ({error}): train into another folder with --out") from error
         return done + 1
 
-    def _input(self, targets: dict[str, Tensor]) -> Tensor:
+    def _mix(self, targets: dict[str, Tensor]) -> Mixture | None:
+        """Draw how the batch is mixed, and mix what it is to be answered with, where the recipe says so."""
+        alpha = self._recipe.augment.mixup
+        if not alpha:
+            return None
+        mixture = draw_mixture(len(targets["indices"]), alpha, self._draws, self._fabric.device)
+        for name in targets.keys() & {"votes", "answers"}:
+            targets[name] = mixture.of(targets[name])
+        return mixture
+
+    def _input(self, targets: dict[str, Tensor], mixture: Mixture | None) -> Tensor:
         """What the trained part is given: features, or pictures that are augmented, asked about, and normalised."""
         seen, recipe = targets["seen"], self._recipe
         if not self._shown:
@@ -307,6 +334,8 @@ class Learner:
         small = progressive is not None and self._epoch < progressive.until * recipe.epochs
         size = progressive.size if progressive is not None and small else None
         planes = augment(as_planes(seen), recipe.augment, self._draws, size=size)
+        if mixture is not None:
+            planes = mixture.of(planes)
         if self._teachers is not None and "answers" not in targets:
             targets["answers"] = self._teachers.answers(planes)
         planes = degrade(planes, recipe.augment.degrade, self._draws)

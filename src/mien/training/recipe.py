@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -60,6 +61,9 @@ class Augmentation:
         erase: probability of greying out one random rectangle of 2 to 20 % of the picture.
         degrade: probability of making a poor picture of it: darker, blurred or noisy, one of the three. Teachers are
             asked before, so that a student learns to read poor pictures as good ones are read.
+        mixup: alpha of mixup (Zhang et al. 2018, arXiv 1710.09412): each picture is laid over another one of its
+            batch, with one share a batch from Beta(alpha, alpha), and its targets are mixed alike. Teachers are asked
+            about the mixed picture. 0 for none.
     """
 
     flip: bool = True
@@ -68,6 +72,7 @@ class Augmentation:
     shift: float = 0.0
     erase: float = 0.0
     degrade: float = 0.0
+    mixup: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -77,6 +82,8 @@ class Augmentation:
             value = getattr(self, name)
             if not 0 <= value <= most:
                 raise ValueError(f"{name} must be 0 to {most:g}, got {value}")
+        if not 0 <= self.mixup < math.inf:
+            raise ValueError(f"mixup must be 0 or more, got {self.mixup}")
 
 
 @dataclass(frozen=True, slots=True)
