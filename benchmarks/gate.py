@@ -35,9 +35,9 @@ from mien.core.pictures import read_picture
 from mien.core.places import BUNDLED
 from mien.core.predictor import energy
 from mien.core.preprocess import Image, crop_face
+from mien.core.provenance import commit
 from mien.data.fer2013 import LICENCE
 from mien.evaluation.corruptions import CORRUPTIONS
-from mien.evaluation.ledger import commit
 from mien.models.export import Provenance, export_face_gate
 from mien.models.registry import network
 from mien.runtime.inference.classify import OnnxClassifier

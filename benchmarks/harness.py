@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.evaluation.ledger import commit
+from mien.core.provenance import commit
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("mien", "numpy", "opencv-python-headless", "onnxruntime", "torch")

@@ -19,6 +19,7 @@ import cv2
 
 from mien.core.places import data_folder
 from mien.core.predictor import Predictor
+from mien.core.provenance import commit
 from mien.data.load import LAYOUTS, load_dataset
 from mien.evaluation import cross_dataset, ledger
 from mien.evaluation.card_text import trained_on
@@ -64,7 +65,7 @@ def at_home(model: OnnxClassifier, data: Path | None, book: Path | None) -> tupl
         if split == "private" and book is not None:
             ledger.append(book, evaluation)
         robustness = measure(model, dataset, split=split)
-        found.append(SplitRecord(time=_now(), commit=ledger.commit(), evaluation=evaluation, robustness=robustness))
+        found.append(SplitRecord(time=_now(), commit=commit(), evaluation=evaluation, robustness=robustness))
     return tuple(found)
 
 
@@ -76,7 +77,7 @@ def elsewhere(model: Predictor, data: Path | None) -> tuple[cross_dataset.CrossD
             print(f"{layout.title} is not there, and not measured")
             continue
         dataset = load_dataset(layout.name, model.input, root=data, detector=make_detector())
-        found.append(cross_dataset.measure(model, layout, dataset, time=_now(), commit=ledger.commit()))
+        found.append(cross_dataset.measure(model, layout, dataset, time=_now(), commit=commit()))
     return tuple(found)
 
 

@@ -1,3 +1,5 @@
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,3 +91,13 @@ def test_numbers_that_are_none_do_not_get_into_a_log(tmp_path: Path):
         append_line(path, Weighed("a", float("nan")))
 
     assert not path.exists()
+
+
+def test_what_a_killed_writer_left_goes_after_a_day(tmp_path):
+    old, young, other = (tmp_path / name for name in ("a[1].json.7-8.part", "a[1].json.9-9.part", "b.json.7-8.part"))
+    for left in (old, young, other):
+        left.write_text("half")
+    for left in (old, other):
+        os.utime(left, (time.time() - 90_000,) * 2)
+    write_whole(tmp_path / "a[1].json", "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"a[1].json", young.name, other.name}

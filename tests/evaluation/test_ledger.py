@@ -1,5 +1,4 @@
 import json
-import subprocess
 from dataclasses import asdict, replace
 
 import pytest
@@ -14,17 +13,6 @@ from mien.evaluation.protocol import evaluate
 @pytest.fixture(scope="module")
 def result():
     return evaluate(LinearPredictor(), faces(), split="private")
-
-
-@pytest.fixture
-def repository(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
-    (tmp_path / "code.py").write_text("1\n")
-    subprocess.run(["git", "init", "-q"], check=True)
-    subprocess.run(["git", "add", "code.py"], check=True)
-    subprocess.run(["git", *identity, "commit", "-q", "--no-verify", "-m", "start"], check=True)
-    return tmp_path
 
 
 def test_lines_are_appended_and_read_back(tmp_path, result):
@@ -73,20 +61,3 @@ def test_a_malformed_ledger_is_refused_and_left_alone(tmp_path, result, content,
 def test_a_missing_ledger_says_how_to_start_one(tmp_path):
     with pytest.raises(ConfigError, match="mien evaluate --ledger"):
         ledger.read(tmp_path / "none.jsonl")
-
-
-def test_the_commit_is_marked_where_tracked_files_changed(repository):
-    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    (repository / "untracked.txt").write_text("x")
-    assert ledger.commit() == head
-    (repository / "code.py").write_text("2\n")
-    assert ledger.commit() == f"{head}-dirty"
-    assert ledger.commit(apart_from=repository / "code.py") == head
-
-
-def test_outside_a_repository_or_without_git_there_is_no_commit(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert ledger.commit() is None
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert ledger.commit() is None

@@ -77,7 +77,7 @@ def explain(
     class activation map.
     """
     from mien import __version__
-    from mien.evaluation.ledger import commit
+    from mien.core.provenance import commit
     from mien.explain import maps_report as report
 
     picture = _picture(what)

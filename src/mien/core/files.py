@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +16,9 @@ from mien.core.errors import ConfigError, MienError
 from mien.core.schema import from_mapping, to_mapping
 
 T = TypeVar("T")
+
+_FORSAKEN = 86_400
+"""Seconds after which a file under way that nobody writes to is taken for what a killed writer left."""
 
 
 def read_json(
@@ -55,9 +60,13 @@ def read_record(
 def replacing(path: Path) -> Iterator[Path]:
     """A file of the writer's own beside ``path``, which takes its place at the end; after an error ``path`` stays.
 
-    The folder is made where it is missing.
+    The folder is made where it is missing. What a writer that was killed left there goes after a day.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*-*.part"):
+        with suppress(OSError):  # another writer may have removed it first
+            if time.time() - left.stat().st_mtime > _FORSAKEN:
+                left.unlink()
     part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         yield part

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Any
 
 from mien.core.files import append_line, read_lines
 from mien.core.predictor import VIEW_WORDS
+from mien.core.provenance import commit
 from mien.evaluation.evaluation_result import Evaluation, Measurement
 from mien.reporting.numbers import NONE, hundredths, interval, short_commit
 from mien.reporting.tables import Table
@@ -93,23 +93,6 @@ def table(entries: Sequence[LedgerEntry]) -> Table:
     return Table("The ledger", _HEADS, rows, words=(0, 1, 2, 3, 12))
 
 
-def commit(*, apart_from: Path | None = None) -> str | None:
-    """Commit of the git repository around the working directory; None without one, or without git.
-
-    It ends in ``-dirty`` where a tracked file has changed. The file ``apart_from`` does not count: a ledger that is
-    itself tracked changes with every line.
-    """
-    head = _git("rev-parse", "HEAD")
-    top = _git("rev-parse", "--show-toplevel")
-    changes = _git("status", "--porcelain", "--untracked-files=no", "--no-renames", "-z")
-    if head is None or top is None or changes is None:
-        return None
-    changed = {(Path(top.strip()) / change[3:]).resolve() for change in changes.split("\0") if change}
-    if apart_from is not None:
-        changed.discard(apart_from.resolve())
-    return f"{head.strip()}-dirty" if changed else head.strip()
-
-
 def _renewed(line: dict[str, Any]) -> dict[str, Any]:
     """A line from before ``views``, which said whether it was averaged with the mirrored face."""
     if "mirror" not in line:
@@ -117,11 +100,3 @@ def _renewed(line: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in line.items() if name != "mirror"} | {
         "views": "mirror" if line["mirror"] else "one"
     }
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, check=True, text=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from mien.core.predictor import Floats
+from mien.core.provenance import commit, describe_versions
 from mien.data.dataset import Dataset
 from mien.data.leaks import leaked_rows
 from mien.data.load import LAYOUTS
 from mien.evaluation.fitted_rows import check_unseen
-from mien.evaluation.ledger import commit
 from mien.models.network import TorchPredictor
 from mien.studies.cell_recipes import StudyOptions
 from mien.studies.cell_results import CellResult, CellScore, CurvePoint, TrainingFacts
@@ -25,7 +25,7 @@ from mien.studies.paper_cells import PaperCell
 from mien.studies.pooled_rows import describe, hold_folder, pooled, pretrained, trained_under, under
 from mien.studies.scoring import score, turning_epoch
 from mien.training.recipe import DataConfig, Recipe, Weights
-from mien.training.run import RECORD, Run, describe_versions
+from mien.training.run import RECORD, Run
 from mien.training.runner import Runner
 from mien.training.transfer import input_of
 

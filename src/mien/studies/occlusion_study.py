@@ -23,10 +23,10 @@ from mien.core.errors import ConfigError
 from mien.core.expression import LABEL_SETS, THREE
 from mien.core.files import read_record, write_json
 from mien.core.preprocess import Image
+from mien.core.provenance import commit, describe_versions
 from mien.data.dataset import Dataset
 from mien.data.leaks import leaked_rows
 from mien.data.load import load_dataset
-from mien.evaluation.ledger import commit
 from mien.evaluation.regions import BANDS, REGIONS, Fill, Region, cover
 from mien.explain.occlusion import OPEN, Covered, covered_logits, score
 from mien.models.network import TorchPredictor
@@ -44,7 +44,7 @@ from mien.studies.pooled_rows import (
 )
 from mien.training.fit import keep_memory
 from mien.training.recipe import Recipe
-from mien.training.run import Run, describe_versions
+from mien.training.run import Run
 from mien.training.runner import Cell, Runner
 from mien.training.tensor_cache import cached_tensor
 from mien.training.transfer import features, freeze, head_name, input_of

@@ -17,12 +17,12 @@ import torch
 from mien.core.errors import MienError, ModelError
 from mien.core.expression import FER2013, LABEL_SETS, Labels
 from mien.core.preprocess import InputSpec
+from mien.core.provenance import describe_machine
 from mien.models.averaged_views import Averaged
 from mien.models.export import to_onnx
 from mien.models.network import TorchPredictor
 from mien.models.registry import count_multiplications, count_values
 from mien.training.recipe import Recipe
-from mien.training.run import describe_machine
 from mien.training.transfer import assemble, input_of
 
 ROUNDS = 200

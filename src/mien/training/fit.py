@@ -15,9 +15,9 @@ from torch import nn
 from mien.core.errors import TrainingError
 from mien.core.files import replacing
 from mien.core.model_reference import ModelReference
+from mien.core.provenance import commit, describe_machine, describe_versions
 from mien.data.dataset import Dataset, spread
 from mien.evaluation.fitted_rows import parted_otherwise
-from mien.evaluation.ledger import commit
 from mien.models.network import Normalised
 from mien.models.rebuild import restore_norms
 from mien.models.registry import count_values, network
@@ -34,8 +34,6 @@ from mien.training.run import (
     WEIGHTS,
     Epoch,
     Run,
-    describe_machine,
-    describe_versions,
     draw_curves,
 )
 from mien.training.svm import fit_svm

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -141,17 +138,6 @@ class Run:
         patience = self.recipe.patience
         stale = patience is not None and epoch.epoch - run.best.epoch >= patience
         return replace(run, status="finished" if stale or epoch.epoch == self.recipe.epochs else "running")
-
-
-def describe_machine() -> str:
-    """Processor and core count in words."""
-    return f"{platform.machine()} CPU, {os.cpu_count()} cores"
-
-
-def describe_versions() -> dict[str, str]:
-    """Versions of what decides a run's numbers."""
-    names = ("mien", "torch", "lightning", "numpy", "opencv-python-headless")
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
 
 
 def draw_curves(run: Run, path: Path) -> None:
