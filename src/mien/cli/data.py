@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.detector import DetectorName, LazyDetector
+from mien.cli.detector import LazyDetector
+from mien.cli.options import AsJson, DataRoot, DatasetName, DetectorName
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,17 +18,6 @@ if TYPE_CHECKING:
     from mien.data.dataset import Dataset
     from mien.data.leaks import Leaks
 
-DatasetName = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATASET",
-        help="fer2013, ferplus, ckplus, ck48, jaffe, kdef, rafd, mug, or the path of a CSV file or an image folder.",
-    ),
-]
-Data = Annotated[
-    Path | None, typer.Option("--data", help="Folder that holds the datasets, if not MIEN_DATA.", metavar="ROOT")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 _SHOWN = 12
 
@@ -43,8 +33,8 @@ def register(app: typer.Typer) -> None:
 def show(
     dataset: DatasetName,
     *,
-    data: Data = None,
-    as_json: Json = False,
+    data: DataRoot = None,
+    as_json: AsJson = False,
     png: Annotated[
         Path | None,
         typer.Option(help="Draw class counts and faces here; the licence says who may see it.", metavar="FILE"),
@@ -105,7 +95,9 @@ def show(
         console.print(f"wrote {png}")
 
 
-def leaks(dataset: DatasetName, *, data: Data = None, as_json: Json = False, detector: DetectorName = "auto") -> None:
+def leaks(
+    dataset: DatasetName, *, data: DataRoot = None, as_json: AsJson = False, detector: DetectorName = "auto"
+) -> None:
     """List the rows whose exact pixels stand in another split, that contradict each other, or that are blank."""
     from dataclasses import asdict
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,11 +14,6 @@ if TYPE_CHECKING:
     from mien.runtime.inference.detect import Detector
 
 _TOLD = 500
-
-DetectorName = Annotated[
-    str,
-    typer.Option("--detector", help="Finds the faces of whole pictures: auto, haar, yunet, or another package's."),
-]
 
 
 def face_crops(path: Path, spec: InputSpec, *, detector: str, crop: bool) -> Image:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.cli.detector import DetectorName, LazyDetector
-from mien.cli.evaluate import DATASET_HELP, Data
+from mien.cli.detector import LazyDetector
+from mien.cli.options import DataRoot, DatasetName, DetectorName
 from mien.cli.train import need_torch
 from mien.core.errors import ConfigError
 
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def embed(
     network: Annotated[Path, typer.Argument(help="An ONNX network from a face to a vector.", metavar="FILE")],
-    dataset: Annotated[str, typer.Argument(help=DATASET_HELP, metavar="DATASET")],
+    dataset: DatasetName,
     *,
     size: Annotated[int, typer.Option(help="Side of the crops, pixels; the graph resizes them to the network.")] = 160,
     grey: Annotated[bool, typer.Option("--grey", help="Grey crops, shown to the network as RGB.")] = False,
@@ -41,7 +41,7 @@ def embed(
     ] = None,
     licence: Annotated[str, typer.Option(help="Of the network's weights.")] = "as the network's own licence allows",
     detector: DetectorName = "auto",
-    data: Data = None,
+    data: DataRoot = None,
 ) -> None:
     """Make a face-recognition network read expressions: a linear head on its vectors, as one ordinary model."""
     need_torch("fitting a head")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.evaluate import Data
+from mien.cli.options import DataRoot
 from mien.cli.predictors import load_for, open_predictor
 from mien.core.errors import ConfigError
 
@@ -33,7 +33,7 @@ def ensemble(
         str | None, typer.Option(help="What weighted and stacked are fitted on.", metavar="DATASET")
     ] = None,
     split: Annotated[str, typer.Option(help="Its part; never one that is reported.", metavar="NAME")] = "public",
-    data: Data = None,
+    data: DataRoot = None,
 ) -> None:
     """Put models together into one, which 'mien evaluate' and 'mien compare' take like any other."""
     from mien.core.ensemble import SUFFIX, Ensemble

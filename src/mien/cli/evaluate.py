@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.cli.detector import DetectorName
+from mien.cli.options import AsJson, DataRoot, DatasetName, DetectorName, DropUnknown, ModelName, ReportedSplit
 from mien.cli.predictors import load_for, open_predictor
 from mien.core.errors import ConfigError
 from mien.core.files import write_whole
@@ -21,22 +21,10 @@ if TYPE_CHECKING:
     from mien.evaluation.evaluation_result import Evaluation
     from mien.evaluation.protocol import Predictions
 
-ReportedSplit = Annotated[
-    str | None,
-    typer.Option(
-        "--split",
-        help="Part to measure on; private, test or the whole if not given, whichever is there.",
-        metavar="NAME",
-    ),
-]
 Fold = Annotated[
     str | None,
     typer.Option("--fold", help="Part the dataset by persons first: 0/5 reports the first of five.", metavar="I/K"),
 ]
-Data = Annotated[
-    Path | None, typer.Option("--data", help="Folder that holds the datasets, if not MIEN_DATA.", metavar="ROOT")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Mirror = Annotated[bool, typer.Option("--mirror", help="Average each face with its mirror image.")]
 TenCrop = Annotated[
     bool, typer.Option("--ten-crop", help="Average each face's corners and middle, and their mirror images.")
@@ -44,10 +32,6 @@ TenCrop = Annotated[
 RobustnessFlag = Annotated[
     bool, typer.Option("--robustness", help="Measure under blur, noise, darkness, JPEG, rotation, small faces, covers.")
 ]
-DropUnknown = Annotated[
-    bool, typer.Option("--drop-unknown", help="Leave out rows whose expression a model cannot give.")
-]
-DATASET_HELP = "A dataset's name, a folder of pictures by class, or a CSV manifest."
 
 
 def register(app: typer.Typer) -> None:
@@ -57,8 +41,8 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A bundled or pulled name, an ONNX file, or a run.", metavar="MODEL")],
-    dataset: Annotated[str, typer.Argument(help=DATASET_HELP, metavar="DATASET")],
+    model: ModelName,
+    dataset: DatasetName,
     *,
     split: ReportedSplit = None,
     fold: Fold = None,
@@ -76,7 +60,7 @@ def evaluate(
     ledger: Annotated[Path | None, typer.Option(help="Append the result to this file.", metavar="FILE")] = None,
     record: Annotated[bool, typer.Option("--record", help="Keep the result in the model's manifest.")] = False,
     detector: DetectorName = "auto",
-    data: Data = None,
+    data: DataRoot = None,
 ) -> None:
     """Measure a model on one split of a dataset: accuracy with its interval, per expression, calibration, slices."""
     from mien.evaluation import evaluation_report as report
@@ -125,7 +109,7 @@ def evaluate(
 
 def compare(
     models: Annotated[list[str], typer.Argument(help="Two or more models.", metavar="MODEL")],
-    dataset: Annotated[str, typer.Argument(help=DATASET_HELP, metavar="DATASET")],
+    dataset: DatasetName,
     *,
     split: ReportedSplit = None,
     fold: Fold = None,
@@ -140,7 +124,7 @@ def compare(
         Path | None, typer.Option(help="Append what the change added to this results log.", metavar="FILE")
     ] = None,
     detector: DetectorName = "auto",
-    data: Data = None,
+    data: DataRoot = None,
 ) -> None:
     """Say whether models differ on the same rows: paired bootstrap and McNemar's exact test for every pair."""
     from dataclasses import asdict

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.detector import face_crops
-from mien.cli.evaluate import Data
+from mien.cli.options import DataRoot
 from mien.cli.predictors import load_for, open_predictor
 from mien.cli.progress import say
 from mien.core.errors import ConfigError, DatasetError, MissingExtraError, PictureError, nearest
@@ -69,7 +69,7 @@ def explain(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of samples, noise, fresh weights and intervals.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
-    data: Data = None,
+    data: DataRoot = None,
 ) -> None:
     """Show what a network looks at: maps of several methods, how far they can be trusted, and averages.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from mien.cli.detector import face_crops
-from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit
+from mien.cli.options import DataRoot, DatasetName, DetectorName, DropUnknown, ModelName, ReportedSplit
 from mien.cli.predictors import load_for, open_in_torch, open_predictor
 
 
@@ -34,7 +34,7 @@ def features(
     ] = None,
     shown: Annotated[int, typer.Option("--maps", min=1, max=64, help="Maps and filters of each layer.")] = 16,
     crop: Annotated[bool, typer.Option("--crop", help="The picture is a cropped face already.")] = False,
-    detector: Annotated[str, typer.Option(help="Face detector: auto, haar, yunet, or an installed one.")] = "auto",
+    detector: DetectorName = "auto",
     out: Annotated[Path, typer.Option(help="Folder for the page (HTML) and the figures (PNG, SVG).")] = Path(
         "features"
     ),
@@ -63,8 +63,8 @@ def features(
 
 
 def gallery(
-    model: Annotated[str, typer.Argument(help="A bundled or pulled name, an ONNX file, or a run.", metavar="MODEL")],
-    dataset: Annotated[str, typer.Argument(help=DATASET_HELP, metavar="DATASET")],
+    model: ModelName,
+    dataset: DatasetName,
     *,
     kind: Annotated[
         Literal["random", "mistakes", "uncertain"],
@@ -76,7 +76,7 @@ def gallery(
     seed: Annotated[int, typer.Option(min=0, help="Of the random draw.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the page (HTML) and the picture (PNG, SVG).")] = Path("gallery"),
     drop_unknown: DropUnknown = False,
-    data: Data = None,
+    data: DataRoot = None,
 ) -> None:
     """Show faces of a dataset with truth and reading below each. The files show its faces: keep them to yourself."""
     from mien.evaluation.fitted_rows import parted

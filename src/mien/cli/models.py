@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.options import AsJson
 from mien.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 group = typer.Typer(help="List, show, pull and verify models.", no_args_is_help=True)
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
@@ -26,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 @group.command("list")
-def list_models(json_: JsonFlag = False) -> None:
+def list_models(json_: AsJson = False) -> None:
     """List the models that are bundled, pulled, or can be pulled."""
     from mien.runtime.inference.library import entries
 
@@ -46,7 +45,7 @@ def list_models(json_: JsonFlag = False) -> None:
 @group.command()
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `mien models list` prints.")],
-    json_: JsonFlag = False,
+    json_: AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the model card as Markdown.")] = False,
 ) -> None:
     """Show a model's card: origin, measurements by expression and under corruption, limits, licences, uses."""

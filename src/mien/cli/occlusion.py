@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mien.cli.evaluate import DATASET_HELP, Data, DropUnknown, ReportedSplit
+from mien.cli.options import AsJson, DataRoot, DatasetName, DropUnknown, ModelName, ReportedSplit, Threads
 from mien.cli.predictors import load_for, open_predictor
 from mien.cli.progress import interrupted, say
 
@@ -45,8 +45,8 @@ def register(app: typer.Typer) -> None:
 
 
 def measure(
-    model: Annotated[str, typer.Argument(help="A bundled or pulled name, an ONNX file, or a run.", metavar="MODEL")],
-    dataset: Annotated[str, typer.Argument(help=DATASET_HELP, metavar="DATASET")],
+    model: ModelName,
+    dataset: DatasetName,
     *,
     split: ReportedSplit = None,
     names: Annotated[
@@ -65,9 +65,9 @@ def measure(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the report (HTML), the figures (PNG, SVG) and the numbers (JSON).")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     drop_unknown: DropUnknown = False,
-    data: Data = None,
+    data: DataRoot = None,
 ) -> None:
     """Test a model with parts of the face covered: accuracy, and the recall that each expression loses."""
     from mien.core.schema import to_mapping
@@ -129,8 +129,8 @@ def study(
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key of every recipe, or of one: NAME.KEY=VALUE."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the parts, the noise and the intervals.")] = 0,
-    data: Data = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    data: DataRoot = None,
+    threads: Threads = None,
 ) -> None:
     """Run paper 004's occlusion study: one network for each condition, and each tested under every condition.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.evaluate import Data
+from mien.cli.options import DataRoot, DetectorName, Threads
 from mien.cli.progress import interrupted, say
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ def reproduce(
         ),
     ] = None,
     cells: Annotated[bool, typer.Option("--cells", help="List the study's cells and end.")] = False,
-    detector: Annotated[str, typer.Option(help="Face detector: auto, haar, yunet, or an installed one.")] = "auto",
-    data: Data = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    detector: DetectorName = "auto",
+    data: DataRoot = None,
+    threads: Threads = None,
 ) -> None:
     """Run a paper's experiments, and write its tables with the paper's figures beside ours.
 

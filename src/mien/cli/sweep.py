@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from mien.cli.detector import DetectorName, LazyDetector
+from mien.cli.detector import LazyDetector
+from mien.cli.options import AsJson, DataRoot, DetectorName, RecipeFile, Threads
 from mien.cli.progress import say
-from mien.cli.train import Data, need_torch, settings_of
+from mien.cli.train import need_torch, settings_of
 
 
 def register(app: typer.Typer) -> None:
@@ -20,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sweep(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, YAML.")],
+    recipe: RecipeFile,
     grid: Annotated[
         list[str],
         typer.Option(
@@ -39,9 +40,9 @@ def sweep(
         typer.Option(help="Measure each cell on this split too: to report, not to choose by.", metavar="NAME"),
     ] = None,
     detector: DetectorName = "auto",
-    data: Data = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    data: DataRoot = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
 ) -> None:
     """Train a recipe for every combination of a grid's values. The same command again does what is left."""
     need_torch("a sweep")

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mien.cli.detector import DetectorName, LazyDetector
+from mien.cli.detector import LazyDetector
+from mien.cli.options import DataRoot, DetectorName, RecipeFile
 from mien.core.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from mien.training.recipe import Recipe
-
-Data = Annotated[
-    Path | None, typer.Option("--data", help="Folder that holds the datasets, if not MIEN_DATA.", metavar="ROOT")
-]
 
 
 _NUMBERS = 91
@@ -32,14 +29,14 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe, YAML.")],
+    recipe: RecipeFile,
     out: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME-SEED if not given.")] = None,
     seed: Annotated[int | None, typer.Option(help="Replace the recipe's seed.")] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, such as optimiser.rate=0.01.")
     ] = None,
     detector: DetectorName = "auto",
-    data: Data = None,
+    data: DataRoot = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads, of each worker.")] = None,
     devices: Annotated[
         str, typer.Option(help="Accelerators (or CPU processes) that share each batch: a number, or auto.", metavar="N")
@@ -85,7 +82,7 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="In eight bits: smaller and faster for ordinary convolutions.")
     ] = False,
-    data: Data = None,
+    data: DataRoot = None,
 ) -> None:
     """Export a run to ONNX with its manifest, calibrated on the validation split and checked against torch."""
     need_torch("exporting")

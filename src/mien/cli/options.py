@@ -1,0 +1,38 @@
+"""Arguments and options that several commands share, each with its one sentence of help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DatasetName = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATASET",
+        help="fer2013, ferplus, ckplus, ck48, jaffe, kdef, rafd, mug, or the path of a CSV file or an image folder.",
+    ),
+]
+ModelName = Annotated[str, typer.Argument(help="A bundled or pulled name, an ONNX file, or a run.", metavar="MODEL")]
+RecipeFile = Annotated[Path, typer.Argument(help="A recipe, YAML.", metavar="RECIPE")]
+DetectorName = Annotated[
+    str,
+    typer.Option("--detector", help="Finds the faces of whole pictures: auto, haar, yunet, or another package's."),
+]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data", help="Folder that holds the datasets, if not MIEN_DATA.", metavar="ROOT")
+]
+ReportedSplit = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        help="Part to measure on; private, test or the whole if not given, whichever is there.",
+        metavar="NAME",
+    ),
+]
+DropUnknown = Annotated[
+    bool, typer.Option("--drop-unknown", help="Leave out rows whose expression a model cannot give.")
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
