@@ -113,7 +113,7 @@ def _videos(clips: list[Clip], cache: Path) -> Iterator[Video]:
 
 
 def _found(clip: Clip, path: Path) -> Boxes:
-    return search_each(path, YuNetDetector(detector_path("yunet"), long_side=clip.width))
+    return search_each(path, YuNetDetector(detector_path("yunet"), search_size=clip.width))
 
 
 def _is_drawn(box: Box, clip: Clip, index: int) -> bool:

@@ -215,3 +215,10 @@ print(peak, file=sys.stderr)
     assert done.returncode == 0, done.stderr
     assert "1 picture · 1 face" in done.stdout
     assert int(done.stderr.split()[-1]) / 1024 < 300
+
+
+@pytest.mark.parametrize(("option", "value"), [("--min-size", 300), ("--search-size", 32), ("--min-score", 1)])
+def test_the_search_is_set_by_options(mien, pictures, option, value):
+    picture = pictures / "a.png"
+    assert len(json.loads(mien(picture, "--json").stdout)["frames"][0]["faces"]) == 1
+    assert json.loads(mien(picture, "--json", option, value).stdout)["frames"][0]["faces"] == []

@@ -36,3 +36,26 @@ DropUnknown = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", help="Name or path of a model; give it again to compare several."),
+]
+MinSize = Annotated[
+    float | None,
+    typer.Option(
+        min=1,
+        help="Side of the smallest face, pixels of the picture: those from it on are found, smaller ones dropped. "
+        "If not given, faces from 40 pixels on are found, and smaller ones that turn up are kept.",
+        metavar="PIXELS",
+    ),
+]
+SearchSize = Annotated[
+    int | None,
+    typer.Option(
+        min=32, help="Search one copy of this long side, whatever that finds, to save time.", metavar="PIXELS"
+    ),
+]
+MinScore = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Drop detections below this score; each detector has its own.", metavar="SCORE"),
+]

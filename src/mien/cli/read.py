@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.options import MinScore, MinSize, Models, SearchSize
 from mien.core.errors import PictureError
 
 if TYPE_CHECKING:
@@ -24,12 +25,13 @@ def register(app: typer.Typer) -> None:
 
 def read(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Pictures, or folders that are searched.")],
-    model: Annotated[
-        list[str] | None, typer.Option(help="Name or path of a model; give it again to compare several.")
-    ] = None,
+    model: Models = None,
     detector: Annotated[
         str, typer.Option(help="Face detector: auto (YuNet once pulled, else Haar), haar, yunet, or an installed one.")
     ] = "auto",
+    min_size: MinSize = None,
+    search_size: SearchSize = None,
+    min_score: MinScore = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     csv: Annotated[Path | None, typer.Option(help="Write a row for each face and model.", metavar="FILE")] = None,
     annotate: Annotated[Path | None, typer.Option(help="Write annotated pictures here.", metavar="DIR")] = None,
@@ -64,6 +66,9 @@ def read(
         detector=detector,
         provider=provider,
         threads=threads,
+        min_score=min_score,
+        min_size=min_size,
+        search_size=search_size,
         max_pixels=max_pixels,
     )
     mapper = ActivationMapper(recognizer.models[0]) if explain else None

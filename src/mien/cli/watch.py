@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.options import MinScore, MinSize, Models, SearchSize
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -47,12 +49,13 @@ def _seconds(text: str) -> float:
 
 def watch(
     source: Annotated[str, typer.Argument(help="Video file, folder of frames, camera number, or URL (rtsp, http).")],
-    model: Annotated[
-        list[str] | None, typer.Option(help="Name or path of a model; give it again to compare several.")
-    ] = None,
+    model: Models = None,
     detector: Annotated[
         str, typer.Option(help="Face detector: auto (YuNet once pulled, else Haar), haar, yunet, or an installed one.")
     ] = "auto",
+    min_size: MinSize = None,
+    search_size: SearchSize = None,
+    min_score: MinScore = None,
     detect_every: Annotated[
         Any, typer.Option(parser=_detect_every, metavar="N|auto", help="Frames from one full search to the next.")
     ] = "auto",
@@ -101,7 +104,15 @@ def watch(
     outputs = _Outputs(csv=csv, jsonl=jsonl, parquet=parquet, video=video, overwrite=overwrite, threads=threads)
     outputs.refuse_existing()
     cv2.setNumThreads(threads)
-    recognizer = Recognizer(model or DEFAULT_MODEL, detector=detector, provider=provider, threads=threads)
+    recognizer = Recognizer(
+        model or DEFAULT_MODEL,
+        detector=detector,
+        provider=provider,
+        threads=threads,
+        min_score=min_score,
+        min_size=min_size,
+        search_size=search_size,
+    )
     console = Console(highlight=False, markup=False)
     audio = Path(source) if Path(source).is_file() else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -250,6 +250,15 @@ class Face:
                 raise ValueError(f"landmarks must be five finite (x, y) pairs, got shape {points.shape}")
             points.setflags(write=False)
             object.__setattr__(self, "landmarks", points)
+
+    def mapped(self, *, scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> Face:
+        """The face with its box and landmarks scaled about the origin and then shifted by ``(x, y)`` pixels."""
+        (dx, dy), box = shift, self.box
+        moved = Box(scale * box.x + dx, scale * box.y + dy, scale * box.width, scale * box.height)
+        points = self.landmarks
+        if points is not None:
+            points = points * np.float32(scale) + np.array(shift, dtype=np.float32)
+        return replace(self, box=moved, landmarks=points)
 
     @property
     def reading(self) -> Reading:

@@ -66,7 +66,11 @@ class Recognizer:
             brings, or a detector of one's own.
         provider: ONNX Runtime's execution provider.
         threads: pictures that :meth:`read_many` decodes and searches at a time, and threads within a network call.
-        min_score: finds of the detector below it are no faces; None for the detector's own default.
+        min_score: detections below it are no faces; None for the detector's own default.
+        min_size: side of the smallest face, pixels of the picture: faces from it on are found in a picture of any size,
+            smaller ones are dropped. None promises 40 pixels, and keeps smaller faces that are found along the way.
+        search_size: search one reduced copy of this long side, pixels, whatever that finds; None for as many copies as
+            ``min_size`` takes.
         reject_non_faces: drop a find that the bundled face-or-not gate takes for none (``docs/gate.md``), counted in
             :attr:`Frame.rejected <mien.core.face.Frame.rejected>`. In a build without the gate it is one that looks
             unlike a face to every model, its energy being below the threshold in the model's manifest.
@@ -84,6 +88,8 @@ class Recognizer:
         provider: str = "cpu",
         threads: int = 1,
         min_score: float | None = None,
+        min_size: float | None = None,
+        search_size: int | None = None,
         reject_non_faces: bool = True,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
@@ -93,6 +99,8 @@ class Recognizer:
             provider=provider,
             threads=threads,
             min_score=min_score,
+            min_size=min_size,
+            search_size=search_size,
             reject_non_faces=reject_non_faces,
         )
         self._threads = threads

@@ -21,7 +21,7 @@ from mien.runtime.inference.classify import OnnxClassifier
 from mien.runtime.inference.detect import HaarDetector, RegionDetector, YuNetDetector, make_detector, shrunk
 from mien.runtime.inference.quality import COVERED, QualityLimits
 from mien.runtime.output.mjpeg import LivePage
-from mien.runtime.stream.follow import Follower, mapped
+from mien.runtime.stream.follow import Follower
 from mien.runtime.stream.sampling import SampledSource
 from mien.runtime.stream.smooth import Smoothing
 from mien.runtime.stream.watcher import UNLIKE, Watcher, watch_pictures
@@ -50,6 +50,11 @@ class CountingNear(Counting):
     def detect_near(self, region, side):
         self.looks += 1
         return self._detector.detect_near(region, side)
+
+    def detect_copy(self, copy, scale):
+        self.searches += 1
+        self.sizes.add(copy.shape)
+        return self._detector.detect_copy(copy, scale)
 
 
 def shots_of(pictures, *, fps: float = 30):
@@ -90,7 +95,7 @@ def test_a_video_gives_a_frame_for_each_picture(recognizer, clip):
 @pytest.mark.parametrize(("faces", "size"), [(1, (480, 320)), (3, (640, 360)), (2, (1280, 720))])
 def test_nobody_is_missed_at_the_default_cadence(yunet, faces, size):
     pictures = list(moving_faces(45, width=size[0], height=size[1], faces=faces))
-    reference = YuNetDetector(yunet, long_side=4096)
+    reference = YuNetDetector(yunet, search_size=4096)
     follower = Follower(YuNetDetector(yunet))
     overlaps, expected = [], 0
     for shot in shots_of(pictures):
@@ -148,7 +153,7 @@ def test_whole_pictures_are_searched_now_and_then_and_small(yunet):
         follower.follow(shot)
     assert detector.searches <= 8
     assert detector.looks <= 40
-    assert detector.sizes == {(360, 640, 3), (180, 320, 3)}
+    assert detector.sizes == {(720, 1280, 3), (180, 320, 3)}
 
 
 @pytest.mark.parametrize("every", [1, 4, 15])
@@ -223,6 +228,9 @@ def test_a_find_is_not_given_to_two_tracks():
 
         def detect_near(self, region, side):
             return [Face(Box(5, 5, 50, 50), 1.0)]
+
+        def detect_copy(self, copy, scale):
+            return self.detect(copy)
 
     follower = Follower(Same(), detect_every=10)
     shots = shots_of([np.zeros((128, 128, 3), dtype=np.uint8)] * 9)
@@ -388,7 +396,7 @@ def test_a_live_source_is_read_at_its_newest_picture(recognizer):
 
 def test_mapped_faces_keep_their_shape(portrait, yunet):
     (face,) = YuNetDetector(yunet).detect(portrait)
-    there = mapped(mapped(face, scale=2.0, shift=(3, -5)), scale=0.5, shift=(-1.5, 2.5))
+    there = face.mapped(scale=2.0, shift=(3, -5)).mapped(scale=0.5, shift=(-1.5, 2.5))
     assert there.box.iou(face.box) == pytest.approx(1)
     np.testing.assert_allclose(there.landmarks, face.landmarks, atol=1e-3)
 

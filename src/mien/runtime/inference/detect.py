@@ -19,14 +19,12 @@ import numpy as np
 from mien.core.errors import ModelError, nearest
 from mien.core.face import Box, Face
 from mien.core.preprocess import Image
+from mien.runtime.inference.search import Search, largest_first
 from mien.runtime.inference.yunet import YuNetNetwork
 
 ENTRY_POINTS = "mien.detectors"
 """Group of entry points by which other packages bring detectors: a name, and a callable that takes the keywords
-``min_score`` and ``min_size`` where they are given and returns a :class:`Detector`."""
-
-SMALLEST_LONG_SIDE = 192
-"""Smaller pictures are enlarged to it: YuNet finds 84 % of FER2013's 48-pixel faces as they are, 99 % enlarged."""
+``min_score``, ``min_size`` and ``search_size`` where they are given and returns a :class:`Detector`."""
 
 REGION_SIDE = 128
 """Regions around an expected face are searched at this size. At 96, YuNet misses three times as many partly covered
@@ -57,12 +55,19 @@ class Detector(Protocol):
 
 @runtime_checkable
 class RegionDetector(Detector, Protocol):
-    """A detector that can also look for one face where it is expected, at a small part of the cost."""
+    """A detector for streams: it can also search a small copy, and look for one face where it is expected."""
 
     def detect_near(self, region: Image, side: float) -> list[Face]:
         """Faces of about ``side`` pixels in an RGB uint8 region that was cut out around one, largest first.
 
         Boxes and landmarks are in the region's pixels. The region should be about twice as wide as the face.
+        """
+        ...
+
+    def detect_copy(self, copy: Image, scale: float) -> list[Face]:
+        """Faces that an RGB uint8 copy of a picture, ``scale`` times as large, shows in one search, largest first.
+
+        Boxes and landmarks are in the copy's pixels.
         """
         ...
 
@@ -74,33 +79,43 @@ class HaarDetector:
     half of FER2013's faces reach 0.97, 98 % reach 0.2, and false finds in textures mostly stay below 0.6.
 
     Args:
-        min_score: finds below it are dropped.
-        min_size: smallest face side that is looked for, pixels of the picture.
-        long_side: larger pictures are searched on a copy reduced to it.
+        min_score: detections below it are dropped.
+        min_size: see :func:`make_detector`.
+        search_size: likewise.
     """
 
     name = "haar"
 
-    def __init__(self, *, min_score: float = 0.2, min_size: int = 20, long_side: int = 640) -> None:  # noqa: D107
+    smallest = 24
+    """Side of the smallest face that it finds reliably, pixels of what is searched."""
+
+    def __init__(  # noqa: D107
+        self, *, min_score: float = 0.2, min_size: float | None = None, search_size: int | None = None
+    ) -> None:
         self._min_score = min_score
-        self._min_size = min_size
-        self._long_side = long_side
+        self._search = Search(self.smallest, min_size, search_size)
         self._cascade = _PerThread(_load_cascade)
 
     def detect(self, picture: Image) -> list[Face]:
         """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first."""
-        reduced, scale = _resized(picture, self._long_side)
-        least = max(round(self._min_size * scale), 20)
-        return self._search(reduced, scale, least=least, most=0, min_score=self._min_score)
+        return self._search.detect(picture, self._part)
+
+    def detect_copy(self, copy: Image, scale: float) -> list[Face]:
+        """Faces of an RGB uint8 copy of a picture; see :class:`RegionDetector`."""
+        return self._search.detect_copy(copy, scale, self._part)
+
+    def _part(self, part: Image, least: float, largest: float) -> list[Face]:
+        most = 0 if math.isinf(largest) else math.ceil(largest / _HAAR_SCALE)
+        return self._find(part, 1.0, least=max(round(least), 20), most=most, min_score=self._min_score)
 
     def detect_near(self, region: Image, side: float) -> list[Face]:
         """Faces of about ``side`` pixels in an RGB uint8 region around one; see :class:`RegionDetector`."""
         reduced, scale = shrunk(region, REGION_SIDE)
         expected = side * scale / _HAAR_SCALE
         least, most = max(round(expected / 1.35), 20), max(round(expected * 1.35), 28)
-        return self._search(reduced, scale, least=least, most=most, min_score=_FAMILIAR * self._min_score)
+        return largest_first(self._find(reduced, scale, least=least, most=most, min_score=_FAMILIAR * self._min_score))
 
-    def _search(self, reduced: Image, scale: float, *, least: int, most: int, min_score: float) -> list[Face]:
+    def _find(self, reduced: Image, scale: float, *, least: int, most: int, min_score: float) -> list[Face]:
         """Faces ``least`` to ``most`` (0: any) pixels wide in a picture reduced by ``scale``."""
         grey = cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY)
         boxes, _, weights = self._cascade.get().detectMultiScale3(
@@ -117,7 +132,7 @@ class HaarDetector:
             side = math.sqrt(float(w) * float(h)) * _HAAR_SCALE / scale
             if score >= min_score:
                 faces.append(Face(_square((x + w / 2) / scale, (y + h / 2) / scale, side), score))
-        return _largest_first(faces)
+        return faces
 
 
 class YuNetDetector:
@@ -125,9 +140,9 @@ class YuNetDetector:
 
     Args:
         path: the ONNX file; ``mien models pull yunet`` fetches it.
-        min_score: finds below it are dropped.
-        min_size: finds whose side is below it are dropped, pixels of the picture.
-        long_side: larger pictures are searched on a copy reduced to it.
+        min_score: detections below it are dropped.
+        min_size: see :func:`make_detector`.
+        search_size: likewise.
 
     Raises:
         ModelError: the file is no YuNet.
@@ -135,58 +150,79 @@ class YuNetDetector:
 
     name = "yunet"
 
+    smallest = 28
+    """Side of the smallest face that it finds reliably, pixels of what is searched."""
+
     def __init__(  # noqa: D107
-        self, path: str | Path, *, min_score: float = 0.6, min_size: int = 12, long_side: int = 640
+        self,
+        path: str | Path,
+        *,
+        min_score: float = 0.6,
+        min_size: float | None = None,
+        search_size: int | None = None,
     ) -> None:
         self._network = YuNetNetwork(Path(path))
         self._min_score = min_score
-        self._min_size = min_size
-        self._long_side = long_side
+        self._search = Search(self.smallest, min_size, search_size)
 
     def detect(self, picture: Image) -> list[Face]:
         """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first, with landmarks."""
-        reduced, scale = _resized(picture, self._long_side)
-        return self._search(reduced, scale, self._min_score)
+        return self._search.detect(picture, self._part)
+
+    def detect_copy(self, copy: Image, scale: float) -> list[Face]:
+        """Faces of an RGB uint8 copy of a picture; see :class:`RegionDetector`."""
+        return self._search.detect_copy(copy, scale, self._part)
 
     def detect_near(self, region: Image, side: float) -> list[Face]:  # noqa: ARG002
         """Faces in an RGB uint8 region around one, whatever their size; see :class:`RegionDetector`."""
-        return self._search(*shrunk(region, REGION_SIDE), _FAMILIAR * self._min_score)
+        return largest_first(self._find(*shrunk(region, REGION_SIDE), _FAMILIAR * self._min_score))
 
-    def _search(self, reduced: Image, scale: float, min_score: float) -> list[Face]:
+    def _part(self, part: Image, least: float, largest: float) -> list[Face]:
+        return [face for face in self._find(part, 1.0, self._min_score) if least <= face.box.width <= largest]
+
+    def _find(self, reduced: Image, scale: float, min_score: float) -> list[Face]:
         rows = self._network.detect(reduced, min_score).astype(np.float64)
-        limit = 4 * self._long_side  # on a few pixels the network can answer with boundless boxes
+        limit = 4 * max(reduced.shape)  # on a few pixels the network can answer with boundless boxes
         rows = rows[(np.abs(rows[:, :14]) < limit).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]
         faces = []
         for row in rows:
             x, y, w, h = row[:4] / scale
             side = math.sqrt(w * h / _YUNET_AREA)
-            if side >= self._min_size:
-                box = _square(x + w / 2 + _YUNET_SHIFT[0] * side, y + h / 2 + _YUNET_SHIFT[1] * side, side)
-                landmarks = (row[4:14].reshape(5, 2) / scale).astype(np.float32)
-                faces.append(Face(box, min(float(row[14]), 1.0), landmarks))
-        return _largest_first(faces)
+            box = _square(x + w / 2 + _YUNET_SHIFT[0] * side, y + h / 2 + _YUNET_SHIFT[1] * side, side)
+            landmarks = (row[4:14].reshape(5, 2) / scale).astype(np.float32)
+            faces.append(Face(box, min(float(row[14]), 1.0), landmarks))
+        return faces
 
 
-def make_detector(name: str = "auto", *, min_score: float | None = None, min_size: int | None = None) -> Detector:
+def make_detector(
+    name: str = "auto",
+    *,
+    min_score: float | None = None,
+    min_size: float | None = None,
+    search_size: int | None = None,
+) -> Detector:
     """The detector of that name; ``"auto"`` is YuNet once it has been pulled, and the embedded Haar cascade until then.
 
     Args:
         name: ``"auto"``, ``"haar"``, ``"yunet"``, or one that another package brings (:data:`ENTRY_POINTS`).
-        min_score: finds below it are dropped; each detector has its own default, as their scores differ.
-        min_size: smallest face side, pixels of the picture; likewise.
+        min_score: detections below it are dropped; each detector has its own default, as their scores differ.
+        min_size: side of the smallest face, pixels of the picture. Faces from it on are found in a picture of any size,
+            smaller ones are dropped. None promises :data:`~mien.runtime.inference.search.MIN_SIZE` pixels and keeps
+            smaller faces that are found along the way.
+        search_size: search one copy of this long side, pixels, whatever that finds; None for as many copies and tiles
+            as ``min_size`` takes.
 
     Raises:
         ModelError: YuNet is asked for and has not been pulled, or its file is damaged, or the name is unknown; or
-            ``min_score`` is not from 0 to 1, ``min_size`` not 1 or more.
+            ``min_score`` is not from 0 to 1, ``min_size`` not 1 or more, ``search_size`` not 32 or more.
     """
     from mien.runtime.inference.library import detector_path, is_pulled
 
     if min_score is not None and not (isinstance(min_score, float | int | np.floating) and 0 <= min_score <= 1):
         raise ModelError(f"min_score must be a number from 0 to 1, got {min_score!r}")
-    if min_size is not None and not (isinstance(min_size, float | int) and 1 <= min_size < math.inf):
-        raise ModelError(f"min_size must be 1 pixel or more, got {min_size!r}")
+    Search(1, min_size, search_size)  # refused before another package's code sees them
 
-    given = {"min_score": min_score, "min_size": min_size}
+    given = {"min_score": min_score, "min_size": min_size, "search_size": search_size}
     options = cast(dict[str, Any], {key: value for key, value in given.items() if value is not None})
     if name == "haar" or (name == "auto" and not is_pulled("yunet")):
         return HaarDetector(**options)
@@ -239,20 +275,5 @@ def shrunk(picture: Image, long_side: int) -> tuple[Image, float]:
     return picture, scale
 
 
-def _resized(picture: Image, long_side: int) -> tuple[Image, float]:
-    """The picture at a size that can be searched fast, and its scale; never less than 8 pixels across."""
-    height, width = picture.shape[:2]
-    scale = min(max(1.0, SMALLEST_LONG_SIDE / max(height, width)), long_side / max(height, width))
-    if scale == 1:
-        return picture, 1.0
-    size = (max(round(width * scale), 8), max(round(height * scale), 8))
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cast(Image, cv2.resize(picture, size, interpolation=interpolation)), scale
-
-
 def _square(x: float, y: float, side: float) -> Box:
     return Box(float(x - side / 2), float(y - side / 2), side, side)
-
-
-def _largest_first(faces: list[Face]) -> list[Face]:
-    return sorted(faces, key=lambda face: -face.box.area)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,6 +97,8 @@ def open_reader(
     provider: str = "cpu",
     threads: int = 1,
     min_score: float | None = None,
+    min_size: float | None = None,
+    search_size: int | None = None,
     reject_non_faces: bool = True,
 ) -> FaceReader:
     """A reader from names; see :class:`mien.Recognizer` for what they mean.
@@ -105,11 +108,13 @@ def open_reader(
     """
     chosen = [model] if isinstance(model, str | Path | OnnxClassifier) else list(model)
     models = [m if isinstance(m, OnnxClassifier) else open_model(m, provider=provider, threads=threads) for m in chosen]
-    if not isinstance(detector, str) and min_score is not None:
-        raise ModelError("min_score is for a detector that is given by name: set it on the detector itself")
+    options: dict[str, Any] = {"min_score": min_score, "min_size": min_size, "search_size": search_size}
+    given = [name for name, value in options.items() if value is not None]
+    if not isinstance(detector, str) and given:
+        raise ModelError(f"{' and '.join(given)}: for a detector that is given by name; set it on the detector itself")
     face_gate = bundled_gate() if reject_non_faces else None
     return FaceReader(
-        make_detector(detector, min_score=min_score) if isinstance(detector, str) else detector,
+        make_detector(detector, **options) if isinstance(detector, str) else detector,
         models,
         face_gate=face_gate,
         by_energy=reject_non_faces and face_gate is None,

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
-
-import numpy as np
 
 from mien.core.face import Box, Face
 from mien.core.preprocess import Image
@@ -29,6 +27,10 @@ THOROUGH_SIDE, QUICK_SIDE = 640, 320
 THOROUGH_EVERY, THOROUGH_AFTER_LOSS = 2.0, 0.4
 """Seconds from one thorough search to the next at ``"auto"``, while all is well and while somebody is missing: those
 between are quick. Where nobody is followed every search is thorough."""
+
+FULL_EVERY = 2.0
+"""Seconds from one search of the whole picture for the smallest faces to the next; those between see a reduced copy.
+So a face of the promised size is found within them, whatever the picture's size, and what that costs is bounded."""
 
 WITH_FACES, WITHOUT_FACES, AFTER_LOSS = 0.3, 0.2, 0.1
 """Seconds from one search to the next at ``"auto"``: while faces are followed, while there is none, and while one that
@@ -61,7 +63,7 @@ class Window:
 
     def within(self, face: Face) -> Face:
         """A face of the picture, in pixels of this window."""
-        return mapped(face, shift=(-self.left, -self.top))
+        return face.mapped(shift=(-self.left, -self.top))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Follower:
         self._every = detect_every
         self._searched_at = -math.inf
         self._searched_index = -math.inf
-        self._thorough_at = -math.inf
+        self._thorough_at = self._full_at = -math.inf
         self._look_from: dict[int, float] = {}
 
     def follow(self, picture: StreamPicture) -> list[Seen]:
@@ -137,18 +139,26 @@ class Follower:
         A face that the reduced copy does not show may still be found at its place.
         """
         self._searched_at, self._searched_index = picture.time, picture.index
-        thorough = picture.time - self._thorough_at >= thorough_after
-        if thorough:
-            self._thorough_at = picture.time
-        reduced, scale = picture.reduced(THOROUGH_SIDE if thorough else QUICK_SIDE)
         known = [face.box for _, face in self.tracker.predict(picture.time)]
-        found = [mapped(face, scale=1 / scale) for face in self._detector.detect(reduced)]
+        found = self._detections(picture, thorough=picture.time - self._thorough_at >= thorough_after)
         found = [f for f in found if any(f.box.iou(box) >= _OWN for box in known) or self._holds_up(picture, f)]
         seen = [Seen(track, face, True) for track, face in self.tracker.update(found, picture.time)]
         self._look_from = {one.track: picture.time + LOOK_EVERY for one in seen}
         lost = self.tracker.lost
         expected = [(track, face) for track, face in self.tracker.predict(picture.time) if track in lost]
         return seen + self._look(picture, expected, taken=[one.face.box for one in seen])
+
+    def _detections(self, picture: StreamPicture, *, thorough: bool) -> list[Face]:
+        """What the detector finds in the whole picture or, mostly, in a reduced copy."""
+        full = self._near is not None and picture.time - self._full_at >= FULL_EVERY
+        if thorough or full:
+            self._thorough_at = picture.time
+        if full:
+            self._full_at = picture.time
+            return self._detector.detect(picture.rgb)
+        copy, scale = picture.reduced(THOROUGH_SIDE if thorough else QUICK_SIDE)
+        found = self._detector.detect(copy) if self._near is None else self._near.detect_copy(copy, scale)
+        return [face.mapped(scale=1 / scale) for face in found]
 
     def _holds_up(self, picture: StreamPicture, face: Face) -> bool:
         """Whether a find that is new is still one when looked at closely: most false finds of small copies are not."""
@@ -175,7 +185,7 @@ class Follower:
             own = [(find.box.iou(window.within(face).box), find) for find in near]
             overlap, best = max(own, key=lambda one: one[0], default=(0.0, face))
             if overlap >= _OWN:
-                found = mapped(best, shift=(window.left, window.top))
+                found = best.mapped(shift=(window.left, window.top))
                 finds.append((overlap, Seen(track, found, True, window)))
         kept: list[Seen] = []
         for overlap, one in sorted(finds, key=lambda find: -find[0]):
@@ -200,11 +210,3 @@ def around(box: Box, reach: float, picture: StreamPicture) -> Area | None:
     right = min(math.ceil(x + reach * side), picture.width)
     bottom = min(math.ceil(y + reach * side), picture.height)
     return (left, top, right, bottom) if min(right - left, bottom - top) >= 8 else None
-
-
-def mapped(face: Face, *, scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> Face:
-    """A face scaled about the origin and then shifted by ``(x, y)``."""
-    (dx, dy), box = shift, face.box
-    moved = Box(scale * box.x + dx, scale * box.y + dy, scale * box.width, scale * box.height)
-    points = None if face.landmarks is None else face.landmarks * np.float32(scale) + np.array(shift, dtype=np.float32)
-    return replace(face, box=moved, landmarks=points)
