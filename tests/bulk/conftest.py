@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bulk.outputs import bulk
 from runtime.toys import write_model
 
 
@@ -31,3 +32,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.write(portrait)
     writer.release()
     return folder
+
+
+@pytest.fixture(scope="session")
+def undisturbed(inputs, toy, tmp_path_factory):
+    """The status and the folder of a run that nothing disturbed."""
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    return bulk(inputs, out, toy), out

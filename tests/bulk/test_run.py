@@ -6,43 +6,16 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from mien.bulk import BulkOptions, Limits, Output, run_bulk
+from bulk.outputs import bulk, command, rows_of
+from mien.bulk import Limits, Output, run_bulk
 from mien.core import BulkError, Place, PolicyError, Purpose
 from mien.runtime import Recognizer
-
-HOW = {"purpose": Purpose.RESEARCH, "place": Place.EU}
-
-
-def bulk(inputs, out, toy, **more):
-    options = BulkOptions(models=(toy,), detector="haar", **more.pop("options", {}))
-    return run_bulk([str(inputs)], out, options=options, **HOW, **more)
-
-
-def tables(out, folder):
-    """Each table without what differs from run to run, in one order."""
-    Output(out).export(folder)
-    found = {}
-    for name in ("faces", "events", "items"):
-        table = pq.read_table(folder / f"{name}.parquet")
-        changing = [column for column in ("batch", "seconds", "worker") if column in table.column_names]
-        table = table.drop_columns(changing)
-        by = [(column, "ascending") for column in ("item", "frame", "face", "time") if column in table.column_names]
-        found[name] = table.sort_by(by).to_pylist()
-    return found
-
-
-@pytest.fixture(scope="module")
-def undisturbed(inputs, toy, tmp_path_factory):
-    out = tmp_path_factory.mktemp("undisturbed") / "out"
-    return bulk(inputs, out, toy), out
 
 
 def test_it_reads_what_the_recognizer_reads(undisturbed, inputs, toy):
@@ -97,10 +70,10 @@ def test_a_shard_reads_like_its_files(inputs, toy, tmp_path):
 def test_compacting_keeps_the_rows(inputs, toy, tmp_path):
     bulk(inputs / "0.png", tmp_path / "out", toy)
     bulk(inputs, tmp_path / "out", toy)
-    before = tables(tmp_path / "out", tmp_path / "before")
+    before = rows_of(tmp_path / "out", tmp_path / "before")
     counts = Output(tmp_path / "out").compact()
     assert counts["items"] == (2, 1)
-    assert tables(tmp_path / "out", tmp_path / "after") == before
+    assert rows_of(tmp_path / "out", tmp_path / "after") == before
     told = []
     bulk(inputs, tmp_path / "out", toy, progress=told.append)
     assert told == []
@@ -169,11 +142,6 @@ def test_an_output_that_cannot_be_used_is_one_sentence(inputs, toy, tmp_path, ma
     assert "\n" not in str(error.value)
 
 
-def _command(inputs, out, toy):
-    arguments = ["--purpose", "research", "--place", "eu", "--model", toy, "--detector", "haar", "--workers", "2"]
-    return [sys.executable, "-m", "mien", "bulk", "run", str(inputs), "--out", str(out), *arguments]
-
-
 def _children(pid):
     import psutil
 
@@ -190,7 +158,7 @@ def test_killing_it_anywhere_leaves_a_readable_output_and_resuming_ends_it(input
     chance = random.Random(whom)
     out = tmp_path / "out"
     for _ in range(4):
-        driver = subprocess.Popen(_command(inputs, out, toy), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        driver = subprocess.Popen(command(inputs, out, toy), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(chance.uniform(0.5, 5.0))
         try:
             victims = [driver.pid] if whom == "driver" else [child.pid for child in _children(driver.pid)][:1]
@@ -204,6 +172,6 @@ def test_killing_it_anywhere_leaves_a_readable_output_and_resuming_ends_it(input
             assert driver.wait() == 1
         if (out / "run.json").exists():
             Output(out).status()
-    last = subprocess.run(_command(inputs, out, toy), check=False, capture_output=True)
+    last = subprocess.run(command(inputs, out, toy), check=False, capture_output=True)
     assert last.returncode == 1  # one input is damaged
-    assert tables(out, tmp_path / "killed") == tables(undisturbed[1], tmp_path / "whole")
+    assert rows_of(out, tmp_path / "killed") == rows_of(undisturbed[1], tmp_path / "whole")

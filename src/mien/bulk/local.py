@@ -21,12 +21,14 @@ _LOOK = 0.25
 """Seconds from one look at the workers' memory and progress to the next."""
 
 
+_GOES_ON = "goes on"
+
+
 @dataclass(slots=True)
 class _Process:
     process: SpawnProcess
     pipe: Connection
     unit: Unit | None = None
-    at: int = 0
     moved: float = field(default_factory=time.monotonic)
     started: bool = False
 
@@ -68,14 +70,15 @@ class _Pool:
         while self._again or any(one.unit is not None or not one.started for one in self._running):
             ready = wait([one.pipe for one in self._running], timeout=_LOOK)
             for one in list(self._running):
-                reason = None
+                gone = None
                 if one.pipe in ready:
-                    result, reason = self._heard(one)
+                    result, gone = self._heard(one)
                     if result is not None:
                         yield result
-                reason = reason or self._fed(one) or self._beyond(one)
-                if reason is not None:
-                    yield from self._lost(one, reason)
+                gone = gone or self._fed(one)
+                beyond = None if gone else self._beyond(one)
+                if gone or beyond:
+                    yield from self._lost(one, gone or beyond or "", sure=gone is None)
 
     def end(self) -> None:
         for one in self._running:
@@ -84,7 +87,7 @@ class _Pool:
     def _start(self) -> None:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_work, args=(self._options, theirs), daemon=True, name="mien bulk worker"
+            target=_work, args=(self._options, self._key, theirs), daemon=True, name="mien bulk worker"
         )
         process.start()
         theirs.close()
@@ -100,8 +103,7 @@ class _Pool:
         one.moved = time.monotonic()
         if isinstance(message, BaseException):
             raise message
-        if isinstance(message, int):
-            one.at = message
+        if message == _GOES_ON:
             return None, None
         one.started, one.unit = True, None
         return message, None
@@ -113,7 +115,7 @@ class _Pool:
         unit = self._again.popleft() if self._again else next(self._units, None)
         if unit is None:
             return None
-        one.unit, one.at, one.moved = unit, 0, time.monotonic()
+        one.unit, one.moved = unit, time.monotonic()
         try:
             one.pipe.send(unit)
         except OSError:
@@ -128,21 +130,17 @@ class _Pool:
             return f"took more than {self._limits.memory / 2**30:.3g} GB of memory"
         return None
 
-    def _lost(self, one: _Process, reason: str) -> Iterator[UnitResult]:
-        """The unit of a worker that is gone goes back, item by item; an item that ended it alone is bad."""
+    def _lost(self, one: _Process, reason: str, *, sure: bool) -> Iterator[UnitResult]:
         _end(one)
         self._running.remove(one)
         if not one.started:
             raise BulkError(f"a worker could not start ({reason}): there may be too little memory for so many workers")
         self._start()
-        if one.unit is None:
-            return
-        items = one.unit.items
-        if one.unit.alone or len(items) == 1:
-            yield failed_result(items[one.at], self._key, f"{items[one.at].uri}: {reason}")
-            items = items[: one.at] + items[one.at + 1 :]
-        if items:
-            self._again.append(Unit(items, alone=True))
+        if one.unit is not None:
+            again = one.unit.after_loss(sure=sure)
+            self._again.extend(again)
+            if not again:
+                yield failed_result(one.unit.items[0], self._key, reason)
 
 
 def _memory(one: _Process) -> int:
@@ -160,7 +158,7 @@ def _end(one: _Process) -> None:
     one.pipe.close()
 
 
-def _work(options: BulkOptions, pipe: Connection) -> None:
+def _work(options: BulkOptions, key: str, pipe: Connection) -> None:
     """What a worker process does: it takes units until the driver closes the pipe, and ends with the driver."""
     import signal
 
@@ -169,18 +167,18 @@ def _work(options: BulkOptions, pipe: Connection) -> None:
     if parent is not None:
         threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
     try:
-        reader = UnitReader(options)
+        reader = UnitReader(options, key)
         pipe.send(None)
         told = 0.0
+
+        def heartbeat() -> None:
+            nonlocal told
+            if time.monotonic() - told > 1.0:
+                told = time.monotonic()
+                pipe.send(_GOES_ON)
+
         while True:
             unit: Unit = pipe.recv()
-
-            def heartbeat(number: int, unit: Unit = unit) -> None:
-                nonlocal told
-                if unit.alone or time.monotonic() - told > 1.0:
-                    told = time.monotonic()
-                    pipe.send(number)
-
             pipe.send(reader.read(unit, heartbeat))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -9,8 +10,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from mien.bulk.cluster import run_ray
 from mien.bulk.inputs import Item, find_items
 from mien.bulk.local import run_local
 from mien.bulk.options import BulkOptions, Limits
@@ -59,7 +61,8 @@ def run_bulk(
     purpose: Purpose,
     place: Place,
     options: BulkOptions | None = None,
-    workers: int = 1,
+    on: Literal["local", "ray"] = "local",
+    workers: int | None = None,
     limits: Limits | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Status:
@@ -71,7 +74,9 @@ def run_bulk(
         purpose: what it is done for; the law decides by it.
         place: where the people are whose faces are read.
         options: what decides the rows.
-        workers: processes.
+        on: where it is read: in processes of this machine, or in actors of the Ray cluster that ``RAY_ADDRESS`` names
+            or this machine is part of. Its nodes must reach the inputs by the same addresses.
+        workers: processes or actors; None for one each core.
         limits: when an item or the run is given up.
         progress: told after each unit.
 
@@ -87,7 +92,7 @@ def run_bulk(
 
     decide(purpose, place).require(Feature.UPLOAD)
     options, limits = options or BulkOptions(), limits or Limits()
-    if workers < 1:
+    if workers is not None and workers < 1:
         raise BulkError(f"workers is {workers}: at least one process reads")
     check_writable(out)
     recognizer = Recognizer(options.models, detector=options.detector)
@@ -114,8 +119,13 @@ def run_bulk(
     output.write_about(inputs=len(items), given=list(inputs))
     del items, done
     if left:
-        units = _units(left, limits.unit, workers)
-        with closing(run_local(options, units, workers=min(workers, len(units)), limits=limits, key=key)) as results:
+        cores = workers or os.cpu_count() or 1
+        units = _units(left, limits.unit, cores)
+        if on == "ray":
+            engine = run_ray(options, units, workers=workers, limits=limits, key=key)
+        else:
+            engine = run_local(options, units, workers=min(cores, len(units)), limits=limits, key=key)
+        with closing(engine) as results:
             _commit_all(output, results, tally, progress)
     status = output.status()
     output.write_about(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import platform
 import shutil
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.bulk.inputs import Item, file_system
 from mien.bulk.tables import EVENTS, FACES, ITEMS, item_row, picture_cells, stream_cells, table_of
-from mien.core.errors import MienError, VideoError
+from mien.core.errors import BulkError, MienError, VideoError
 from mien.core.face import Frame
 from mien.runtime.recognizer import Recognizer
 from mien.runtime.stream.source import Source
@@ -31,8 +32,8 @@ _TRIES = 3
 _BACKOFF = 0.5
 """Seconds before the second try of a read that failed; each further one waits twice as long."""
 
-Heartbeat = Callable[[int], None]
-"""Told the number, within its unit, of the item that is being read; called again as long as it goes on."""
+Heartbeat = Callable[[], None]
+"""Called whenever reading has come further."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +42,21 @@ class Unit:
 
     Attributes:
         items: what is read.
-        alone: read the items one by one, so that one that ends the worker is known.
+        lost: whether a worker was lost with it before, when it was no more than one item already.
     """
 
     items: tuple[Item, ...]
-    alone: bool = False
+    lost: bool = False
 
-    @property
-    def bytes(self) -> int:
-        """What is known of its size."""
-        return sum(max(item.size, 0) for item in self.items)
+    def after_loss(self, *, sure: bool) -> tuple[Unit, ...]:
+        """What is read again after its worker was lost: each item alone, and then once more; nothing if that is bad.
+
+        Args:
+            sure: whether it passed a limit, so that a single item is bad at once. Else a node may just have died.
+        """
+        if len(self.items) > 1:
+            return tuple(Unit((item,)) for item in self.items)
+        return () if sure or self.lost else (Unit(self.items, lost=True),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +86,16 @@ class UnitResult:
 class UnitReader:
     """Reads units with one set of options, over and over.
 
+    Args:
+        options: what decides the rows.
+        key: of the options where the run was started.
+
     Raises:
         ModelError: a model or detector cannot be used.
+        BulkError: the same options mean something else on this machine.
     """
 
-    def __init__(self, options: BulkOptions) -> None:  # noqa: D107
+    def __init__(self, options: BulkOptions, key: str) -> None:  # noqa: D107
         import cv2
 
         cv2.setNumThreads(1)
@@ -92,47 +103,49 @@ class UnitReader:
         self._recognizer = Recognizer(
             options.models, detector=options.detector, threads=1, max_pixels=options.max_pixels
         )
-        self.key = options.key(self._recognizer)
+        self._key = key
+        if options.key(self._recognizer) != key:
+            raise BulkError(
+                f"{platform.node()}: has other models, or another detector for '{options.detector}', than the machine "
+                f"that started the run: install and pull the same on both"
+            )
 
-    def read(self, unit: Unit, heartbeat: Heartbeat = lambda _: None) -> UnitResult:
+    def read(self, unit: Unit, heartbeat: Heartbeat = lambda: None) -> UnitResult:
         """The rows of a unit; an item that cannot be read is a row like any other."""
-        rows = _Rows(self.key, unit.items)
-        pictures = [number for number, item in enumerate(unit.items) if not item.is_video]
-        groups = [[number] for number in pictures] if unit.alone else [pictures]
-        for group in groups:
-            self._read_pictures(unit, group, rows, heartbeat)
+        rows = _Rows(self._key, unit.items)
+        self._read_pictures(unit.items, rows, heartbeat)
         for number, item in enumerate(unit.items):
             if item.is_video:
-                heartbeat(number)
                 self._read_video(number, item, rows, heartbeat)
         return rows.result()
 
-    def _read_pictures(self, unit: Unit, numbers: Sequence[int], rows: _Rows, heartbeat: Heartbeat) -> None:
+    def _read_pictures(self, items: Sequence[Item], rows: _Rows, heartbeat: Heartbeat) -> None:
         """Local files go to the recognizer as they are; others lie in a folder of their own while they are read."""
-        waiting: list[tuple[int, Path | None, str]] = []
+        waiting: deque[tuple[int, Path | None]] = deque()
         with tempfile.TemporaryDirectory(prefix="mien-bulk-") as folder:
 
             def paths() -> Iterator[str]:
-                for number in numbers:
-                    item = unit.items[number]
-                    heartbeat(number)
+                for number, item in enumerate(items):
+                    if item.is_video:
+                        continue
+                    heartbeat()
                     try:
                         path = _fetched(item, Path(folder), number)
                     except MienError as error:
                         rows.fail(number, str(error))
                         continue
-                    waiting.append((number, path if path != Path(item.uri) else None, str(path)))
+                    waiting.append((number, path if path != Path(item.uri) else None))
                     yield str(path)
 
             def fail(source: str, error: MienError) -> None:
-                number, own, _ = waiting.pop(0)
-                rows.fail(number, str(error).replace(source, unit.items[number].uri))
+                number, own = waiting.popleft()
+                rows.fail(number, str(error).replace(source, items[number].uri))
                 _forget(own)
 
-            frames = self._recognizer.read_many(paths(), batch=1 if unit.alone else 32, on_error=fail)
+            frames = self._recognizer.read_many(paths(), on_error=fail)
             for frame in frames:
-                number, own, _ = waiting.pop(0)
-                rows.picture(number, replace(frame, source=unit.items[number].uri))
+                number, own = waiting.popleft()
+                rows.picture(number, replace(frame, source=items[number].uri))
                 _forget(own)
 
     def _read_video(self, number: int, item: Item, rows: _Rows, heartbeat: Heartbeat) -> None:
@@ -146,7 +159,7 @@ class UnitReader:
                 for frame in stream:
                     rows.frame(number, frames, replace(frame, source=item.uri))
                     frames, faces = frames + 1, faces + len(frame)
-                    heartbeat(number)
+                    heartbeat()
                 if frames == 0:
                     raise VideoError(f"{item.uri}: no picture between its start and its end")
         except MienError as error:
@@ -257,13 +270,13 @@ def failed_row(item: Item, identity: bytes, reason: str) -> dict[str, Any]:
 
 def failed_result(item: Item, key: str, reason: str) -> UnitResult:
     """What is handed in for an item that ended its worker."""
-    rows = table_of(ITEMS, [failed_row(item, item.identity(key), reason)])
+    rows = table_of(ITEMS, [failed_row(item, item.identity(key), f"{item.uri}: {reason}")])
     tables = {"faces": table_of(FACES, []), "events": table_of(EVENTS, []), "items": rows}
     return UnitResult(tables, 0, 0, max(item.size, 0), Counter([reason]))
 
 
 def _worker() -> str:
-    return f"{os.uname().nodename}/{os.getpid()}" if hasattr(os, "uname") else str(os.getpid())
+    return f"{platform.node()}/{os.getpid()}"
 
 
 def _silent(_: str) -> None:

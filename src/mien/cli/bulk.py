@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -66,6 +65,7 @@ def run(
         typer.Option(parser=_every, metavar="TIME|RATE|all", help="Pictures of a video: 1s apart, 5fps, or all."),
     ] = "1s",
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 100_000_000,
+    on: Annotated[str, typer.Option(help="Where it is read: local, or ray.", metavar="local|ray")] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core if not given.")] = None,
     max_bad: Annotated[
         Any, typer.Option(parser=_share, metavar="SHARE", help="Stop once more of all inputs are bad, such as 1%.")
@@ -79,6 +79,9 @@ def run(
     Ends with 1 if an input could not be read; the others are read all the same.
     """
     from mien.bulk import BulkOptions, Limits, run_bulk
+
+    if on not in ("local", "ray"):
+        raise typer.BadParameter(f"it is local or ray, not '{on}'", param_hint="--on")
     from mien.runtime import DEFAULT_MODEL
 
     options = BulkOptions(
@@ -90,7 +93,8 @@ def run(
         purpose=purpose,
         place=place,
         options=options,
-        workers=workers or os.cpu_count() or 1,
+        on="ray" if on == "ray" else "local",
+        workers=workers,
         limits=Limits(seconds=max_seconds, memory=int(max_memory * 2**30), max_bad=max_bad),
         progress=_say_json if as_json else _say,
     )
