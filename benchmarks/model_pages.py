@@ -76,7 +76,7 @@ holds zero a step may still have done something: 3,589 faces do not show less th
 
 def pages(root: Path) -> dict[str, str]:
     """The text of each page below ``root`` by its name."""
-    from mien.app.law.policy import HIGH_RISK, PROHIBITION, RECITAL_44, TRANSPARENCY
+    from mien.core.policy import HIGH_RISK, PROHIBITION, RECITAL_44, TRANSPARENCY
 
     law = tuple((one.name, one.says, one.url) for one in (PROHIBITION, RECITAL_44, TRANSPARENCY, HIGH_RISK))
     found = _cards(root, law)

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from mien.app.law.consent import Consent, show
-from mien.app.law.policy import Place, Purpose, decide
 from mien.app.law.terms import Scope, terms
 from mien.app.store.aggregate import Second
 from mien.app.store.facade import Store
 from mien.core.expression import FER2013, Expression
 from mien.core.face import Reading
+from mien.core.policy import Place, Purpose, decide
 
 
 class Clock:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from app.made import hurry
 from mien.app.law.consent import Consent, State, show
-from mien.app.law.policy import Place, Purpose
 from mien.app.law.terms import DAY
 from mien.app.store.aggregate import Second
 from mien.app.store.facade import Store
 from mien.core.expression import Expression
+from mien.core.policy import Place, Purpose
 
 
 def second(index: int, expression: Expression | None, *, sure: float = 0.7, unmeasurable: str | None = None) -> Second:

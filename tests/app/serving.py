@@ -22,12 +22,12 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from mien.app.law.consent import show
-from mien.app.law.policy import Place, Purpose
 from mien.app.live.engine import Engine
 from mien.app.store.facade import Store
 from mien.app.web.context import Context
 from mien.app.web.security import Access
 from mien.app.web.server import create_app, make_server
+from mien.core.policy import Place, Purpose
 from mien.runtime.recognizer import Recognizer
 
 with warnings.catch_warnings():

@@ -21,6 +21,7 @@ def run() -> None:
     """Run the command line; a mien error prints one line on stderr and exits with 1, a wrong usage with 2."""
     from mien.cli import (
         app_data,
+        bulk,
         data,
         embed,
         ensemble,
@@ -41,6 +42,7 @@ def run() -> None:
     groups = (
         read,
         watch,
+        bulk,
         serve,
         app_data,
         report,

@@ -120,7 +120,7 @@ def verify() -> None:
 
 
 def _card(manifest: Manifest) -> Card:
-    from mien.app.law.policy import HIGH_RISK, PROHIBITION, RECITAL_44, TRANSPARENCY
+    from mien.core.policy import HIGH_RISK, PROHIBITION, RECITAL_44, TRANSPARENCY
     from mien.evaluation import ledger
     from mien.evaluation.card import make, results_folder
     from mien.evaluation.model_record import ModelRecord

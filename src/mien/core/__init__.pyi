@@ -1,6 +1,7 @@
 from .ensemble import Ensemble as Ensemble
 from .ensemble import EnsembleSpec as EnsembleSpec
 from .errors import AppError as AppError
+from .errors import BulkError as BulkError
 from .errors import ChecksumError as ChecksumError
 from .errors import ConfigError as ConfigError
 from .errors import ConsentError as ConsentError
@@ -45,6 +46,11 @@ from .pictures import MAX_PIXELS as MAX_PIXELS
 from .pictures import decode_picture as decode_picture
 from .pictures import iter_pictures as iter_pictures
 from .pictures import read_picture as read_picture
+from .policy import Decision as Decision
+from .policy import Feature as Feature
+from .policy import Place as Place
+from .policy import Purpose as Purpose
+from .policy import decide as decide
 from .predictor import Predictor as Predictor
 from .preprocess import Image as Image
 from .preprocess import InputSpec as InputSpec
@@ -63,16 +69,19 @@ __all__ = [
     "WITHOUT_DISGUST",
     "AppError",
     "Box",
+    "BulkError",
     "ChecksumError",
     "ConfigError",
     "ConsentError",
     "DatasetError",
+    "Decision",
     "DownloadError",
     "Ensemble",
     "EnsembleSpec",
     "Event",
     "Expression",
     "Face",
+    "Feature",
     "Fitted",
     "Folds",
     "Frame",
@@ -89,9 +98,11 @@ __all__ = [
     "NotStoredError",
     "PictureError",
     "PictureTooLargeError",
+    "Place",
     "Polarity",
     "PolicyError",
     "Predictor",
+    "Purpose",
     "Reading",
     "RoomError",
     "StoreError",
@@ -103,6 +114,7 @@ __all__ = [
     "crop_face",
     "crop_picture",
     "crop_pictures",
+    "decide",
     "decode_picture",
     "iter_pictures",
     "read_picture",

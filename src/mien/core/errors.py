@@ -16,6 +16,7 @@
     │   └── ChecksumError      a file is not the one its sha256 names
     ├── DownloadError          a model could not be fetched
     ├── TrainingError          a run cannot be started, resumed or exported
+    ├── BulkError              a bulk run's input, output or limits do not let it go on
     └── AppError               the local app cannot do it
         ├── PolicyError        the law does not let this be done for that purpose in that place
         ├── ConsentError       nobody consented to it, or no longer, or to another text
@@ -101,6 +102,10 @@ class DownloadError(MienError):
 
 class TrainingError(MienError):
     """A run cannot be started, resumed or exported."""
+
+
+class BulkError(MienError):
+    """A bulk run's input, output or limits do not let it go on."""
 
 
 class AppError(MienError):

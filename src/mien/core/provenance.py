@@ -31,9 +31,9 @@ def describe_machine() -> str:
     return f"{platform.machine()} CPU, {os.cpu_count()} cores"
 
 
-def describe_versions() -> dict[str, str]:
-    """Versions of what decides a run's numbers."""
-    names = ("mien", "torch", "lightning", "numpy", "opencv-python-headless")
+def describe_versions(*packages: str) -> dict[str, str]:
+    """Versions of what decides a run's numbers: of Python, mien and these further ``packages``."""
+    names = ("mien", *packages, "numpy", "opencv-python-headless")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 

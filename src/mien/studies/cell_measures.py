@@ -97,7 +97,7 @@ def measure_predictor(
 def stamp() -> dict[str, Any]:
     """When, at which commit and with which versions."""
     time = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"time": time, "commit": commit(apart_from=RESULTS), "versions": describe_versions()}
+    return {"time": time, "commit": commit(apart_from=RESULTS), "versions": describe_versions("torch", "lightning")}
 
 
 def _parted(

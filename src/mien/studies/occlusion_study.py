@@ -161,7 +161,14 @@ class OcclusionStudy:
     def of(cls, protocol: PooledProtocol, arms: Sequence[Arm]) -> OcclusionStudy:
         """Put arms together, here and now."""
         time = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(protocol, PAPER, tuple(arms), time, describe_versions(), commit(apart_from=Path("results")))
+        return cls(
+            protocol,
+            PAPER,
+            tuple(arms),
+            time,
+            describe_versions("torch", "lightning"),
+            commit(apart_from=Path("results")),
+        )
 
     @classmethod
     def read(cls, path: Path) -> OcclusionStudy:

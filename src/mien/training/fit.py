@@ -176,7 +176,7 @@ def _new_record(
         validation_rows=len(validation),
         data_licence=fitted.licence,
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else describe_machine(),
-        versions=describe_versions(),
+        versions=describe_versions("torch", "lightning"),
         commit=commit(),
         weights=loaded,
         teachers=() if teachers is None else teachers.identities,

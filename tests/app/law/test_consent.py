@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from mien.app.law.consent import Consent, State, show
-from mien.app.law.policy import Place, Purpose, decide
 from mien.app.law.terms import DAY, OWN_VERSION, ROOM_VERSION, Scope, Terms, terms
 from mien.core.errors import ConsentError, PolicyError
+from mien.core.policy import Place, Purpose, decide
 
 FROZEN = [
     "432a20b274bf8248444e26c49c9b71f44a4b191b3a197a38c67f47316e2fcd8d",

@@ -15,11 +15,11 @@ import pytest
 from app.made import Clock, agreed, filled, fresh, second
 from mien.app.law.consent import Consent, State, show
 from mien.app.law.permission import CurrentPermission, Participant, RoomAsks, may_read, may_store
-from mien.app.law.policy import READS_FACES, Feature, Place, Purpose, decide
 from mien.app.law.terms import DAY, Scope, terms
 from mien.app.store.database import Database
 from mien.app.store.facade import Store
 from mien.core.errors import AppError, ConsentError, NoRecordingError, PolicyError, StoreError
+from mien.core.policy import READS_FACES, Feature, Place, Purpose, decide
 
 OWN = sorted(READS_FACES - {Feature.ROOM_FACES})
 IN_EU = {Place.UNSET: True, Place.EU: True, Place.ELSEWHERE: False}

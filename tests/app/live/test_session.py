@@ -13,11 +13,11 @@ import pytest
 
 from app.serving import ClosedError, jpeg, on_canvas, running
 from mien.app.law.consent import State, show
-from mien.app.law.policy import Place, Purpose
 from mien.app.live import session as live
 from mien.app.live.browser_stream import LARGEST_FRAME, BrowserStream
 from mien.app.store.database import Database
 from mien.core.errors import StoreError
+from mien.core.policy import Place, Purpose
 from mien.runtime.inference.classify import OnnxClassifier
 
 

@@ -17,7 +17,6 @@ import pytest
 import uvicorn
 
 from app.made import dark, room_consent, second
-from mien.app.law.policy import Place, decide
 from mien.app.law.terms import DAY, ROOM_VERSION, Scope
 from mien.app.rooms import room_app as room_routes
 from mien.app.rooms.address import check_address, check_fingerprint, fingerprint_of
@@ -26,6 +25,7 @@ from mien.app.rooms.room import WINDOW, Room
 from mien.app.rooms.room_app import RoomHost, rooms_app
 from mien.core.errors import ConfigError, ConsentError, RoomError
 from mien.core.expression import Expression
+from mien.core.policy import Place, decide
 
 ADDRESS = "http://127.0.0.1:8643"
 

@@ -14,10 +14,10 @@ import pytest
 from app.serving import running
 from mien.app.law.audit import Action
 from mien.app.law.consent import State
-from mien.app.law.policy import Place, Purpose
 from mien.app.law.terms import Scope
 from mien.app.rooms.client import Membership, RoomClient
 from mien.app.rooms.hosting import Hosted
+from mien.core.policy import Place, Purpose
 
 
 @pytest.fixture

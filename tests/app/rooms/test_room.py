@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mien.app.history.rules import bundled
-from mien.app.law.policy import Place, Purpose, decide
 from mien.app.law.terms import ROOM_VERSION
 from mien.app.rooms import room as module
 from mien.app.rooms.reports import (
@@ -32,6 +31,7 @@ from mien.app.rooms.reports import (
 from mien.app.rooms.room import Room
 from mien.core.errors import PolicyError, RoomError
 from mien.core.expression import Polarity
+from mien.core.policy import Place, Purpose, decide
 
 POSITIVE, NEUTRAL, NEGATIVE, MIXED = Coarse(4, 0, 0), Coarse(0, 4, 0), Coarse(0, 0, 4), Coarse(2, 1, 1)
 

@@ -14,7 +14,6 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from mien.app.law.policy import Place, Purpose, decide
 from mien.app.live.engine import Engine
 from mien.app.rooms.client import RoomClient
 from mien.app.rooms.hosting import Hosted
@@ -24,6 +23,7 @@ from mien.app.web.security import Access
 from mien.app.web.server import make_server
 from mien.cli.serve import _listen
 from mien.core.errors import RoomError
+from mien.core.policy import Place, Purpose, decide
 
 
 @pytest.fixture(scope="module")

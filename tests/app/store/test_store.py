@@ -17,7 +17,6 @@ from alembic.script import ScriptDirectory
 from app.made import Clock, agreed, dark, filled, fresh, hurry, room_consent, second
 from mien.app.law.audit import Action
 from mien.app.law.consent import State, show
-from mien.app.law.policy import Feature, Place, Purpose
 from mien.app.law.terms import DAY, Scope
 from mien.app.store.aggregate import Second
 from mien.app.store.database import HEAD, Database
@@ -26,6 +25,7 @@ from mien.app.store.tables import METADATA
 from mien.app.store.values import Settings, local_time
 from mien.core.errors import ConsentError, NoRecordingError, NotStoredError, PolicyError, StoreError
 from mien.core.expression import Expression
+from mien.core.policy import Feature, Place, Purpose
 
 
 @pytest.fixture

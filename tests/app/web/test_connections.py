@@ -16,7 +16,7 @@ import pytest
 from websockets.sync.client import connect
 
 from app.serving import NetworkLine, Talk
-from mien.app.law.policy import Purpose
+from mien.core.policy import Purpose
 
 _WATCHED = """
 import json, sys

@@ -13,9 +13,9 @@ from app.seeding import course, second, seed_days
 from app.serving import running
 from mien.app.law.audit import Action
 from mien.app.law.consent import State
-from mien.app.law.policy import Feature, Place, Purpose, decide
 from mien.app.store.aggregate import Second
 from mien.core.expression import Expression
+from mien.core.policy import Feature, Place, Purpose, decide
 
 NEGATIVE = {Expression.NEUTRAL: 4.0, Expression.SAD: 4.0, Expression.ANGRY: 2.0, None: 1.0}
 

@@ -21,10 +21,10 @@ from app.serving import jpeg, on_canvas
 from core.encoded import heic, save
 from mien import Recognizer
 from mien.app.law.audit import Action
-from mien.app.law.policy import Purpose
 from mien.app.live import own_files
 from mien.app.live.own_files import is_picture, read_own_file
 from mien.core.errors import MienError, PictureError, VideoError
+from mien.core.policy import Purpose
 from mien.runtime.stream.watcher import Watcher
 from runtime.streams import moving_faces, write_video
 from runtime.toys import png_header

@@ -10,7 +10,7 @@ A page shows the text of :func:`mien.app.law.terms.terms`, makes a :class:`Conse
 each move returns a new one. :func:`mien.app.law.permission.may_read` says whether a face may be read under it.
 :class:`mien.app.store.facade.Store` keeps consents and erases on withdrawal.
 
->>> from mien.app.law.policy import decide
+>>> from mien.core.policy import decide
 >>> from mien.app.law.terms import terms
 >>> asked = terms(decide("self-reflection"), retention_days=7)
 >>> consent = show(asked, now=0.0).give(now=5.0)

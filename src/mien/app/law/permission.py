@@ -3,7 +3,7 @@
 :func:`may_read` is pure: it is told what the store held at one moment, and the time. :class:`CurrentPermission` asks it
 again and again while something goes on, and reads the store anew only where something in it has changed.
 
->>> from mien.app.law.policy import Feature, Place, Purpose
+>>> from mien.core.policy import Feature, Place, Purpose
 >>> someone = Participant(purpose=Purpose.SELF_REFLECTION, place=Place.EU)
 >>> may_read(someone, Feature.LIVE, now=0.0).refusal
 ConsentError('consent has not been given yet: read the text and agree, or leave it')
@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mien.app.law.consent import REMEDIES, Consent, State
-from mien.app.law.policy import Decision, Feature, Place, Purpose, decide, stricter
 from mien.app.law.terms import Scope, Terms, terms
 from mien.core.errors import ConsentError, PolicyError
+from mien.core.policy import Decision, Feature, Place, Purpose, decide, stricter
 
 NO_PURPOSE = "no purpose was chosen yet: say first what mien is used for, and where"
 TAKEN_BACK = "this consent was taken back, but could not be erased yet: withdraw it again"

@@ -1,6 +1,6 @@
 """The text that a person consents to, by purpose, place and what is asked for. It names what is done, and no more.
 
->>> from mien.app.law.policy import decide
+>>> from mien.core.policy import decide
 >>> text = terms(decide("self-reflection"), retention_days=7)
 >>> text.paragraphs[0].heading
 'What is computed?'
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from mien.app.law.policy import Decision, Feature, Place, Purpose
+from mien.core.policy import Decision, Feature, Place, Purpose
 
 OWN_VERSION, ROOM_VERSION = 2, 1
 """Versions of the texts on one's own face and on rooms. Each grows with every change of meaning; a consent to an older

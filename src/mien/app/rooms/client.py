@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any
 
 from mien.app.law.consent import Consent
 from mien.app.law.permission import RoomAsks
-from mien.app.law.policy import Place, Purpose
 from mien.app.law.terms import ROOM_VERSION, Scope
 from mien.app.rooms.address import UnreachableError, check_address, check_fingerprint, pinned
 from mien.app.rooms.reports import Coarse, coarse
@@ -37,6 +36,7 @@ from mien.app.rooms.room_app import SCHEMA, About
 from mien.app.store.aggregate import Second
 from mien.core.errors import ConsentError, RoomError
 from mien.core.expression import Polarity
+from mien.core.policy import Place, Purpose
 
 if TYPE_CHECKING:
     import httpx

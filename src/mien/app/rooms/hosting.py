@@ -7,11 +7,11 @@ import threading
 import time
 from pathlib import Path
 
-from mien.app.law.policy import Decision
 from mien.app.rooms.address import fingerprint_of
 from mien.app.rooms.room import Room
 from mien.app.rooms.room_app import RoomHost, rooms_app
 from mien.core.errors import RoomError
+from mien.core.policy import Decision
 
 TLS = tuple[Path, Path]
 """Files of a certificate and of its key."""

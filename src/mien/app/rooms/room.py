@@ -36,7 +36,6 @@ import secrets
 from collections import deque
 from dataclasses import dataclass
 
-from mien.app.law.policy import Decision, Feature
 from mien.app.law.terms import ROOM_VERSION, Pace
 from mien.app.rooms.reports import (
     LEAST,
@@ -50,6 +49,7 @@ from mien.app.rooms.reports import (
 )
 from mien.core.errors import RoomError
 from mien.core.expression import Polarity
+from mien.core.policy import Decision, Feature
 
 DELAY_WINDOWS = 2
 """Windows between a report's end and its showing."""

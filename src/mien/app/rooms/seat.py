@@ -10,13 +10,13 @@ from dataclasses import replace
 
 from mien.app.law.consent import Consent
 from mien.app.law.permission import CurrentPermission, Participant, RoomAsks
-from mien.app.law.policy import Feature
 from mien.app.law.terms import Terms
 from mien.app.live.browser_stream import FrameView
 from mien.app.rooms.client import RoomClient
 from mien.app.rooms.room_app import About
 from mien.app.store.aggregate import Aggregator
 from mien.app.store.facade import Store
+from mien.core.policy import Feature
 
 
 class Seat:

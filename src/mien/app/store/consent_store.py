@@ -12,12 +12,12 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from mien.app.law.audit import Action, AuditEntry
 from mien.app.law.consent import Consent, State
 from mien.app.law.permission import TAKEN_BACK, Participant
-from mien.app.law.policy import Decision, Place, Purpose
 from mien.app.law.terms import DAY, Scope, Terms
 from mien.app.store import tables as t
 from mien.app.store.base import StoreBase
 from mien.app.store.values import Settings
 from mien.core.errors import ConsentError
+from mien.core.policy import Decision, Place, Purpose
 
 _LATEST_FIRST = (t.CONSENTS.c.shown.desc(), t.CONSENTS.c.changed.desc())
 _ACTIONS = {

@@ -10,7 +10,6 @@ from sqlalchemy import Row, delete, insert, select, update
 from mien.app.law.audit import Action
 from mien.app.law.consent import Consent, State
 from mien.app.law.permission import may_read, may_store
-from mien.app.law.policy import Feature
 from mien.app.law.terms import DAY
 from mien.app.store import tables as t
 from mien.app.store.aggregate import Second
@@ -19,6 +18,7 @@ from mien.app.store.consent_store import ConsentStore, read_consent
 from mien.app.store.database import owe_erasing
 from mien.app.store.values import RecordingId, RecordingInfo
 from mien.core.errors import ConsentError
+from mien.core.policy import Feature
 
 LONGEST_NAME = 200
 """Characters of a recording's name; what is beyond is cut."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Literal
 
-from mien.app.law.policy import Place, Purpose
 from mien.core.expression import Expression
+from mien.core.policy import Place, Purpose
 
 RecordingId = int
 """A recording's number in its store; never used again."""

@@ -12,11 +12,11 @@ from starlette.responses import JSONResponse
 
 from mien import __version__
 from mien.app.law.audit import Action
-from mien.app.law.policy import Feature
 from mien.app.live.own_files import LARGEST_PICTURE, LARGEST_VIDEO, read_own_file
 from mien.app.web.context import context_of
 from mien.core.errors import PictureError
 from mien.core.face import Frame
+from mien.core.policy import Feature
 
 LARGEST = max(LARGEST_PICTURE, LARGEST_VIDEO)
 """Bytes of a request."""

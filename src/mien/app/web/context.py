@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, cast
 from mien.app.history.advice import load
 from mien.app.history.rules import Rules
 from mien.app.law.permission import CurrentPermission
-from mien.app.law.policy import Decision, Feature
 from mien.app.live.session import LiveApp
 from mien.app.rooms.hosting import TLS, Hosted
 from mien.app.rooms.seat import Seat
 from mien.app.web.security import Access
+from mien.core.policy import Decision, Feature
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection

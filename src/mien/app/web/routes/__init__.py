@@ -9,10 +9,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from mien.app.law.policy import Decision, Feature
 from mien.app.web import templates
 from mien.app.web.context import context_of
 from mien.core.errors import StoreError
+from mien.core.policy import Decision, Feature
 
 
 @dataclass(frozen=True, slots=True)

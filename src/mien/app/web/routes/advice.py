@@ -10,11 +10,11 @@ from starlette.responses import Response
 
 from mien.app.history.advice import SNOOZES, Silence, Suggestion, judge, person_samples
 from mien.app.history.stored_recordings import Day, days
-from mien.app.law.policy import Feature
 from mien.app.web.context import Context, context_of
 from mien.app.web.routes import go, page
 from mien.app.web.routes.pictures import days_picture
 from mien.core.errors import AppError, nearest
+from mien.core.policy import Feature
 from mien.runtime.recordings.chart import Theme, Width
 
 router = APIRouter(prefix="/advice")

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from mien.app.law.consent import State, show
 from mien.app.law.permission import may_read
-from mien.app.law.policy import Feature
 from mien.app.web.context import context_of
 from mien.app.web.routes import NOT_TICKED, go, page
 from mien.core.errors import ConsentError
+from mien.core.policy import Feature
 
 router = APIRouter()
 

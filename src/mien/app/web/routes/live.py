@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
-from mien.app.law.policy import Feature
 from mien.app.live.session import Alone, LiveSession, Recipient
 from mien.app.rooms.seat import InRoom
 from mien.app.web.context import context_of
 from mien.app.web.routes import go, page
 from mien.core.errors import PolicyError
+from mien.core.policy import Feature
 
 router = APIRouter()
 

@@ -12,13 +12,13 @@ from starlette.responses import Response
 from mien.app.history.exports import export
 from mien.app.history.stored_recordings import Day, as_recording, compare_days, days, load
 from mien.app.law.audit import Action
-from mien.app.law.policy import Feature
 from mien.app.store.values import RecordingInfo
 from mien.app.web.context import Context, context_of
 from mien.app.web.routes import go, page
 from mien.app.web.routes.pictures import days_picture, picture
 from mien.core.errors import AppError, ConsentError
 from mien.core.expression import Expression
+from mien.core.policy import Feature
 from mien.runtime.recordings.chart import Theme, Width, draw_difference, draw_lanes
 from mien.runtime.recordings.compare import Comparison
 from mien.runtime.recordings.page import alternative, describe, shares

@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse, Response
 from mien.app.history.rules import NO_READING
 from mien.app.law.audit import Action
 from mien.app.law.consent import State, show
-from mien.app.law.policy import Feature
 from mien.app.law.terms import Pace, Scope
 from mien.app.rooms.client import RoomClient
 from mien.app.rooms.hosting import Hosted
@@ -22,6 +21,7 @@ from mien.app.web.context import Context, context_of
 from mien.app.web.routes import NOT_TICKED, go, page
 from mien.core.errors import ConsentError, RoomError
 from mien.core.expression import Polarity
+from mien.core.policy import Feature
 
 router = APIRouter(prefix="/rooms")
 

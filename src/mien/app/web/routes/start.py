@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from mien.app.law.policy import Feature, Place, Purpose, decide
 from mien.app.web.context import context_of
 from mien.app.web.routes import go, page
+from mien.core.policy import Feature, Place, Purpose, decide
 
 router = APIRouter()
 

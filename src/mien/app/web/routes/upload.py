@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from mien.app.law.policy import Feature
 from mien.app.live.own_files import LARGEST_PICTURE, LARGEST_VIDEO, MOST_SECONDS
 from mien.app.web import api
 from mien.app.web.context import context_of
 from mien.app.web.routes import go, page
 from mien.core.errors import ConsentError
+from mien.core.policy import Feature
 
 router = APIRouter()
 

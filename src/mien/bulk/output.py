@@ -1,0 +1,312 @@
+"""The output of a bulk run: Delta Lake tables of which `items` is the one that commits.
+
+A batch is appended to ``faces`` and ``events`` first and to ``items`` last, and only with its rows in ``items`` it
+counts. What a driver that was killed in between left in the other tables is deleted when the next one opens the output.
+Each commit carries two transaction identifiers of Delta Lake: the batch's, and the driver's. Delta Lake refuses a
+commit whose identifier another writer has moved on since, so a second driver ends the first instead of mixing with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.bulk.tables import ITEMS, TABLES
+from mien.bulk.worker import UnitResult
+from mien.core.errors import BulkError, MissingExtraError
+from mien.core.files import read_json, write_whole
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import CommitProperties, DeltaTable
+
+_BATCH, _DRIVER = "mien batch", "mien driver"
+_ORDER = ("faces", "events", "items")
+_TARGET = 128 << 20
+"""Bytes that a file has after compaction, where there are so many."""
+_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What an output holds.
+
+    Attributes:
+        items: rows of ``items``.
+        read: of them, those that were read.
+        bad: of them, those that could not be.
+        faces: faces found.
+        bytes: of all items.
+        reasons: the commonest reasons of the bad ones, and how often.
+        inputs: items that the run was given, or None while it has not been said.
+    """
+
+    items: int
+    read: int
+    bad: int
+    faces: int
+    bytes: int
+    reasons: tuple[tuple[str, int], ...]
+    inputs: int | None
+
+
+class Output:
+    """An output that exists; read-only until :meth:`claim`.
+
+    Raises:
+        MissingExtraError: deltalake is not installed.
+        BulkError: there is no output, or it is damaged or of another version.
+    """
+
+    def __init__(self, folder: Path) -> None:  # noqa: D107
+        _need_deltalake()
+        self.folder = folder
+        remedy = "start it with `mien bulk run INPUT --out OUT`"
+        about = read_json(
+            _about(folder),
+            missing=BulkError(f"{folder}: no output of mien bulk: {remedy}"),
+            remedy=remedy,
+            damaged=BulkError,
+        )
+        if not isinstance(about, dict) or about.get("schema") != _SCHEMA:
+            raise BulkError(f"{_about(folder)}: not of schema {_SCHEMA}, which this version of mien reads and writes")
+        self.about: dict[str, Any] = about
+        self._batch = 0
+        self._driver = 0
+        self._tables = {name: self._open(name) for name in _ORDER}
+
+    @classmethod
+    def create(cls, folder: Path, about: dict[str, Any], extra: Sequence[str] = ()) -> Output:
+        """Make the empty tables and ``run.json``, which is written last: without it there is no output yet.
+
+        Raises:
+            MissingExtraError: deltalake is not installed.
+            BulkError: the folder holds something else, or cannot be written.
+        """
+        _need_deltalake()
+        import pyarrow as pa
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        strange = [path.name for path in folder.iterdir() if path.name not in TABLES] if folder.is_dir() else []
+        if strange:
+            raise BulkError(f"{folder}: holds other files, such as '{strange[0]}': name a new or empty folder")
+        if clash := next((name for name in extra if name in ITEMS), None):
+            raise BulkError(f"the manifest's own column '{clash}' is one of mien's: rename it")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, columns in TABLES.items():
+                kinds = columns | (dict.fromkeys(extra, "string") if name == "items" else {})
+                schema = pa.schema([(column, pa.type_for_alias(kind)) for column, kind in kinds.items()])
+                DeltaTable.create(str(folder / name), schema=schema, mode="ignore")
+            write_whole(_about(folder), json.dumps({"schema": _SCHEMA, **about}, indent=2) + "\n")
+        except (OSError, DeltaError) as error:
+            raise BulkError(f"{folder}: cannot be written ({error})") from None
+        return cls(folder)
+
+    def claim(self) -> None:
+        """Become the one writer, and delete what a killed one left unfinished.
+
+        Raises:
+            BulkError: another driver claims it in the same moment, or it cannot be written.
+        """
+        self._driver = 1 + max(self._transaction(name, _DRIVER) for name in _ORDER)
+        done = self._transaction("items", _BATCH)
+        for name in _ORDER:
+            self._commit(name, None, [(_DRIVER, self._driver)])
+        for name in _ORDER[:-1]:
+            if self._transaction(name, _BATCH) > done:
+                with _as_bulk_error(self.folder):
+                    self._tables[name].delete(
+                        f"batch > {done}", commit_properties=self._mark([(_DRIVER, self._driver)])
+                    )
+        self._batch = done
+
+    def identities(self) -> set[bytes]:
+        """The identities of all items that are done."""
+        return {
+            bytes.fromhex(identity)
+            for batch in self._batches("items", ["item"])
+            for identity in batch.column("item").to_pylist()
+        }
+
+    def commit(self, results: Sequence[UnitResult]) -> None:
+        """Append the rows of some units, all or none.
+
+        Raises:
+            BulkError: another driver has taken over, or the place is full or read-only.
+        """
+        import pyarrow as pa
+
+        number = self._batch + 1
+        for name in _ORDER:
+            rows = pa.concat_tables([result.tables[name] for result in results], promote_options="default")
+            at = rows.schema.get_field_index("batch")
+            rows = rows.set_column(at, "batch", pa.array([number] * len(rows), pa.int64()))
+            if len(rows) or name == "items":
+                self._commit(name, rows, [(_BATCH, number), (_DRIVER, self._driver)])
+        self._batch = number
+
+    def status(self) -> Status:
+        """What is committed."""
+        import pyarrow.compute as pc
+
+        counts = {"read": 0, "bad": 0}
+        faces = size = 0
+        reasons: dict[str, int] = {}
+        for batch in self._batches("items", ["uri", "status", "reason", "faces", "bytes"]):
+            faces += pc.sum(batch.column("faces")).as_py() or 0
+            size += pc.sum(batch.column("bytes")).as_py() or 0
+            for status in counts:
+                counts[status] += pc.sum(pc.equal(batch.column("status"), status)).as_py() or 0
+            failed = batch.filter(pc.equal(batch.column("status"), "bad"))
+            for uri, reason in zip(failed.column("uri").to_pylist(), failed.column("reason").to_pylist(), strict=True):
+                short = reason.replace(uri, "").strip(": ")
+                reasons[short] = reasons.get(short, 0) + 1
+        commonest = tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))[:5])
+        return Status(
+            sum(counts.values()), counts["read"], counts["bad"], faces, size, commonest, self.about.get("inputs")
+        )
+
+    def compact(self) -> dict[str, tuple[int, int]]:
+        """Merge small files, and remove those that no table needs any more; files before and after, by table.
+
+        Raises:
+            BulkError: a run is writing at the same time, or the place cannot be written.
+        """
+        self.claim()
+        counts = {}
+        for name, table in self._tables.items():
+            before = len(table.file_uris())
+            with _as_bulk_error(self.folder):
+                table.optimize.compact(target_size=_TARGET, commit_properties=self._mark([(_DRIVER, self._driver)]))
+                table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+            counts[name] = before, len(table.file_uris())
+        return counts
+
+    def export(self, target: Path) -> dict[str, int]:
+        """Write each table as one plain Parquet file into the folder ``target``; rows, by table.
+
+        Raises:
+            BulkError: a file exists, or the folder cannot be written.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from mien.core.files import replacing
+
+        rows = dict.fromkeys(_ORDER, 0)
+        for name in _ORDER:
+            path = target / f"{name}.parquet"
+            if path.exists():
+                raise BulkError(f"{path}: exists already: name another folder")
+            schema = pa.schema(self._tables[name].schema().to_arrow())
+            try:
+                with replacing(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
+                    for batch in self._batches(name, None):
+                        writer.write_batch(batch.cast(schema))
+                        rows[name] += len(batch)
+            except OSError as error:
+                raise BulkError(f"{path}: cannot be written ({error.strerror or error})") from None
+        return rows
+
+    def write_about(self, **more: Any) -> None:
+        """Add to ``run.json``."""
+        self.about |= more
+        try:
+            write_whole(_about(self.folder), json.dumps(self.about, indent=2) + "\n")
+        except OSError as error:
+            raise BulkError(f"{self.folder}: cannot be written ({error.strerror or error})") from None
+
+    def _open(self, name: str) -> DeltaTable:
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        try:
+            return DeltaTable(str(self.folder / name))
+        except (OSError, DeltaError) as error:
+            raise BulkError(f"{self.folder / name}: is missing or damaged ({error}): start a new output") from None
+
+    def _batches(self, name: str, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+        yield from self._tables[name].to_pyarrow_dataset().to_batches(columns=columns)
+
+    def _transaction(self, name: str, app: str) -> int:
+        return self._tables[name].transaction_version(app) or 0
+
+    def _mark(self, marks: Sequence[tuple[str, int]]) -> CommitProperties:
+        from deltalake import CommitProperties, Transaction
+
+        return CommitProperties(app_transactions=[Transaction(app, version) for app, version in marks])
+
+    def _commit(self, name: str, rows: pa.Table | None, marks: Sequence[tuple[str, int]]) -> None:
+        import pyarrow as pa
+        from deltalake import write_deltalake
+
+        table = self._tables[name]
+        schema = pa.schema(table.schema().to_arrow())
+        if rows is None:
+            rows = schema.empty_table()
+        else:
+            missing = [field for field in schema if field.name not in rows.column_names]
+            for field in missing:
+                rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+            rows = rows.select(schema.names).cast(schema)
+        with _as_bulk_error(self.folder):
+            write_deltalake(table, rows, mode="append", commit_properties=self._mark(marks))
+
+
+class _as_bulk_error:  # noqa: N801  # used as a verb
+    """What Delta Lake raises while it writes, as one sentence."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        from deltalake.exceptions import CommitFailedError, DeltaError
+
+        if isinstance(error, CommitFailedError):
+            raise BulkError(f"{self._folder}: another run has taken this output over; this one has stopped") from None
+        if isinstance(error, OSError | DeltaError):
+            full = "No space left" in str(error) or "os error 28" in str(error)
+            remedy = (
+                "the disk is full: make room and run the same command again" if full else f"cannot be written ({error})"
+            )
+            raise BulkError(f"{self._folder}: {remedy}") from None
+
+
+def output_exists(folder: Path) -> bool:
+    """Whether a run has been started there."""
+    return _about(folder).exists()
+
+
+def check_writable(folder: Path) -> None:
+    """Say before any work that nothing can be written.
+
+    Raises:
+        BulkError: the folder is a file or read-only.
+    """
+    there = folder
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise BulkError(f"{there}: is a file: name a folder for the output")
+    if not os.access(there, os.W_OK):
+        raise BulkError(f"{there}: is read-only for this user: name another folder for the output")
+
+
+def _about(folder: Path) -> Path:
+    return folder / "run.json"
+
+
+def _need_deltalake() -> None:
+    try:
+        import deltalake  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("deltalake", "cluster", "mien bulk") from None

@@ -1,0 +1,85 @@
+"""The tables of an output and their columns: those of ``mien read`` and ``mien watch``, with what they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mien.bulk.inputs import Item
+from mien.core.face import Frame
+from mien.runtime.output.columns import PICTURE_COLUMNS, RECORDING_COLUMNS, picture_rows, recording_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_EVENT = tuple(name for name in RECORDING_COLUMNS if name.startswith("event"))
+_PICTURE_KINDS = {
+    **dict.fromkeys(("source", "detector", "expression"), "string"),
+    **dict.fromkeys(("width", "height", "face"), "int64"),
+}
+_BELONGS = {"batch": "int64", "item": "string", "id": "string"}
+
+FACES: dict[str, str] = {
+    **_BELONGS,
+    **{name: RECORDING_COLUMNS.get(name) or _PICTURE_KINDS.get(name, "float64") for name in PICTURE_COLUMNS},
+    **{name: kind for name, kind in RECORDING_COLUMNS.items() if name not in (*_EVENT, "schema", "row")},
+}
+"""A row for each face of a picture and model, or for each face of a sampled frame."""
+
+EVENTS: dict[str, str] = {
+    **_BELONGS,
+    "source": "string",
+    **{name: RECORDING_COLUMNS[name] for name in ("frame", "time", "track", *_EVENT)},
+}
+"""Expressions that began or ended in a video."""
+
+ITEMS: dict[str, str] = {
+    **_BELONGS,
+    **dict.fromkeys(("uri", "status", "reason"), "string"),
+    **dict.fromkeys(("bytes", "frames", "faces"), "int64"),
+    **dict.fromkeys(("start", "end", "seconds"), "float64"),
+    "worker": "string",
+}
+"""Exactly one row for each input; a manifest's own columns follow."""
+
+TABLES = {"faces": FACES, "events": EVENTS, "items": ITEMS}
+
+
+def picture_cells(frame: Frame) -> Iterator[dict[str, Any]]:
+    """The rows of a picture in :data:`FACES`, as text."""
+    for cells in picture_rows(frame):
+        yield dict(zip(PICTURE_COLUMNS, cells, strict=True))
+
+
+def stream_cells(index: int, frame: Frame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rows of a stream's frame in :data:`FACES`, and in :data:`EVENTS`, as text."""
+    faces: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
+    about = {"width": str(frame.width), "height": str(frame.height), "detector": frame.detector}
+    for cells in recording_rows(index, frame):
+        row = dict(zip(RECORDING_COLUMNS, cells, strict=True)) | {"source": frame.source or ""}
+        if row["row"] == "face":
+            faces.append(row | about | {"face": str(len(faces) + 1)})
+        elif row["row"] == "event":
+            events.append(row)
+    return faces, events
+
+
+def item_row(item: Item, identity: bytes) -> dict[str, Any]:
+    """What is known of an item before it is read."""
+    about = {"item": identity.hex(), "id": item.id, "uri": item.uri, "start": item.start, "end": item.end}
+    return dict(item.extra) | about | {"bytes": None if item.size < 0 else item.size}
+
+
+def table_of(columns: dict[str, str], rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Rows as a table with these columns, and with a manifest's own; what is empty is null."""
+    import pyarrow as pa
+
+    own = dict.fromkeys(name for row in rows for name in row if columns is ITEMS and name not in columns)
+    made = {}
+    for name, kind in (columns | dict.fromkeys(own, "string")).items():
+        values = [None if row.get(name) == "" else row.get(name) for row in rows]
+        wanted = pa.type_for_alias(kind)
+        text = any(isinstance(value, str) for value in values)
+        made[name] = pa.array(values, pa.string()).cast(wanted) if text else pa.array(values, wanted)
+    return pa.table(made)

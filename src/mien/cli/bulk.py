@@ -1,0 +1,181 @@
+"""``mien bulk``: millions of pictures and thousands of hours into one dataset of Parquet."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.cli.options import AsJson
+from mien.core.policy import Place, Purpose
+
+if TYPE_CHECKING:
+    from mien.bulk import Progress, Status
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...", help="Folders, globs, files, manifests (.csv, .parquet) or tar shards; paths or addresses."
+    ),
+]
+OutputFolder = Annotated[Path, typer.Argument(metavar="OUT", help="The output of a run.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group ``mien bulk`` to the command line."""
+    group = typer.Typer(name="bulk", help="Read very many pictures and videos into one dataset.", no_args_is_help=True)
+    for command in (run, plan, status, compact, export):
+        group.command()(command)
+    app.add_typer(group)
+
+
+def _every(text: str) -> float:
+    """Seconds from one picture of a video to the next; 0 for all pictures."""
+    if text == "all":
+        return 0.0
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|fps)?", text)
+    if not match or float(match[1]) <= 0:
+        raise typer.BadParameter(f"it is a time such as 1s or 2m, a rate such as 5fps, or all, not '{text}'")
+    return 1 / float(match[1]) if match[2] == "fps" else float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def _share(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text)
+    if not match or float(match[1]) > 100:
+        raise typer.BadParameter(f"it is a share of all inputs from 0% to 100%, such as 1%, not '{text}'")
+    return float(match[1]) / 100
+
+
+def run(
+    inputs: Inputs,
+    *,
+    out: Annotated[Path, typer.Option(help="Folder of the output; the same again goes on.", metavar="DIR")],
+    purpose: Annotated[Purpose, typer.Option(help="What it is done for; the law decides by it.")],
+    place: Annotated[Place, typer.Option(help="Where the people are whose faces are read.")],
+    model: Annotated[list[str] | None, typer.Option(help="Name or path of a model; give it again for several.")] = None,
+    detector: Annotated[str, typer.Option(help="Face detector: auto, haar, yunet, or an installed one.")] = "auto",
+    every: Annotated[
+        Any,
+        typer.Option(parser=_every, metavar="TIME|RATE|all", help="Pictures of a video: 1s apart, 5fps, or all."),
+    ] = "1s",
+    max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 100_000_000,
+    on: Annotated[str, typer.Option(help="Where it is read: local, or ray.", metavar="local|ray")] = "local",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core if not given.")] = None,
+    max_bad: Annotated[
+        Any, typer.Option(parser=_share, metavar="SHARE", help="Stop once more of all inputs are bad, such as 1%.")
+    ] = None,
+    max_seconds: Annotated[float, typer.Option(min=1, help="End a worker without progress for so long.")] = 120.0,
+    max_memory: Annotated[float, typer.Option(min=0.1, help="End a worker that takes more, GB.")] = 2.0,
+    as_json: AsJson = False,
+) -> None:
+    """Read all inputs into one dataset. Run again, it does what is left and nothing twice.
+
+    Ends with 1 if an input could not be read; the others are read all the same.
+    """
+    from mien.bulk import BulkOptions, Limits, run_bulk
+
+    if on not in ("local", "ray"):
+        raise typer.BadParameter(f"it is local or ray, not '{on}'", param_hint="--on")
+    from mien.runtime import DEFAULT_MODEL
+
+    options = BulkOptions(
+        models=tuple(model or [DEFAULT_MODEL]), detector=detector, every=every or None, max_pixels=max_pixels
+    )
+    done = run_bulk(
+        inputs,
+        out,
+        purpose=purpose,
+        place=place,
+        options=options,
+        on="ray" if on == "ray" else "local",
+        workers=workers,
+        limits=Limits(seconds=max_seconds, memory=int(max_memory * 2**30), max_bad=max_bad),
+        progress=_say_json if as_json else _say,
+    )
+    _print_status(done, as_json=as_json)
+    if done.bad:
+        raise typer.Exit(1)
+
+
+def plan(inputs: Inputs, *, as_json: AsJson = False) -> None:
+    """Say what there is to read, before anything is."""
+    from mien.bulk import find_items
+
+    counts = {"pictures": 0, "videos": 0, "bytes": 0, "without_size": 0}
+    for item in find_items(inputs):
+        counts["videos" if item.is_video else "pictures"] += 1
+        counts["bytes"] += max(item.size, 0)
+        counts["without_size"] += item.size < 0
+    if as_json:
+        print(json.dumps(counts))
+        return
+    print(f"{counts['pictures']:,} pictures and {counts['videos']:,} videos, {_bytes(counts['bytes'])}")
+    if counts["without_size"]:
+        print(f"{counts['without_size']:,} of them of unknown size: missing, or at an address that was not asked")
+
+
+def status(out: OutputFolder, *, as_json: AsJson = False) -> None:
+    """Say what an output holds, also while a run writes it."""
+    from mien.bulk import Output
+
+    _print_status(Output(out).status(), as_json=as_json)
+
+
+def compact(out: OutputFolder) -> None:
+    """Merge the small files of an output. No run may be writing it; one that is, stops."""
+    from mien.bulk import Output
+
+    for name, (before, after) in Output(out).compact().items():
+        print(f"{name}: {before} files became {after}")
+
+
+def export(
+    out: OutputFolder,
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="Where the Parquet files go.")],
+) -> None:
+    """Write each table of an output as one plain Parquet file."""
+    from mien.bulk import Output
+
+    for name, rows in Output(out).export(target).items():
+        print(f"{target / name}.parquet: {rows:,} rows")
+
+
+def _say(progress: Progress) -> None:
+    done = progress.before + progress.done
+    rate = progress.done / progress.seconds if progress.seconds else 0.0
+    left = "" if progress.left is None else f", {progress.left / 60:.1f} minutes left"
+    print(
+        f"{done:,} of {progress.inputs:,}, {rate:.1f}/s, {progress.faces:,} faces, {progress.bad:,} bad{left}",
+        file=sys.stderr,
+    )
+
+
+def _say_json(progress: Progress) -> None:
+    from dataclasses import asdict
+
+    print(json.dumps({**asdict(progress), "left": progress.left}), flush=True)
+
+
+def _print_status(status: Status, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    if as_json:
+        print(json.dumps(asdict(status)))
+        return
+    of = "" if status.inputs is None else f" of {status.inputs:,}"
+    print(
+        f"{status.items:,}{of} inputs done: {status.read:,} read, {status.bad:,} bad; "
+        f"{status.faces:,} faces, {_bytes(status.bytes)}"
+    )
+    for reason, count in status.reasons:
+        print(f"  {count:,} x {reason}")
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

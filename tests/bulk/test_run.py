@@ -1,0 +1,177 @@
+"""Bulk runs: what they write, what they refuse, and what killing them leaves."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pyarrow.compute as pc
+import pytest
+from deltalake import DeltaTable
+
+from bulk.outputs import bulk, command, rows_of
+from mien.bulk import Limits, Output, run_bulk
+from mien.core import BulkError, Place, PolicyError, Purpose
+from mien.runtime import Recognizer
+
+
+def test_it_reads_what_the_recognizer_reads(undisturbed, inputs, toy):
+    status, out = undisturbed
+    assert (status.items, status.read, status.bad, status.inputs) == (10, 9, 1, 10)
+    faces = DeltaTable(out / "faces").to_pyarrow_table()
+    picture = str(inputs / "3.png")
+    frame = Recognizer(toy, detector="haar").read(picture)
+    rows = faces.filter(pc.equal(faces["source"], picture)).to_pylist()
+    assert len(rows) == len(frame) > 0
+    for row, face in zip(rows, frame.faces, strict=True):
+        assert row["happy"] == pytest.approx(face.reading.to_dict()["probabilities"]["happy"], abs=1e-6)
+    film = faces.filter(pc.equal(faces["source"], str(inputs / "film.mp4")))
+    assert sorted(set(film["time"].to_pylist())) == [0.0, 1.0, 2.0]
+
+
+def test_each_input_has_one_row(undisturbed, inputs):
+    _, out = undisturbed
+    items = DeltaTable(out / "items").to_pyarrow_table().to_pylist()
+    assert len({row["id"] for row in items}) == len(items) == 10
+    (bad,) = (row for row in items if row["status"] == "bad")
+    assert bad["reason"].startswith(str(inputs / "damaged.jpg"))
+    assert {row["frames"] for row in items if row["uri"].endswith("mp4")} == {3}
+
+
+def test_again_does_nothing_twice_and_a_changed_input_once_more(inputs, toy, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(inputs, tmp_path / "in")
+    first = bulk(folder, tmp_path / "out", toy)
+    told = []
+    assert bulk(folder, tmp_path / "out", toy, progress=told.append) == first
+    assert told == []
+    (folder / "new.png").write_bytes((folder / "0.png").read_bytes())
+    assert bulk(folder, tmp_path / "out", toy, progress=told.append).items == 11
+    assert told[-1].done == 1
+
+
+def test_a_shard_reads_like_its_files(inputs, toy, tmp_path):
+    import tarfile
+
+    with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+        for name in ("0.png", "damaged.jpg", "film.mp4"):
+            tar.add(inputs / name, name)
+    status = bulk(tmp_path / "shard.tar", tmp_path / "out", toy)
+    assert (status.read, status.bad) == (2, 1)
+    items = DeltaTable(tmp_path / "out" / "items").to_pyarrow_table().to_pylist()
+    (reason,) = (row["reason"] for row in items if row["reason"])
+    assert reason.startswith(f"{tmp_path / 'shard.tar'}#damaged.jpg: ")
+
+
+def test_compacting_keeps_the_rows(inputs, toy, tmp_path):
+    bulk(inputs / "0.png", tmp_path / "out", toy)
+    bulk(inputs, tmp_path / "out", toy)
+    before = rows_of(tmp_path / "out", tmp_path / "before")
+    counts = Output(tmp_path / "out").compact()
+    assert counts["items"] == (2, 1)
+    assert rows_of(tmp_path / "out", tmp_path / "after") == before
+    told = []
+    bulk(inputs, tmp_path / "out", toy, progress=told.append)
+    assert told == []
+
+
+def test_other_options_are_refused_with_what_differs(inputs, toy, undisturbed):
+    _, out = undisturbed
+    with pytest.raises(BulkError, match=r"option 'every' was 1.0 and is 2.0"):
+        bulk(inputs, out, toy, options={"every": 2.0})
+
+
+def test_the_law_decides_before_anything_is_written(inputs, tmp_path):
+    with pytest.raises(PolicyError, match="Art"):
+        run_bulk([str(inputs)], tmp_path / "out", purpose=Purpose.WORKPLACE, place=Place.EU)
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_many_bad_inputs_stop_it_and_are_kept(inputs, toy, tmp_path):
+    with pytest.raises(BulkError, match=r"1 of 10 inputs could not be read, .*not a picture"):
+        bulk(inputs, tmp_path / "out", toy, limits=Limits(max_bad=0.05))
+    assert Output(tmp_path / "out").status().bad == 1
+
+
+def test_an_item_that_takes_too_much_is_a_row_and_the_others_are_read(inputs, toy, tmp_path):
+    """A worker needs more than 1 MB: each item in turn is what ends it."""
+    status = bulk(inputs / "[01].png", tmp_path / "out", toy, limits=Limits(memory=1 << 20))
+    assert (status.read, status.bad) == (0, 2)
+    assert status.reasons == (("took more than 0.000977 GB of memory", 2),)
+
+
+def test_a_second_driver_ends_the_first(inputs, toy, tmp_path, undisturbed):
+    import shutil
+
+    out = shutil.copytree(undisturbed[1], tmp_path / "out")
+    first = Output(out)
+    first.claim()
+    second = Output(out)
+    second.claim()
+    with pytest.raises(BulkError, match="another run has taken this output over"):
+        first.commit([_empty()])
+    second.commit([_empty()])
+
+
+def _empty():
+    from collections import Counter
+
+    from mien.bulk.tables import TABLES, table_of
+    from mien.bulk.worker import UnitResult
+
+    return UnitResult({name: table_of(columns, []) for name, columns in TABLES.items()}, 0, 0, 0, Counter())
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda out: out.write_text("x"), "is a file: name a folder"),
+        (lambda out: (out.mkdir(), (out / "thesis.doc").write_text("x")), "holds other files, such as 'thesis.doc'"),
+        (lambda out: (out.mkdir(), (out / "run.json").write_text("{}")), "not of schema 1"),
+        (lambda out: (out.mkdir(), (out / "run.json").write_text("{")), "is not JSON"),
+    ],
+)
+def test_an_output_that_cannot_be_used_is_one_sentence(inputs, toy, tmp_path, make, says):
+    make(tmp_path / "out")
+    with pytest.raises(BulkError, match=says) as error:
+        bulk(inputs / "0.png", tmp_path / "out", toy)
+    assert "\n" not in str(error.value)
+
+
+def _children(pid):
+    import psutil
+
+    return [
+        child for child in psutil.Process(pid).children(recursive=True) if "spawn_main" in " ".join(child.cmdline())
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whom", ["driver", "worker"])
+def test_killing_it_anywhere_leaves_a_readable_output_and_resuming_ends_it(inputs, toy, tmp_path, undisturbed, whom):
+    import psutil
+
+    chance = random.Random(whom)
+    out = tmp_path / "out"
+    for _ in range(4):
+        driver = subprocess.Popen(command(inputs, out, toy), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.5, 5.0))
+        try:
+            victims = [driver.pid] if whom == "driver" else [child.pid for child in _children(driver.pid)][:1]
+            for pid in victims:
+                os.kill(pid, signal.SIGKILL)
+        except (psutil.Error, ProcessLookupError):
+            pass
+        if whom == "driver":
+            driver.wait()
+        else:
+            assert driver.wait() == 1
+        if (out / "run.json").exists():
+            Output(out).status()
+    last = subprocess.run(command(inputs, out, toy), check=False, capture_output=True)
+    assert last.returncode == 1  # one input is damaged
+    assert rows_of(out, tmp_path / "killed") == rows_of(undisturbed[1], tmp_path / "whole")

@@ -1,0 +1,20 @@
+"""docs/bulk.md as a reader works through it."""
+
+from __future__ import annotations
+
+import pytest
+
+from readme.blocks import blocks
+
+
+@pytest.mark.slow
+def test_each_block_runs_in_order(desk):
+    pytest.importorskip("duckdb")
+    pytest.importorskip("polars")
+    pytest.importorskip("pandas")
+    said = [block.run(desk) for block in blocks("docs/bulk.md")]
+    assert len(said) == 8
+    assert "2 pictures and 0 videos" in said[0]
+    assert "2 of 2 inputs done: 2 read, 0 bad" in said[1]
+    assert said[2] == said[1]
+    assert "happy" in said[6]
