@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -44,6 +45,18 @@ def test_a_tar_shard_is_read_where_its_members_lie(inputs, tmp_path):
     assert [item.id for item in items] == [f"{shard}#000.png", f"{shard}#001.png"]
     data = shard.read_bytes()
     assert data[items[1].offset :][: items[1].size] == (inputs / "1.png").read_bytes()
+
+
+def test_what_is_neither_picture_nor_video_is_counted(inputs, tmp_path):
+    for name in ("a.txt", "b.TXT", "README", "c.png"):
+        (tmp_path / name).write_bytes(b"1")
+    shard = tmp_path / "shard.tar"
+    with tarfile.open(shard, "w") as tar:
+        tar.add(inputs / "0.png", "000.png")
+        tar.add(tmp_path / "a.txt", "000.json")
+    left_out = Counter()
+    assert len(list(find_items([str(tmp_path), str(shard)], left_out=left_out))) == 2
+    assert left_out == {".txt": 2, "without an ending": 1, ".tar": 1, ".json": 1}
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

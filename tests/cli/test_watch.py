@@ -24,6 +24,7 @@ from typer.testing import CliRunner, Result
 
 from mien.cli import watch
 from mien.cli.keys import ended_by_user
+from mien.cli.options import parse_seconds
 from mien.core.errors import MienError
 from mien.runtime.output.terminal import clock
 from runtime.streams import moving_faces, write_video
@@ -150,7 +151,7 @@ def test_contradictions_are_refused(mien, clip, options, message):
 
 @pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("10m", 600), ("8h", 28800), ("1.5 h", 5400), ("7", 7)])
 def test_durations(text, seconds):
-    assert watch._seconds(text) == seconds
+    assert parse_seconds(text) == seconds
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(12.44, "12.4 s"), (60, "0:01:00"), (28_805.9, "8:00:05")])

@@ -7,6 +7,7 @@ import glob
 import hashlib
 import os
 import tarfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -58,20 +59,22 @@ class Item(NamedTuple):
         return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()[:16]
 
 
-def find_items(inputs: Sequence[str]) -> Iterator[Item]:
+def find_items(inputs: Sequence[str], *, left_out: Counter[str] | None = None) -> Iterator[Item]:
     """Every picture and video of ``inputs``, in order.
 
     Args:
         inputs: folders, globs, files, manifests (``.csv``, ``.parquet``) and tar shards (``.tar``), local or at an
             address that fsspec knows.
+        left_out: counts, by ending, the files of folders and shards that are neither picture nor video.
 
     Raises:
         BulkError: an input is missing, empty, no manifest, or two items have the same id.
     """
     seen: set[str] = set()
+    others = Counter[str]() if left_out is None else left_out
     for given in inputs:
         found = False
-        for item in _of(given):
+        for item in _of(given, others):
             found = True
             if item.id in seen:
                 raise BulkError(f"{given}: the id '{item.id}' occurs twice: give each input an id of its own, once")
@@ -81,29 +84,37 @@ def find_items(inputs: Sequence[str]) -> Iterator[Item]:
             raise BulkError(f"{given}: no picture and no video in it; looked for {', '.join(ENDINGS + VIDEO_ENDINGS)}")
 
 
-def _of(given: str) -> Iterator[Item]:
+def _of(given: str, left_out: Counter[str]) -> Iterator[Item]:
     if not given:
         raise BulkError("an input's name is empty: name a folder, a file, a manifest or a tar shard")
     ending = PurePosixPath(given).suffix.lower()
     if any(sign in given for sign in "*?[") and not Path(given).exists():
-        yield from _of_glob(given)
+        yield from _of_glob(given, left_out)
     elif given.lower().endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")):
         raise BulkError(f"{given}: a compressed shard cannot be read from the middle: unpack it to a plain .tar")
     elif ending == ".tar":
-        yield from _of_shard(given)
+        yield from _of_shard(given, left_out)
     elif ending in MANIFEST_ENDINGS:
         yield from _of_manifest(given)
     elif _is_remote(given):
-        yield from _of_remote(given)
+        yield from _of_remote(given, left_out)
     else:
-        yield from _of_local(Path(given))
+        yield from _of_local(Path(given), left_out)
 
 
 def _is_remote(uri: str) -> bool:
     return "://" in uri
 
 
-def _of_local(path: Path) -> Iterator[Item]:
+def _takes(name: str, left_out: Counter[str]) -> bool:
+    """Whether a file of a folder or shard is read; it is counted if not."""
+    if name.lower().endswith((*ENDINGS, *VIDEO_ENDINGS)):
+        return True
+    left_out[PurePosixPath(name).suffix.lower() or "without an ending"] += 1
+    return False
+
+
+def _of_local(path: Path, left_out: Counter[str]) -> Iterator[Item]:
     if not path.exists():
         raise BulkError(f"{path}: no such file or folder")
     if not path.is_dir():
@@ -112,7 +123,7 @@ def _of_local(path: Path) -> Iterator[Item]:
     for folder, folders, names in os.walk(path):
         folders.sort()
         for name in sorted(names):
-            if name.lower().endswith((*ENDINGS, *VIDEO_ENDINGS)):
+            if _takes(name, left_out):
                 yield _local(os.path.join(folder, name))  # noqa: PTH118  # Path takes three times as long here
 
 
@@ -124,7 +135,7 @@ def _local(path: str) -> Item:
     return Item(path, path, about.st_size, str(about.st_mtime_ns))
 
 
-def _of_glob(pattern: str) -> Iterator[Item]:
+def _of_glob(pattern: str, left_out: Counter[str]) -> Iterator[Item]:
     if _is_remote(pattern):
         fs, path = file_system(pattern)
         matches = _asked(pattern, lambda: sorted(fs.glob(path)))
@@ -134,7 +145,7 @@ def _of_glob(pattern: str) -> Iterator[Item]:
     if not names:
         raise BulkError(f"{pattern}: nothing has a name of this pattern; quote it, so that the shell leaves it alone")
     for name in names:
-        yield from _of(name)
+        yield from _of(name, left_out)
 
 
 def file_system(uri: str) -> tuple[Any, str]:
@@ -169,14 +180,14 @@ def _asked(uri: str, ask: Any) -> Any:
         raise BulkError(f"{uri}: cannot be listed ({kind}: {error}){hint}") from None
 
 
-def _of_remote(uri: str) -> Iterator[Item]:
+def _of_remote(uri: str, left_out: Counter[str]) -> Iterator[Item]:
     fs, path = file_system(uri)
     about = _asked(uri, lambda: fs.info(path))
     if about["type"] != "directory":
         yield _remote(uri, about)
         return
     for name, details in sorted(_asked(uri, lambda: fs.find(path, detail=True)).items()):
-        if name.lower().endswith((*ENDINGS, *VIDEO_ENDINGS)):
+        if _takes(name, left_out):
             yield _remote(fs.unstrip_protocol(name), details)
 
 
@@ -185,13 +196,13 @@ def _remote(uri: str, about: dict[str, Any]) -> Item:
     return Item(uri, uri, -1 if about.get("size") is None else int(about["size"]), stamp)
 
 
-def _of_shard(uri: str) -> Iterator[Item]:
+def _of_shard(uri: str, left_out: Counter[str]) -> Iterator[Item]:
     fs, path = file_system(uri) if _is_remote(uri) else (None, uri)
     about = _local(uri) if fs is None else _remote(uri, _asked(uri, lambda: fs.info(path)))
     try:
         with open(uri, "rb") if fs is None else fs.open(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:  # noqa: PTH123
             for member in tar:
-                if member.isfile() and member.name.lower().endswith((*ENDINGS, *VIDEO_ENDINGS)):
+                if member.isfile() and _takes(member.name, left_out):
                     name = f"{uri}#{member.name}"
                     yield Item(name, name, member.size, about.stamp, offset=member.offset_data)
     except FileNotFoundError:

@@ -21,13 +21,19 @@ class BulkOptions:
 
     Attributes:
         models: names or paths; pictures get a row for each, videos are read by the first.
-        detector: as for :class:`~mien.runtime.recognizer.Recognizer`.
+        detector: as for :class:`~mien.runtime.recognizer.Recognizer`, like the next three.
+        min_size: side of the smallest face, pixels of the picture.
+        search_size: long side of the one copy that is searched, pixels.
+        min_score: least score of a detection.
         every: seconds of a video from one picture that is read to the next; None for all pictures.
         max_pixels: larger pictures are refused.
     """
 
     models: tuple[str, ...] = (DEFAULT_MODEL,)
     detector: str = "auto"
+    min_size: float | None = None
+    search_size: int | None = None
+    min_score: float | None = None
     every: float | None = 1.0
     max_pixels: int = MAX_PIXELS
 
@@ -40,11 +46,31 @@ class BulkOptions:
         if self.max_pixels < 1:
             raise ConfigError(f"max_pixels is {self.max_pixels}: it is at least 1")
 
+    def recognizer(self) -> Recognizer:
+        """What reads by these options, in one thread.
+
+        Raises:
+            ModelError: a model or detector cannot be used.
+        """
+        from mien.runtime.recognizer import Recognizer
+
+        return Recognizer(
+            self.models,
+            detector=self.detector,
+            min_size=self.min_size,
+            search_size=self.search_size,
+            min_score=self.min_score,
+            max_pixels=self.max_pixels,
+        )
+
     def decides(self, recognizer: Recognizer) -> dict[str, Any]:
         """All that decides a row: the weights themselves, and not what they are called here."""
         return {
             "models": {model.manifest.name: model.manifest.sha256 for model in recognizer.models},
             "detector": recognizer.detector.name,
+            "min_size": self.min_size,
+            "search_size": self.search_size,
+            "min_score": self.min_score,
             "every": self.every,
             "max_pixels": self.max_pixels,
         }

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ class Status:
         bytes: of all items.
         reasons: the commonest reasons of the bad ones, and how often.
         inputs: items that the run was given, or None while it has not been said.
+        left_out: files of its folders and shards that are neither picture nor video, by ending, the most first.
     """
 
     items: int
@@ -52,6 +54,7 @@ class Status:
     bytes: int
     reasons: tuple[tuple[str, int], ...]
     inputs: int | None
+    left_out: dict[str, int]
 
 
 class Output:
@@ -120,7 +123,7 @@ class Output:
             self._commit(name, None, [(_DRIVER, self._driver)])
         for name in _ORDER[:-1]:
             if self._transaction(name, _BATCH) > done:
-                with _as_bulk_error(self.folder):
+                with _writing(self.folder):
                     self._tables[name].delete(
                         f"batch > {done}", commit_properties=self._mark([(_DRIVER, self._driver)])
                     )
@@ -168,9 +171,9 @@ class Output:
                 short = reason.replace(uri, "").strip(": ")
                 reasons[short] = reasons.get(short, 0) + 1
         commonest = tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))[:5])
-        return Status(
-            sum(counts.values()), counts["read"], counts["bad"], faces, size, commonest, self.about.get("inputs")
-        )
+        about = self.about
+        total, read, bad = sum(counts.values()), counts["read"], counts["bad"]
+        return Status(total, read, bad, faces, size, commonest, about.get("inputs"), about.get("left_out", {}))
 
     def compact(self) -> dict[str, tuple[int, int]]:
         """Merge small files, and remove those that no table needs any more; files before and after, by table.
@@ -182,7 +185,7 @@ class Output:
         counts = {}
         for name, table in self._tables.items():
             before = len(table.file_uris())
-            with _as_bulk_error(self.folder):
+            with _writing(self.folder):
                 table.optimize.compact(target_size=_TARGET, commit_properties=self._mark([(_DRIVER, self._driver)]))
                 table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
             counts[name] = before, len(table.file_uris())
@@ -255,30 +258,25 @@ class Output:
             for field in missing:
                 rows = rows.append_column(field, pa.nulls(len(rows), field.type))
             rows = rows.select(schema.names).cast(schema)
-        with _as_bulk_error(self.folder):
+        with _writing(self.folder):
             write_deltalake(table, rows, mode="append", commit_properties=self._mark(marks))
 
 
-class _as_bulk_error:  # noqa: N801  # used as a verb
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
     """What Delta Lake raises while it writes, as one sentence."""
+    from deltalake.exceptions import CommitFailedError, DeltaError
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        from deltalake.exceptions import CommitFailedError, DeltaError
-
-        if isinstance(error, CommitFailedError):
-            raise BulkError(f"{self._folder}: another run has taken this output over; this one has stopped") from None
-        if isinstance(error, OSError | DeltaError):
-            full = "No space left" in str(error) or "os error 28" in str(error)
-            remedy = (
-                "the disk is full: make room and run the same command again" if full else f"cannot be written ({error})"
-            )
-            raise BulkError(f"{self._folder}: {remedy}") from None
+    try:
+        yield
+    except CommitFailedError:
+        raise BulkError(f"{folder}: another run has taken this output over; this one has stopped") from None
+    except (OSError, DeltaError) as error:
+        full = "No space left" in str(error) or "os error 28" in str(error)
+        remedy = (
+            "the disk is full: make room and run the same command again" if full else f"cannot be written ({error})"
+        )
+        raise BulkError(f"{folder}: {remedy}") from None
 
 
 def output_exists(folder: Path) -> bool:

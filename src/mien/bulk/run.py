@@ -88,17 +88,16 @@ def run_bulk(
         BulkError: an input or the output cannot be used, or too many items were bad.
         ModelError: a model or detector cannot be used.
     """
-    from mien.runtime.recognizer import Recognizer
-
-    decide(purpose, place).require(Feature.UPLOAD)
+    decide(purpose, place).require(Feature.UPLOAD, called="bulk work")
     options, limits = options or BulkOptions(), limits or Limits()
     if workers is not None and workers < 1:
         raise BulkError(f"workers is {workers}: at least one process reads")
     check_writable(out)
-    recognizer = Recognizer(options.models, detector=options.detector)
+    recognizer = options.recognizer()
     decides, key = options.decides(recognizer), options.key(recognizer)
     del recognizer
-    items = list(find_items(inputs))
+    left_out = Counter[str]()
+    items = list(find_items(inputs, left_out=left_out))
     extra = list(dict.fromkeys(name for item in items for name, _ in item.extra))
     about = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -115,8 +114,8 @@ def run_bulk(
     output.claim()
     done = output.identities()
     left = [item for item in items if item.identity(key) not in done]
-    tally = _Tally(len(items), len(items) - len(left), limits.max_bad)
-    output.write_about(inputs=len(items), given=list(inputs))
+    counts = _Counts(len(items), len(items) - len(left), limits.max_bad)
+    output.write_about(inputs=len(items), given=list(inputs), left_out=dict(left_out.most_common()))
     del items, done
     if left:
         cores = workers or os.cpu_count() or 1
@@ -126,7 +125,7 @@ def run_bulk(
         else:
             engine = run_local(options, units, workers=min(cores, len(units)), limits=limits, key=key)
         with closing(engine) as results:
-            _commit_all(output, results, tally, progress)
+            _commit_all(output, results, counts, progress)
     status = output.status()
     output.write_about(
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -136,7 +135,7 @@ def run_bulk(
 
 
 def _commit_all(
-    output: Output, results: Iterator[UnitResult], tally: _Tally, progress: Callable[[Progress], None]
+    output: Output, results: Iterator[UnitResult], counts: _Counts, progress: Callable[[Progress], None]
 ) -> None:
     """Commit what the workers hand in, some seconds' worth at a time; after an error too."""
     waiting: list[UnitResult] = []
@@ -144,8 +143,8 @@ def _commit_all(
     try:
         for result in results:
             waiting.append(result)
-            progress(tally.add(result))
-            tally.check()
+            progress(counts.add(result))
+            counts.check()
             if time.monotonic() - last > _EVERY:
                 output.commit(waiting)
                 waiting, last = [], time.monotonic()
@@ -157,7 +156,7 @@ def _commit_all(
         output.commit(waiting)
 
 
-class _Tally:
+class _Counts:
     """Counts what this run has done, and ends it where too much is bad."""
 
     def __init__(self, inputs: int, before: int, max_bad: float | None) -> None:

@@ -19,7 +19,6 @@ from mien.bulk.inputs import Item, file_system
 from mien.bulk.tables import EVENTS, FACES, ITEMS, item_row, picture_cells, stream_cells, table_of
 from mien.core.errors import BulkError, MienError, VideoError
 from mien.core.face import Frame
-from mien.runtime.recognizer import Recognizer
 from mien.runtime.stream.source import Source
 from mien.runtime.stream.stream_picture import StreamPicture
 
@@ -100,9 +99,7 @@ class UnitReader:
 
         cv2.setNumThreads(1)
         self._options = options
-        self._recognizer = Recognizer(
-            options.models, detector=options.detector, threads=1, max_pixels=options.max_pixels
-        )
+        self._recognizer = options.recognizer()
         self._key = key
         if options.key(self._recognizer) != key:
             raise BulkError(

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.options import AsJson
+from mien.cli.options import AsJson, Detector, MinScore, MinSize, Models, SearchSize, parse_seconds
+from mien.core.pictures import MAX_PIXELS
 from mien.core.policy import Place, Purpose
 
 if TYPE_CHECKING:
     from mien.bulk import Progress, Status
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 Inputs = Annotated[
     list[str],
@@ -39,10 +39,12 @@ def _every(text: str) -> float:
     """Seconds from one picture of a video to the next; 0 for all pictures."""
     if text == "all":
         return 0.0
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|fps)?", text)
-    if not match or float(match[1]) <= 0:
-        raise typer.BadParameter(f"it is a time such as 1s or 2m, a rate such as 5fps, or all, not '{text}'")
-    return 1 / float(match[1]) if match[2] == "fps" else float(match[1]) * _UNITS[match[2] or "s"]
+    rate = re.fullmatch(r"(\d+(?:\.\d+)?)\s*fps", text)
+    if rate is None:
+        return parse_seconds(text)
+    if float(rate[1]) <= 0:
+        raise typer.BadParameter(f"a rate is above 0, such as 5fps, not '{text}'")
+    return 1 / float(rate[1])
 
 
 def _share(text: str) -> float:
@@ -58,13 +60,16 @@ def run(
     out: Annotated[Path, typer.Option(help="Folder of the output; the same again goes on.", metavar="DIR")],
     purpose: Annotated[Purpose, typer.Option(help="What it is done for; the law decides by it.")],
     place: Annotated[Place, typer.Option(help="Where the people are whose faces are read.")],
-    model: Annotated[list[str] | None, typer.Option(help="Name or path of a model; give it again for several.")] = None,
-    detector: Annotated[str, typer.Option(help="Face detector: auto, haar, yunet, or an installed one.")] = "auto",
+    model: Models = None,
+    detector: Detector = "auto",
+    min_size: MinSize = None,
+    search_size: SearchSize = None,
+    min_score: MinScore = None,
     every: Annotated[
         Any,
         typer.Option(parser=_every, metavar="TIME|RATE|all", help="Pictures of a video: 1s apart, 5fps, or all."),
     ] = "1s",
-    max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 100_000_000,
+    max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = MAX_PIXELS,
     on: Annotated[str, typer.Option(help="Where it is read: local, or ray.", metavar="local|ray")] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core if not given.")] = None,
     max_bad: Annotated[
@@ -85,7 +90,13 @@ def run(
     from mien.runtime import DEFAULT_MODEL
 
     options = BulkOptions(
-        models=tuple(model or [DEFAULT_MODEL]), detector=detector, every=every or None, max_pixels=max_pixels
+        models=tuple(model or [DEFAULT_MODEL]),
+        detector=detector,
+        min_size=min_size,
+        search_size=search_size,
+        min_score=min_score,
+        every=every or None,
+        max_pixels=max_pixels,
     )
     done = run_bulk(
         inputs,
@@ -106,18 +117,22 @@ def run(
 def plan(inputs: Inputs, *, as_json: AsJson = False) -> None:
     """Say what there is to read, before anything is."""
     from mien.bulk import find_items
+    from mien.runtime.output.terminal import counted
 
     counts = {"pictures": 0, "videos": 0, "bytes": 0, "without_size": 0}
-    for item in find_items(inputs):
+    left_out = Counter[str]()
+    for item in find_items(inputs, left_out=left_out):
         counts["videos" if item.is_video else "pictures"] += 1
         counts["bytes"] += max(item.size, 0)
         counts["without_size"] += item.size < 0
     if as_json:
-        print(json.dumps(counts))
+        print(json.dumps({**counts, "left_out": dict(left_out.most_common())}))
         return
-    print(f"{counts['pictures']:,} pictures and {counts['videos']:,} videos, {_bytes(counts['bytes'])}")
+    pictures, videos = counted(counts["pictures"], "picture"), counted(counts["videos"], "video")
+    print(f"{pictures} and {videos}, {_bytes(counts['bytes'])}")
     if counts["without_size"]:
         print(f"{counts['without_size']:,} of them of unknown size: missing, or at an address that was not asked")
+    _print_left_out(dict(left_out.most_common()))
 
 
 def status(out: OutputFolder, *, as_json: AsJson = False) -> None:
@@ -175,6 +190,15 @@ def _print_status(status: Status, *, as_json: bool) -> None:
     )
     for reason, count in status.reasons:
         print(f"  {count:,} x {reason}")
+    _print_left_out(status.left_out)
+
+
+def _print_left_out(left_out: dict[str, int]) -> None:
+    if left_out:
+        from mien.runtime.output.terminal import counted
+
+        endings = ", ".join(f"{count:,} {ending}" for ending, count in left_out.items())
+        print(f"left out, as neither picture nor video: {counted(sum(left_out.values()), 'file')} ({endings})")
 
 
 def _bytes(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -59,3 +60,23 @@ MinScore = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Drop detections below this score; each detector has its own.", metavar="SCORE"),
 ]
+Detector = Annotated[
+    str,
+    typer.Option(
+        "--detector", help="Face detector: auto (YuNet once pulled, else Haar), haar, yunet, or an installed one."
+    ),
+]
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds of a time such as ``30s``, ``10m`` or ``8h``.
+
+    Raises:
+        typer.BadParameter: it is none, or not above 0.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text)
+    if not match or float(match[1]) <= 0:
+        raise typer.BadParameter(f"a time is a number with s, m or h, such as 30s, 10m or 8h, not '{text}'")
+    return float(match[1]) * _UNITS[match[2] or "s"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import MinScore, MinSize, Models, SearchSize
+from mien.cli.options import Detector, MinScore, MinSize, Models, SearchSize
 from mien.core.errors import PictureError
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ def register(app: typer.Typer) -> None:
 def read(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Pictures, or folders that are searched.")],
     model: Models = None,
-    detector: Annotated[
-        str, typer.Option(help="Face detector: auto (YuNet once pulled, else Haar), haar, yunet, or an installed one.")
-    ] = "auto",
+    detector: Detector = "auto",
     min_size: MinSize = None,
     search_size: SearchSize = None,
     min_score: MinScore = None,

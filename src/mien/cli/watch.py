@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from contextlib import ExitStack, closing
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.options import MinScore, MinSize, Models, SearchSize
+from mien.cli.options import Detector, MinScore, MinSize, Models, SearchSize, parse_seconds
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from mien.runtime.stream.follow import DetectEvery
     from mien.runtime.stream.source import Source
     from mien.runtime.stream.stream_picture import StreamPicture
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def register(app: typer.Typer) -> None:
@@ -40,19 +37,10 @@ def _detect_every(text: str) -> DetectEvery:
     return int(text)
 
 
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text)
-    if not match or float(match[1]) <= 0:
-        raise typer.BadParameter(f"a time is a number with s, m or h, such as 30s, 10m or 8h, not '{text}'")
-    return float(match[1]) * _UNITS[match[2] or "s"]
-
-
 def watch(
     source: Annotated[str, typer.Argument(help="Video file, folder of frames, camera number, or URL (rtsp, http).")],
     model: Models = None,
-    detector: Annotated[
-        str, typer.Option(help="Face detector: auto (YuNet once pulled, else Haar), haar, yunet, or an installed one.")
-    ] = "auto",
+    detector: Detector = "auto",
     min_size: MinSize = None,
     search_size: SearchSize = None,
     min_score: MinScore = None,
@@ -65,10 +53,10 @@ def watch(
     video: Annotated[Path | None, typer.Option(help="Write the annotated video (MP4).", metavar="FILE")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
     every: Annotated[
-        Any, typer.Option(parser=_seconds, metavar="TIME", help="One picture each 30s, 10m, 1h …; rows only.")
+        Any, typer.Option(parser=parse_seconds, metavar="TIME", help="One picture each 30s, 10m, 1h …; rows only.")
     ] = None,
     for_: Annotated[
-        Any, typer.Option("--for", parser=_seconds, metavar="TIME", help="With --every: stop after 8h, say.")
+        Any, typer.Option("--for", parser=parse_seconds, metavar="TIME", help="With --every: stop after 8h, say.")
     ] = None,
     show: Annotated[
         bool,

@@ -195,8 +195,12 @@ class Decision:
         """Whether one feature may be used."""
         return feature in self.features
 
-    def require(self, feature: Feature) -> None:
+    def require(self, feature: Feature, *, called: str | None = None) -> None:
         """Refuse what is not allowed.
+
+        Args:
+            feature: what is asked for.
+            called: what the user knows it by; the feature's own name if not given.
 
         Raises:
             PolicyError: the feature is not allowed; the message says why, and what is offered instead.
@@ -204,7 +208,9 @@ class Decision:
         if feature in self.features:
             return
         instead = ", ".join(sorted(self.features)) or "nothing"
-        raise PolicyError(f"{feature} is not offered for {self.purpose.words}: {self.reason} Offered: {instead}.")
+        raise PolicyError(
+            f"{called or feature} is not offered for {self.purpose.words}: {self.reason} Offered: {instead}."
+        )
 
 
 class _Entry(NamedTuple):

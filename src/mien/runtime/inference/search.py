@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import cv2
+import numpy as np
 
 from mien.core.errors import ModelError
 from mien.core.face import Box, Face
@@ -148,11 +149,18 @@ class Search:
 
 def without_doubles(faces: Sequence[Face]) -> list[Face]:
     """Of detections of one face the first alone."""
-    kept: list[Face] = []
-    for face in faces:
-        if not any(_is_same(face.box, other.box) for other in kept):
-            kept.append(face)
-    return kept
+    boxes = np.array([[f.box.x, f.box.y, f.box.x + f.box.width, f.box.y + f.box.height] for f in faces]).reshape(-1, 4)
+    areas = np.array([face.box.area for face in faces])
+    kept: list[int] = []
+    for index, box in enumerate(boxes):
+        others = boxes[kept]
+        sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+        shared = np.clip(sides, 0, None).prod(axis=1)
+        union = areas[index] + areas[kept] - shared
+        smaller = np.minimum(areas[index], areas[kept])
+        if not ((shared >= _OVERLAP * union) | (shared >= _INSIDE * smaller)).any():
+            kept.append(index)
+    return [faces[index] for index in kept]
 
 
 def largest_first(faces: Sequence[Face]) -> list[Face]:
@@ -176,12 +184,6 @@ def resized(picture: Image, scale: float, *, fine: bool = False) -> Image:
         return picture
     interpolation = cv2.INTER_AREA if scale < 1 and not fine else cv2.INTER_LINEAR
     return cast(Image, cv2.resize(picture, size, interpolation=interpolation))
-
-
-def _is_same(one: Box, other: Box) -> bool:
-    union_share = one.iou(other)
-    shared = union_share * (one.area + other.area) / (1 + union_share)
-    return union_share >= _OVERLAP or shared >= _INSIDE * min(one.area, other.area)
 
 
 def _spans(length: int, overlap: int) -> list[tuple[int, int]]:

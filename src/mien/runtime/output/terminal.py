@@ -56,9 +56,9 @@ class TableSink(Sink):
 
     def close(self) -> None:
         """Print the counts, and what read."""
-        counts = [_counted(self._pictures, "picture"), _counted(self._faces, "face")]
+        counts = [counted(self._pictures, "picture"), counted(self._faces, "face")]
         counts += [f"{self._without} without a face"] if self._without else []
-        counts += [_counted(self._rejected, "find") + " rejected as no face"] if self._rejected else []
+        counts += [counted(self._rejected, "find") + " rejected as no face"] if self._rejected else []
         counts += [f"{self._failed} could not be read"] if self._failed else []
         self._console.print(f"\n{' · '.join(counts)}", highlight=False, markup=False)
         meaning = f" · 'could be' holds the truth for {self._coverage * 100:.0f} % of faces" if self._coverage else ""
@@ -118,8 +118,8 @@ class StreamTerminal(Sink):
         self._console.print(said, soft_wrap=True)
 
     def _counts(self) -> str:
-        parts = [_counted(self._frames, "frame"), _counted(len(self._tracks), "face"), _counted(self._events, "event")]
-        parts += [_counted(self._rejected, "find") + " rejected as no face"] if self._rejected else []
+        parts = [counted(self._frames, "frame"), counted(len(self._tracks), "face"), counted(self._events, "event")]
+        parts += [counted(self._rejected, "find") + " rejected as no face"] if self._rejected else []
         if self._unmeasurable:
             parts.append(f"{100 * self._unmeasurable / self._faces:.0f} % of faces not measurable")
         return " · ".join(parts)
@@ -137,5 +137,6 @@ def _tail(path: str, width: int) -> str:
     return path if len(path) <= width else "…" + path[-(width - 1) :]
 
 
-def _counted(n: int, noun: str) -> str:
+def counted(n: int, noun: str) -> str:
+    """A number and what it counts: ``1 face``, ``1,024 faces``."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
