@@ -69,6 +69,41 @@ def test_a_face_that_comes_back_is_not_read_before_it_is_pointed_at():
     assert run(subject, (62.0, [at(2, 320), at(3, 100)]), (63.0, [at(3, 320), at(2, 100)])) == [(2,), (2,)]
 
 
+@pytest.mark.parametrize("pause", [1.5, 6.0, 12.0, 8 * 3600.0])
+def test_after_a_pause_without_pictures_the_only_face_is_taken_up_again(pause):
+    subject = found()
+    after = SETTLE + pause
+    assert run(subject, (after, []), (after + 0.5, [at(7, 200)]), (after + 0.6, [at(7, 200)])) == [(), (7,), (7,)]
+    assert subject.presence is Presence.FOUND
+
+
+def test_after_a_pause_several_faces_wait_for_the_person_to_point():
+    subject = found()
+    two = [at(7, 320), at(8, 100)]
+    assert run(subject, (30, two), (31, two), (32.1, two), (33, [at(7, 320)])) == [(), (), (), ()]
+    assert subject.presence is Presence.LOST
+    subject.point(0.5, 0.4)
+    assert run(subject, (33.1, [at(7, 320)])) == [(7,)]
+
+
+def test_a_face_that_had_left_before_the_pause_is_not_taken_up_again():
+    subject = found()
+    run(subject, (1.0, []))
+    assert run(subject, (30.0, [at(7, 320)]), (30.5, [at(7, 320)])) == [(), ()]
+    assert subject.presence is Presence.LOST
+
+
+def test_another_who_comes_where_there_was_no_pause_is_not_read():
+    subject = found()
+    assert run(subject, (1.0, [at(2, 320)]), (2.0, [at(2, 320)]), (2.5, [at(2, 320)])) == [(), (), ()]
+
+
+def test_who_comes_late_after_a_pause_points_at_themselves():
+    subject = found()
+    assert run(subject, (30.0, []), (31.0, []), (32.1, [at(7, 320)])) == [(), (), ()]
+    assert subject.presence is Presence.LOST
+
+
 def test_the_same_track_goes_on_by_itself():
     subject = found()
     run(subject, (1.0, []), (1.5, []))

@@ -9,6 +9,7 @@ import threading
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import cv2
@@ -17,7 +18,7 @@ import pytest
 
 from mien.core.errors import VideoError
 from mien.runtime.stream.camera import Camera, NetworkStream
-from mien.runtime.stream.decode import open_container
+from mien.runtime.stream.decode import Decoding, open_container
 from mien.runtime.stream.opening import open_source
 from mien.runtime.stream.prefetch import Prefetch
 from mien.runtime.stream.recorded import PictureFolder, VideoFile
@@ -70,6 +71,48 @@ def test_times_are_the_containers_own(tmp_path):
     times = [5.0, 5.04, 5.5, 7.0, 7.01]
     path = write_video(tmp_path / "v.mkv", gradients(5), times=times)
     assert [shot.time for shot in open_source(path).pictures()] == pytest.approx([t - 5 for t in times], abs=2e-3)
+
+
+@pytest.mark.parametrize(("ending", "codec"), [("mkv", "libx264"), ("webm", "libvpx"), ("mp4", "libx264")])
+def test_a_file_that_begins_late_is_whole(tmp_path, said, ending, codec):
+    """Matroska counts its duration from 0: it was "cut short: 2.0 s of 3602.0 s"."""
+    times = [3600 + index / 25 for index in range(50)]
+    path = write_video(tmp_path / f"v.{ending}", gradients(50), times=times, codec=codec, options={"b": "500000"})
+    shots = list(open_source(path, say=said.append).pictures())
+    assert (len(shots), said) == (50, [])
+    assert shots[-1].time == pytest.approx(49 / 25, abs=2e-3)
+
+
+def test_a_matroska_file_that_begins_late_and_is_cut_says_so(tmp_path, said):
+    times = [3600 + index / 25 for index in range(50)]
+    path = write_video(tmp_path / "v.mkv", gradients(50), times=times)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    list(open_source(path, say=said.append).pictures())
+    assert "cut short" in said[0]
+    assert said[0].endswith("of 2.0 s")
+
+
+def test_words_in_a_video_that_are_no_utf_8_do_no_harm(tmp_path):
+    path = tmp_path / "v.mkv"
+    with av.open(str(path), "w") as output:
+        output.metadata["title"] = "TITLEOFFILE"
+        stream = output.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.metadata["title"] = 320, 240, "yuv420p", "TITLEOFPART"
+        for picture in gradients(5):
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(stream.encode())
+    whole = path.read_bytes()
+    assert whole.count(b"TITLEOF") == 2
+    path.write_bytes(whole.replace(b"TITLEOF", b"\xff\xfe\x80\xc3TLE"))
+    assert len(list(open_source(path).pictures())) == 5
+
+
+@pytest.mark.parametrize("stamp", [float("nan"), float("inf"), None])
+def test_a_time_that_is_no_number_is_a_usual_interval_after_the_last(stamp):
+    frames = [SimpleNamespace(time=time, is_corrupt=False) for time in (0.0, 1 / 30, stamp, 0.1)]
+    container = SimpleNamespace(demux=lambda _: iter([None]))
+    decoding = Decoding(container, SimpleNamespace(decode=lambda _: frames, average_rate=30))
+    assert [decoding.time for _ in decoding] == pytest.approx([0, 1 / 30, 2 / 30, 0.1])
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90])
@@ -360,7 +403,7 @@ def test_an_unknown_kind_of_address():
 
 @pytest.fixture
 def serve():
-    """Serves bodies one after the other, each without its length, as cameras do; then 404."""
+    """Serves bodies one after the other, then 404; each without its length, as cameras do, unless the path says so."""
     bodies: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -370,8 +413,11 @@ def serve():
                 return
             self.send_response(200)
             self.send_header("Content-Type", "video/mp2t")
+            body = bodies.pop(0)
+            if "sized" in self.path:
+                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(bodies.pop(0))
+            self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
             pass
@@ -422,6 +468,17 @@ def test_a_password_in_an_address_is_used_and_never_told(serve, path):
     with pytest.raises(VideoError) as caught:
         open_source(address.replace("//", "//me:secret@"))
     assert "secret" not in str(caught.value)
+
+
+def test_a_browsers_recording_at_an_address_is_read_once(tmp_path, serve, said):
+    """It states no duration, but the server states its size: it was read over and over."""
+    path = write_video(tmp_path / "v.webm", gradients(20), codec="libvpx", container={"live": "1"}, options={"b": "1M"})
+    with open_container("v", str(path)) as container:
+        assert container.duration is None
+    body = path.read_bytes()
+    source = open_source(serve(body, body) + "/sized", say=said.append)
+    assert not source.live
+    assert (len(list(source.pictures())), said) == (20, [])
 
 
 def test_an_address_without_an_end_is_live(serve):

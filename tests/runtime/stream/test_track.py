@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mien.core.face import Box, Face
 from mien.core.preprocess import TEMPLATE
-from mien.runtime.stream.track import Motion, Tracker, assign
+from mien.runtime.stream.track import LONGEST_PAUSE, Motion, Tracker, assign
 
 Place = Callable[[float], tuple[float, float, float]]
 """Centre and side of a face at a time, pixels."""
@@ -90,6 +90,14 @@ def test_the_face_behind_is_found_again_after_a_crossing(speed, seed):
     assert len(set(second)) == 1
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_face_that_is_hidden_for_longer_comes_back_as_somebody_new(seed):
+    seen = lambda who, time: who == 0 or abs(time - 2) > 0.4 / 0.7  # noqa: E731
+    first, second = follow(Tracker(), crossing(0.7), clock(4, 30), seed=seed, seen=seen)
+    assert len(set(first)) == 1
+    assert len(set(second)) == 2
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_missed_detections_do_not_change_ids(seed):
     random = np.random.default_rng(100 + seed)
@@ -117,17 +125,50 @@ def test_a_face_away_for_longer_comes_back_as_somebody_new():
     assert tracker.update([face], 0.45)[0][0] == 1
     assert tracker.lost == frozenset()
     assert tracker.ended() == []
-    assert tracker.update([face], 1.2)[0][0] == 2
+    assert tracker.update([], 0.6) == tracker.update([], 1.0) == []
+    assert tracker.ended() == []
+    assert tracker.update([], 1.2) == []
     assert tracker.ended() == [1]
     assert tracker.ended() == []
+    assert tracker.update([face], 1.3)[0][0] == 2
 
 
-def test_time_alone_ends_tracks():
+def test_a_pause_ends_no_track_and_a_search_that_misses_does():
     tracker = Tracker()
     tracker.update([make_face(100, 100, 60)], 0)
-    assert len(tracker.predict(1.0)) == 1
-    assert tracker.predict(1.01) == []
+    assert len(tracker.predict(9)) == 1
+    assert tracker.update([], 9) == []
+    assert tracker.lost == {1}
+    assert len(tracker.predict(10)) == 1
+    tracker.update([], 10.01)
+    assert tracker.predict(10.02) == []
     assert tracker.ended() == [1]
+
+
+@pytest.mark.parametrize("pause", [1.2, 2.0, 6.0, LONGEST_PAUSE])
+@pytest.mark.parametrize("seed", range(3))
+def test_faces_with_pauses_between_their_pictures_keep_their_ids(pause, seed):
+    random = np.random.default_rng(50 + seed)
+    places = [lambda _: (*random.normal((300, 200), 20), 80), lambda _: (*random.normal((700, 220), 25), 100)]
+    first, second = follow(Tracker(), places, [pause * index for index in range(20)], seed=seed)
+    assert len(set(first)) == len(set(second)) == 1
+
+
+def test_after_too_long_a_pause_nobody_is_taken_for_who_was_there():
+    tracker = Tracker()
+    face = make_face(100, 100, 60)
+    tracker.update([face], 0)
+    assert tracker.update([face], LONGEST_PAUSE + 0.1)[0][0] == 2
+    assert tracker.ended() == [1]
+
+
+def test_all_tracks_end_at_once():
+    tracker = Tracker()
+    faces = [make_face(100, 100, 50), make_face(300, 100, 50)]
+    tracker.update(faces, 0)
+    tracker.end_all()
+    assert tracker.ended() == [1, 2]
+    assert [track for track, _ in tracker.update(faces, 0.04)] == [3, 4]
 
 
 def test_a_jump_ahead_ends_all_and_a_jump_back_begins_anew():
@@ -219,7 +260,7 @@ def test_memory_stays_the_same():
         faces = [make_face(*random.uniform(0, 4000, 2), 40) for _ in range(2)]
         tracker.update(faces, step / 30)
         tracker.ended()
-    assert len(tracker.predict(900 / 30)) <= 2 * 31
+    assert len(tracker.predict(900 / 30)) <= 2 * 32
 
 
 @settings(deadline=None, max_examples=60)

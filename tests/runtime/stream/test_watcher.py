@@ -287,6 +287,18 @@ def test_expressions_begin_and_end_with_their_track(recognizer):
     assert frames[45].faces[0].track.held is not None
 
 
+@pytest.mark.parametrize("pause", [1.2, 1.9])
+def test_a_still_face_with_pauses_between_its_pictures_is_one_person_in_one_state(portrait, pause):
+    """As a screen recorder or a slow camera gives it; it was four people and seven events."""
+    source = ListSource([portrait] * 20, fps=1 / pause)
+    frames = [frame for frame, _ in Recognizer("small", detector="haar").watch_pictures(source)]
+    faces = [face for frame in frames for face in frame.faces]
+    assert len(faces) == 20
+    assert {face.track.id for face in faces} == {1}
+    assert [event.kind for frame in frames for event in frame.events] == ["began"]
+    assert sum(face.track.held is None for face in faces) <= 2
+
+
 def test_what_never_looked_like_a_face_is_rejected(make_model, yunet, clip, no_gate):
     model = make_model("picky", energy_threshold=1e6)
     frames = list(Recognizer(model, detector=YuNetDetector(yunet)).watch(clip))

@@ -79,7 +79,7 @@ def _watched(recognizer: Recognizer, data: bytes, every: float, check: Callable[
     if len(data) > LARGEST_VIDEO:
         raise VideoError(f"a video of {len(data) / 1e6:.0f} MB; at most {LARGEST_VIDEO / 1e6:.0f} MB are taken")
     try:
-        container = av.open(io.BytesIO(data), "r", format=kind)
+        container = av.open(io.BytesIO(data), "r", format=kind, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"{_NAME}: cannot be read ({error.strerror}); it may be cut short, copy it again") from None
     stream = video_stream(_NAME, container)

@@ -1,7 +1,9 @@
 """Whose face may be read: that of the person who agreed, by its track, and nobody else's.
 
 Nobody is recognised. A face that was out of view for longer than a track lives may be another person's, so it is not
-read again before the person has pointed at it.
+read again before the person has pointed at it. A pause without pictures is not leaving: where the face was in the last
+picture before a pause and is not followed in the first one after it, the only face in view within ``patience`` from
+there is taken up again. Where several are in view, the person points.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from enum import StrEnum
 
 from mien.core.face import Box
 from mien.runtime.stream.follow import Seen
+from mien.runtime.stream.track import PAUSE
 
 SETTLE = 0.5
 """Seconds for which faces have been in view before one is chosen: a detector's first find may be a false one."""
@@ -51,7 +54,7 @@ class Subject:
     Args:
         alone: take the face only while it is the only one in view, and need no pointing: for pictures that are taken
             while nobody looks at the page.
-        patience: seconds out of view after which the person has to point at themselves.
+        patience: seconds from the first picture without the face after which the person has to point at themselves.
 
     Attributes:
         presence: how it stood in the last picture.
@@ -62,7 +65,9 @@ class Subject:
         self._alone = alone
         self._patience = patience
         self._track: int | None = None
-        self._last_seen = -math.inf
+        self._looked = -math.inf
+        self._missed: float | None = None
+        self._paused = False
         self._first: float | None = None
         self._pointed: _Point | None = None
         self._no_faces: set[int] = set()
@@ -85,25 +90,32 @@ class Subject:
 
     def restart(self) -> None:
         """The person opened the camera again, or went on after a pause: their face is looked for as at first."""
-        self._track, self._first, self._pointed, self._refusals = None, None, None, 0
+        self._track, self._first, self._pointed, self._missed, self._refusals = None, None, None, None, 0
         self.presence = Presence.WAITING
 
     def choose(self, seen: Sequence[Seen], width: int, height: int, time: float) -> tuple[int, ...]:
         """The track of this picture that may be read, if any."""
+        paused, self._looked = time - self._looked > PAUSE, time
         pointed, self._pointed = self._pointed, None
         if pointed is not None:
             at = _at(seen, pointed.x * width, pointed.y * height)
             if at is not None:
-                self._take(at, time)
+                self._take(at)
         faces = [one for one in seen if one.track not in self._no_faces]
         if self._alone:
-            return self._choose_alone(faces, time)
+            return self._choose_alone(faces)
         if any(one.track == self._track for one in faces):
-            self._last_seen, self.presence = time, Presence.FOUND
+            self._missed, self.presence = None, Presence.FOUND
             return (self._track,) if self._track is not None else ()
         if self._track is None and self.presence is not Presence.LOST:
             return self._choose_first(faces or seen, width, height, time)  # it may be a face that was covered
-        self.presence = Presence.AWAY if time - self._last_seen <= self._patience else Presence.LOST
+        if self._missed is None:
+            self._missed, self._paused = time, paused
+        away = time - self._missed <= self._patience
+        if away and self._paused and len(faces) == 1:
+            self._take(faces[0].track)
+            return (faces[0].track,)
+        self.presence = Presence.AWAY if away else Presence.LOST
         return ()
 
     def refused(self, *, refused: bool) -> None:
@@ -113,12 +125,12 @@ class Subject:
             self._no_faces = {self._track, *sorted(self._no_faces)[-16:]}
             self._track, self._first, self._refusals, self.presence = None, None, 0, Presence.WAITING
 
-    def _choose_alone(self, faces: Sequence[Seen], time: float) -> tuple[int, ...]:
+    def _choose_alone(self, faces: Sequence[Seen]) -> tuple[int, ...]:
         if len(faces) != 1:
             self.presence = Presence.CROWD if faces else Presence.AWAY
             return ()
         if faces[0].track != self._track:
-            self._take(faces[0].track, time)
+            self._take(faces[0].track)
         self.presence = Presence.FOUND
         return (faces[0].track,)
 
@@ -131,12 +143,12 @@ class Subject:
         if time - self._first < SETTLE:
             return ()
         best = max(faces, key=lambda one: _prominence(one.face.box, width, height))
-        self._take(best.track, time)
+        self._take(best.track)
         return (best.track,)
 
-    def _take(self, track: int, time: float) -> None:
+    def _take(self, track: int) -> None:
         self._no_faces.discard(track)
-        self._track, self._last_seen, self._refusals, self.presence = track, time, 0, Presence.FOUND
+        self._track, self._missed, self._refusals, self.presence = track, None, 0, Presence.FOUND
 
 
 def _prominence(box: Box, width: int, height: int) -> float:

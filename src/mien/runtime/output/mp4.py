@@ -190,7 +190,7 @@ class _Audio:
     def of(cls, path: Path, output: OutputContainer) -> _Audio | None:
         """The sound of a file; None where it has none."""
         try:
-            source = av.open(str(path))
+            source = av.open(str(path), metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise MienError(f"{path}: its sound cannot be read ({error.strerror})") from None
         if source.streams.audio:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mien.core.errors import MienError
 from mien.core.face import Frame
 from mien.runtime.output.sinks import Picture, Sink
+from mien.runtime.output.watched import WatchedTime
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -87,6 +88,7 @@ class StreamTerminal(Sink):
         self._frames = self._events = self._faces = self._unmeasurable = self._rejected = 0
         self._tracks: set[int] = set()
         self._time = 0.0
+        self._watched = WatchedTime()
         if console.is_terminal:
             self._status = console.status("starting; q or Ctrl-C ends", refresh_per_second=2)
             self._status.start()
@@ -102,6 +104,7 @@ class StreamTerminal(Sink):
         self._tracks.update(face.track.id for face in frame.faces if face.track)
         self._events += len(frame.events)
         self._time = frame.time or 0.0
+        self._watched.add(self._time)
         for event in frame.events:
             said = f"{clock(event.time)}  face {event.track}: an expression like {event.expression} {event.kind}"
             self._console.print(said, soft_wrap=True)
@@ -114,7 +117,7 @@ class StreamTerminal(Sink):
         if self._status:
             self._status.stop()
         took = max(time.monotonic() - self._began, 1e-3) if self._began else 1.0
-        said = f"{clock(self._time)} watched · {self._counts()} · {self._frames / took:.0f} frames/s"
+        said = f"{clock(self._watched.seconds)} watched · {self._counts()} · {self._frames / took:.0f} frames/s"
         self._console.print(said, soft_wrap=True)
 
     def _counts(self) -> str:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.expression import Expression, Polarity
+from mien.runtime.output.watched import MAX_GAP
 from mien.runtime.recordings.read import STATES, UNCERTAIN, Recording
-from mien.runtime.recordings.totals import MAX_GAP, Floats, by_polarity, timeline, totals
+from mien.runtime.recordings.totals import Floats, by_polarity, timeline, totals
 
 FEW, SMALL = 5, 10
 """Below the first number of units nothing can be said; below the second, bootstrap intervals come out too narrow."""

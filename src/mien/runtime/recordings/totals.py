@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.expression import Expression, Polarity
+from mien.runtime.output.watched import MAX_GAP
 from mien.runtime.recordings.read import STATES, UNCERTAIN, UNMEASURABLE, Recording
 
 Floats = NDArray[np.float64]
-
-MAX_GAP = 2.0
-"""Seconds between two frames beyond which nobody looked, as between the samples of a schedule."""
 
 MEASURED: tuple[str, ...] = (*Polarity, UNCERTAIN)
 """What measurable time divides into."""
@@ -97,7 +95,7 @@ def by_polarity(values: Floats) -> Floats:
 def frame_seconds(times: Floats, *, max_gap: float = MAX_GAP) -> Floats:
     """Seconds that each frame stands for, ``(F,)``: until the next one.
 
-    Over a gap longer than ``max_gap`` nobody looked: the frame before it, as the last of all, stands for the median
+    Over a gap longer than ``max_gap`` nobody looked: the frame before it, as the last of all, stands for the mean
     of the shorter intervals, and for ``max_gap`` where there is no shorter one.
 
     Args:
@@ -106,7 +104,7 @@ def frame_seconds(times: Floats, *, max_gap: float = MAX_GAP) -> Floats:
     """
     intervals = np.diff(times)
     short = intervals[intervals <= max_gap]
-    usual = float(np.median(short)) if len(short) else max_gap
+    usual = float(np.mean(short)) if len(short) else max_gap
     return np.append(np.where(intervals <= max_gap, intervals, usual), usual)
 
 

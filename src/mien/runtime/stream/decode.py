@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,9 +75,9 @@ class Decoding:
             yield packet
 
     def _stamp(self, frame: VideoFrame) -> None:
-        """A frame without a time stamp comes one usual interval after the last one."""
+        """A frame without a time stamp that is a number comes one usual interval after the last one."""
         stamp = cast("float | None", frame.time)
-        if stamp is not None:
+        if stamp is not None and math.isfinite(stamp):
             self._first = stamp if self._first is None else self._first
             self.time = stamp - self._first
         elif self._first is None:
@@ -98,7 +99,7 @@ def open_container(name: str, address: str) -> InputContainer:
     """
     options = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
     try:
-        return av.open(address, options=options, timeout=(CONNECTING, READING))
+        return av.open(address, options=options, timeout=(CONNECTING, READING), metadata_errors="replace")
     except av.error.ExitError:
         raise VideoError(f"{name}: no answer within {CONNECTING:.0f} s; check the address and the network") from None
     except av.error.InvalidDataError:
@@ -156,10 +157,22 @@ def open_file(path: Path) -> InputContainer:
 
 
 def announced_end(container: InputContainer, stream: VideoStream) -> float:
-    """Seconds that the header promises; 0 where it promises nothing."""
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / av.time_base
+    """Seconds from the first picture that the header promises; 0 where it promises nothing."""
+    base = stream.time_base
+    if stream.duration is not None and base is not None:
+        return float(stream.duration * base)
+    end = (container.duration or 0) / av.time_base
+    if "matroska" in container.format.name and stream.start_time is not None and base is not None:
+        end -= float(stream.start_time * base)  # Matroska counts its duration from 0, wherever its pictures begin
+    return max(end, 0.0)
+
+
+def has_an_end(container: InputContainer) -> bool:
+    """Whether what is at a URL is a file: its header states a duration, or the server a size.
+
+    A browser's WebM states no duration, as it was written while it was recorded.
+    """
+    return container.duration is not None or container.size > 0
 
 
 def turns(frame: VideoFrame) -> int:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from mien.runtime.stream.camera import Camera, NetworkStream
-from mien.runtime.stream.decode import open_container, open_file, public_address
+from mien.runtime.stream.decode import has_an_end, open_container, open_file, public_address
 from mien.runtime.stream.recorded import FPS, PictureFolder, VideoFile
 from mien.runtime.stream.source import Say, Source, say_in_log
 
@@ -35,7 +35,7 @@ def open_source(
     if _URL.match(text):
         name = public_address(text)
         container = open_container(name, text)
-        if container.duration is None:
+        if not has_an_end(container):
             return NetworkStream(text, container, say=say, retry=retry)
         return VideoFile(name, container, say=say, threads=threads)
     if Path(text).is_dir():

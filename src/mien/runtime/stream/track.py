@@ -32,6 +32,10 @@ _REACH, _REACH_LIMIT = 0.5, 1.5
 _SIZE_LIMIT = math.log(2)
 """Faces more than twice or less than half as large are another's."""
 
+PAUSE, LONGEST_PAUSE = 1.0, 10.0
+"""Seconds without a picture after which a face is expected where it was, whatever its velocity; and those after which
+its place does not tell any more whose it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Motion:
@@ -71,7 +75,10 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class _Path:
-    """A track: the face as last seen, and the motion of its centre (pixels) and of its size (logarithm)."""
+    """A track: the face as last seen, and the motion of its centre (pixels) and of its size (logarithm).
+
+    ``missed`` is the time of the first search that did not find the face, None while none has missed it.
+    """
 
     face: Face
     since: float
@@ -79,7 +86,7 @@ class _Path:
     x: Motion
     y: Motion
     size: Motion
-    missed: bool = False
+    missed: float | None = None
 
     @classmethod
     def start(cls, face: Face, time: float) -> _Path:
@@ -95,6 +102,11 @@ class _Path:
         size = self.size.after(elapsed, _ZOOM)
         return replace(self, x=x, y=y, size=size, face=_moved(self.face, x.value, y.value, math.exp(size.value)))
 
+    def expected(self, time: float) -> _Path:
+        """The track as it is looked for: across a pause where it was, as a velocity says nothing that long."""
+        moved, paused = self.at(time), self.missed is None and time - self.seen > PAUSE
+        return replace(moved, face=self.face) if paused else moved
+
     def refined(self, face: Face, time: float) -> _Path:
         """The track after its face was seen."""
         (x, y), side = face.box.center, _side(face.box)
@@ -106,19 +118,22 @@ class _Path:
             x=now.x.seen(x, noise),
             y=now.y.seen(y, noise),
             size=now.size.seen(math.log(side), _NOISE**2),
-            missed=False,
+            missed=None,
         )
 
 
 class Tracker:
     """Gives each face of a stream an id that stays its own: 1, 2, 3 … in the order of appearance, never used again.
 
-    Identity is geometry alone; nobody is recognised. Someone who leaves for longer than ``max_lost`` comes back as
-    somebody new. A time that lies a little before the last one counts as the last one; one that lies more than
-    ``max_lost`` before it means that the stream began anew, and every track ends.
+    Identity is geometry alone; nobody is recognised. A track ends when searches miss its face, never because no
+    picture came: once the first and the last of those that missed it in a row lie more than ``max_lost`` apart. Someone
+    who comes back after that is somebody new. Across a pause a face is matched by place, with an uncertainty that
+    grows; after more than :data:`LONGEST_PAUSE` every track ends. A time that lies a little before the last one counts
+    as the last one; one that lies more than ``max_lost`` before it means that the stream began anew, and every track
+    ends.
 
     Args:
-        max_lost: seconds for which a face may go unseen before its track ends.
+        max_lost: seconds for which searches may miss a face before its track ends.
 
     Raises:
         ValueError: ``max_lost`` is not a positive number.
@@ -148,23 +163,23 @@ class Tracker:
         """
         now = self._advance(time)
         ids = list(self._paths)
-        expected = [self._paths[id_].at(now) for id_ in ids]
-        costs = [[_cost(path, face, (now - path.seen) / self._max_lost) for face in faces] for path in expected]
+        expected = [self._paths[id_].expected(now) for id_ in ids]
+        costs = [[_cost(path, face, self._missing(path, now)) for face in faces] for path in expected]
         owners = {face: ids[row] for row, face in assign(costs) if costs[row][face] < 1}
-        for id_ in set(ids) - set(owners.values()):
-            self._paths[id_] = replace(self._paths[id_], missed=True)
+        for id_ in sorted(set(ids) - set(owners.values())):
+            self._miss(id_, now)
         return [(self._take(owners.get(index), face, now), face) for index, face in enumerate(faces)]
 
     def predict(self, time: float) -> list[tuple[int, Face]]:
         """Where the live tracks are expected at ``time``, by id: box and landmarks carried on from the last sight.
 
-        Tracks that the last detection pass missed (:attr:`lost`) are among them until ``max_lost`` has passed.
+        Tracks that the last detection pass missed (:attr:`lost`) are among them until they end.
 
         Raises:
             ValueError: the time is not finite.
         """
         now = self._advance(time)
-        return [(id_, path.at(now).face) for id_, path in self._paths.items()]
+        return [(id_, path.expected(now).face) for id_, path in self._paths.items()]
 
     def confirm(self, track: int, face: Face, time: float) -> None:
         """Take in that a track's face was seen at ``time``, where one looked for it near its expected place.
@@ -186,24 +201,36 @@ class Tracker:
     @property
     def lost(self) -> frozenset[int]:
         """Live tracks that the last detection pass missed, and that were not confirmed since."""
-        return frozenset(id_ for id_, path in self._paths.items() if path.missed)
+        return frozenset(id_ for id_, path in self._paths.items() if path.missed is not None)
 
     def ended(self) -> list[int]:
         """Ids of the tracks that ended since the last call, in order of their ending; ask after every frame."""
         ended, self._ended = self._ended, []
         return ended
 
+    def end_all(self) -> None:
+        """End every track: what comes next has nothing to do with what was."""
+        self._ended += self._paths
+        self._paths.clear()
+
     def _advance(self, time: float) -> float:
-        """Bring the clock to ``time``, and end the tracks whose time has run out."""
+        """Bring the clock to ``time``; after too long a pause, or a step back, every track ends."""
         if not math.isfinite(time):
             raise ValueError(f"a time must be a finite number of seconds, got {time}")
         anew = time < self._now - self._max_lost
+        if anew or time > self._now + LONGEST_PAUSE:
+            self.end_all()
         self._now = time if anew else max(self._now, time)
-        over = [i for i, path in self._paths.items() if anew or self._now - path.seen > self._max_lost]
-        for id_ in over:
-            del self._paths[id_]
-        self._ended += over
         return self._now
+
+    def _miss(self, track: int, now: float) -> None:
+        """Take in that a search did not find a track's face, which may end it."""
+        path = self._paths[track]
+        if path.missed is not None and now - path.missed > self._max_lost:
+            del self._paths[track]
+            self._ended.append(track)
+        elif path.missed is None:
+            self._paths[track] = replace(path, missed=now)
 
     def _take(self, track: int | None, face: Face, now: float) -> int:
         """Give a face to its track, or to a new one; the id."""
@@ -213,6 +240,10 @@ class Tracker:
             return self._last_id
         self._paths[track] = self._paths[track].refined(face, now)
         return track
+
+    def _missing(self, path: _Path, now: float) -> float:
+        """Share of the time for which a face may be missed that is used up; a pause uses up none."""
+        return 0.0 if path.missed is None else (now - path.missed) / self._max_lost
 
     def _path(self, track: int) -> _Path:
         if track not in self._paths:
