@@ -78,6 +78,21 @@ def test_what_names_no_file_is_refused_in_words(mien, name):
     assert "picture" in result.stderr
 
 
+def test_a_small_picture_without_a_face_may_be_one_that_was_cut_out(mien, pictures, tmp_path):
+    cut = tmp_path / "cut.png"
+    cv2.imwrite(str(cut), cv2.imread(str(pictures / "a.png"))[85:121, 200:260])  # the eyes
+    found = mien(cut, "--detector", "haar")
+    assert found.stderr.count("a picture of less than 150 pixels") == 1
+    assert "--detector whole" in found.stderr
+    read = mien(cut, "--detector", "whole", "--json")
+    (frame,) = json.loads(read.stdout)["frames"]
+    assert frame["faces"][0]["box"] == [0, 0, 60, 36]
+    assert (frame["detector"], read.stderr) == ("whole", "")
+    assert "150 pixels" not in mien(pictures / "c.png", "--detector", "haar").stderr  # large, and black
+    refused = mien(cut, "--detector", "whole", "--min-size", "20")
+    assert "min_size: the detector 'whole' searches nothing" in str(refused.exception)
+
+
 def test_every_output_at_once(mien, pictures, tmp_path):
     result = mien(
         pictures, "--csv", tmp_path / "f.csv", "--annotate", tmp_path / "drawn", "--report", tmp_path / "r.html"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.options import AsJson
+from mien.cli.options import AsJson, FaceDetector
 from mien.core.policy import Place, Purpose
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def run(
     purpose: Annotated[Purpose, typer.Option(help="What it is done for; the law decides by it.")],
     place: Annotated[Place, typer.Option(help="Where the people are whose faces are read.")],
     model: Annotated[list[str] | None, typer.Option(help="Name or path of a model; give it again for several.")] = None,
-    detector: Annotated[str, typer.Option(help="Face detector: auto, haar, yunet, or an installed one.")] = "auto",
+    detector: FaceDetector = "auto",
     every: Annotated[
         Any,
         typer.Option(parser=_every, metavar="TIME|RATE|all", help="Pictures of a video: 1s apart, 5fps, or all."),

@@ -20,6 +20,14 @@ DetectorName = Annotated[
     str,
     typer.Option("--detector", help="Finds the faces of whole pictures: auto, haar, yunet, or another package's."),
 ]
+FaceDetector = Annotated[
+    str,
+    typer.Option(
+        "--detector",
+        help="Face detector: auto (YuNet once pulled, else Haar), haar, yunet, an installed one, or whole: "
+        "the picture is one face that was cut out already.",
+    ),
+]
 DataRoot = Annotated[
     Path | None, typer.Option("--data", help="Folder that holds the datasets, if not MIEN_DATA.", metavar="ROOT")
 ]

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import MinScore, MinSize, Models, SearchSize
+from mien.cli.options import FaceDetector, MinScore, MinSize, Models, SearchSize
 from mien.core.errors import PictureError
 
 if TYPE_CHECKING:
     from mien.runtime.output.sinks import Sink
     from mien.runtime.recognizer import Recognizer
+
+_CUT_OUT = 150
+"""Side below which a picture without a face may well be a face that was cut out, pixels."""
 
 
 def register(app: typer.Typer) -> None:
@@ -26,9 +29,7 @@ def register(app: typer.Typer) -> None:
 def read(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Pictures, or folders that are searched.")],
     model: Models = None,
-    detector: Annotated[
-        str, typer.Option(help="Face detector: auto (YuNet once pulled, else Haar), haar, yunet, or an installed one.")
-    ] = "auto",
+    detector: FaceDetector = "auto",
     min_size: MinSize = None,
     search_size: SearchSize = None,
     min_score: MinScore = None,
@@ -75,6 +76,7 @@ def read(
     pictures = SourcePictures(max_pixels=max_pixels, mapper=mapper)
     sinks = _sinks(recognizer, json_=json_, csv=csv, annotate=annotate, report=report, explain=explain)
     failed = False
+    small = 0
 
     def fail(source: str, error: PictureError) -> None:
         nonlocal failed
@@ -89,11 +91,24 @@ def read(
         for frame in recognizer.read_many(_pictures(paths, fail), on_error=fail):
             for sink in sinks:
                 sink.write(frame, partial(pictures.of, frame))
+            if not frame.faces and max(frame.width, frame.height) < _CUT_OUT:
+                small += 1
     finally:
         for sink in sinks:
             sink.close()
+    if small:
+        _suggest_whole(small)
     if failed:
         raise typer.Exit(1)
+
+
+def _suggest_whole(count: int) -> None:
+    what = f"{count:,} pictures" if count > 1 else "a picture"
+    print(
+        f"mien: no face was found in {what} of less than {_CUT_OUT} pixels. Where a picture is a face that was cut out "
+        "already, read it with --detector whole",
+        file=sys.stderr,
+    )
 
 
 def _pictures(paths: list[str], fail: Callable[[str, PictureError], None]) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.options import MinScore, MinSize, Models, SearchSize
+from mien.cli.options import FaceDetector, MinScore, MinSize, Models, SearchSize
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,9 +50,7 @@ def _seconds(text: str) -> float:
 def watch(
     source: Annotated[str, typer.Argument(help="Video file, folder of frames, camera number, or URL (rtsp, http).")],
     model: Models = None,
-    detector: Annotated[
-        str, typer.Option(help="Face detector: auto (YuNet once pulled, else Haar), haar, yunet, or an installed one.")
-    ] = "auto",
+    detector: FaceDetector = "auto",
     min_size: MinSize = None,
     search_size: SearchSize = None,
     min_score: MinScore = None,

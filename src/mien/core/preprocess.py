@@ -95,12 +95,20 @@ def same_crops(one: InputSpec, other: InputSpec) -> bool:
 def crop_face(picture: Image, face: Face, spec: InputSpec) -> Image:
     """The network's input for one face of a picture: uint8, of shape ``spec.shape``.
 
-    Parts of the crop that lie outside the picture repeat its edge.
+    Parts of the crop that lie outside the picture repeat its edge. A face whose box is the whole picture is a crop
+    already, and goes the way of :func:`crop_picture`.
     """
+    if face.landmarks is None and face.box == whole_box(picture):
+        return crop_picture(picture, spec)
     to_unit = to_unit_square(face, spec)
     if max(picture.shape[:2]) >= _SAMPLING_LIMIT:
         picture, to_unit = _surroundings(picture, to_unit, spec)
     return _finish(_warp(picture, to_unit, spec), spec)
+
+
+def whole_box(picture: Image) -> Box:
+    """The box that is the whole picture."""
+    return Box(0.0, 0.0, float(picture.shape[1]), float(picture.shape[0]))
 
 
 def to_unit_square(face: Face, spec: InputSpec) -> NDArray[np.float64]:

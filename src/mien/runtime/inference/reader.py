@@ -13,7 +13,7 @@ from mien.core.errors import ModelError
 from mien.core.face import Face, Reading
 from mien.core.preprocess import Image, InputSpec, crop_face, same_crops
 from mien.runtime.inference.classify import OnnxClassifier
-from mien.runtime.inference.detect import Detector, make_detector
+from mien.runtime.inference.detect import Detector, WholePicture, make_detector
 from mien.runtime.inference.face_gate import FaceGate, bundled_gate
 from mien.runtime.inference.library import DEFAULT_MODEL, open_model
 
@@ -112,13 +112,10 @@ def open_reader(
     given = [name for name, value in options.items() if value is not None]
     if not isinstance(detector, str) and given:
         raise ModelError(f"{' and '.join(given)}: for a detector that is given by name; set it on the detector itself")
-    face_gate = bundled_gate() if reject_non_faces else None
-    return FaceReader(
-        make_detector(detector, **options) if isinstance(detector, str) else detector,
-        models,
-        face_gate=face_gate,
-        by_energy=reject_non_faces and face_gate is None,
-    )
+    finds = make_detector(detector, **options) if isinstance(detector, str) else detector
+    judged = reject_non_faces and not isinstance(finds, WholePicture)  # that it is a face was said, not found
+    face_gate = bundled_gate() if judged else None
+    return FaceReader(finds, models, face_gate=face_gate, by_energy=judged and face_gate is None)
 
 
 def _crops(picture: Image, faces: Sequence[Face], spec: InputSpec) -> Image:
