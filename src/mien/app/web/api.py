@@ -63,6 +63,7 @@ class FaceJson(BaseModel):
     readings: list[ReadingJson] = Field(description="Empty where the face is not measurable.")
     unmeasurable: str | None = Field(description="Why the face was not read.")
     track: TrackJson | None
+    turned: int = Field(description="Degrees by which the picture has to be turned clockwise for it to be upright.")
 
 
 class EventJson(BaseModel):

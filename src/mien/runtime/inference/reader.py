@@ -16,6 +16,7 @@ from mien.runtime.inference.classify import OnnxClassifier
 from mien.runtime.inference.detect import Detector, WholePicture, make_detector
 from mien.runtime.inference.face_gate import FaceGate, bundled_gate
 from mien.runtime.inference.library import DEFAULT_MODEL, open_model
+from mien.runtime.inference.upright import turned, turned_back, way_up
 
 Model = str | Path | OnnxClassifier
 """A model's name, its path, or an open one."""
@@ -61,8 +62,23 @@ class FaceReader:
             )
 
     def find(self, picture: Image) -> tuple[tuple[Face, ...], dict[InputSpec, Image], int]:
-        """The faces of an RGB picture, their crops, and the number of finds that the face gate refused."""
-        finds = self.detector.detect(picture)
+        """The faces of an RGB picture, their crops, and the number of finds that the face gate refused.
+
+        A picture that lies on its side or stands on its head is read upright; its faces say by how much it was turned.
+        """
+        found = self._judged(picture, self.detector.detect(picture))
+        degrees = way_up(picture, found[0], self.detector, self._accepted)
+        if degrees:
+            height, width = picture.shape[:2]
+            finds = self.detector.detect(turned(picture, degrees))
+            again = self._judged(picture, [turned_back(find, degrees, width, height) for find in finds])
+            found = again if again[0] else found
+        return found
+
+    def _accepted(self, picture: Image, finds: Sequence[Face]) -> Sequence[Face]:
+        return self._judged(picture, finds)[0]
+
+    def _judged(self, picture: Image, finds: Sequence[Face]) -> tuple[tuple[Face, ...], dict[InputSpec, Image], int]:
         crops = {spec: _crops(picture, finds, spec) for spec in self.inputs}
         if self.face_gate is None or not finds:
             return tuple(finds), crops, 0
