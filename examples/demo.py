@@ -2,7 +2,8 @@
 
     python examples/demo.py [FOLDER]
 
-It runs the command that a user would run, and leaves the annotated picture and the report in FOLDER (.demo).
+It runs the commands that a user would run: it fetches the face detector YuNet where the network lets it, and goes on
+with the embedded one where not. It leaves the annotated picture and the report in FOLDER (.demo).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ def main() -> None:
     portrait, report = folder / "portrait.png", folder / "report.html"
     picture = astronaut()  # type: ignore[no-untyped-call]
     cv2.imwrite(str(portrait), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not fetched("yunet"):
+        print("YuNet could not be fetched now: the embedded detector finds the faces\n", flush=True)
     command = ["read", str(portrait), "--annotate", str(folder), "--report", str(report)]
     print(f"$ mien {' '.join(command)}\n", flush=True)
     done = subprocess.run([sys.executable, "-m", "mien", *command], check=False)
@@ -29,6 +32,17 @@ def main() -> None:
         sys.exit(done.returncode)
     print(f"\nannotated picture  {folder.resolve() / 'portrait-mien.jpg'}")
     print(f"HTML report        {report.resolve()}")
+
+
+def fetched(model: str) -> bool:
+    """Pull a model, unless the network does not answer soon; whether it is there."""
+    command = [sys.executable, "-m", "mien", "models", "pull", model]
+    print(f"$ mien models pull {model}", flush=True)
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, timeout=30)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 if __name__ == "__main__":

@@ -72,7 +72,8 @@ def test_compacting_keeps_the_rows(inputs, toy, tmp_path):
     bulk(inputs, tmp_path / "out", toy)
     before = rows_of(tmp_path / "out", tmp_path / "before")
     counts = Output(tmp_path / "out").compact()
-    assert counts["items"] == (2, 1)
+    assert counts["items"][0] >= 2  # a commit comes every few seconds too
+    assert counts["items"][1] == 1
     assert rows_of(tmp_path / "out", tmp_path / "after") == before
     told = []
     bulk(inputs, tmp_path / "out", toy, progress=told.append)

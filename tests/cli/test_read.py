@@ -19,6 +19,11 @@ from mien.core.errors import MienError
 from mien.runtime.inference.pull import pull
 from runtime.toys import png_header, write_model, yunet_file
 
+HINT = (
+    "mien: OpenCV's Haar cascade finds the faces. YuNet finds more of them, and their landmarks: mien models pull yunet"
+)
+"""Said once where YuNet was never pulled."""
+
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -60,7 +65,7 @@ def test_a_folder_as_a_table(mien, pictures):
     assert result.exit_code == 0, result.output
     assert "3 pictures · 2 faces · 1 without a face" in result.stdout
     assert "detector haar · model toy" in result.stdout
-    assert result.stderr == ""
+    assert result.stderr == f"{HINT}\n"
 
 
 def test_json(mien, pictures):
@@ -76,6 +81,21 @@ def test_what_names_no_file_is_refused_in_words(mien, name):
     result = mien(name)
     assert result.exit_code == 1
     assert "picture" in result.stderr
+
+
+def test_a_small_picture_without_a_face_may_be_one_that_was_cut_out(mien, pictures, tmp_path):
+    cut = tmp_path / "cut.png"
+    cv2.imwrite(str(cut), cv2.imread(str(pictures / "a.png"))[85:121, 200:260])  # the eyes
+    found = mien(cut, "--detector", "haar")
+    assert found.stderr.count("1 picture of less than 150 pixels") == 1
+    assert "--detector whole" in found.stderr
+    read = mien(cut, "--detector", "whole", "--json")
+    (frame,) = json.loads(read.stdout)["frames"]
+    assert frame["faces"][0]["box"] == [0, 0, 60, 36]
+    assert (frame["detector"], read.stderr) == ("whole", "")
+    assert "150 pixels" not in mien(pictures / "c.png", "--detector", "haar").stderr  # large, and black
+    refused = mien(cut, "--detector", "whole", "--min-size", "20")
+    assert "min_size: the detector 'whole' searches nothing" in str(refused.exception)
 
 
 def test_every_output_at_once(mien, pictures, tmp_path):
@@ -157,7 +177,8 @@ def test_broken_files_are_told_one_by_one_and_the_rest_is_read(mien, pictures, b
     document = json.loads(result.stdout)
     assert [len(f["faces"]) for f in document["frames"]] == [1, 1, 0]
     assert {Path(e["source"]).name for e in document["errors"]} == set(broken)
-    lines = result.stderr.splitlines()
+    hint, *lines = result.stderr.splitlines()
+    assert hint == HINT
     assert len(lines) == len(broken)
     for name in broken:
         assert any(line.startswith("mien: ") and name in line for line in lines)

@@ -84,7 +84,7 @@ def test_a_face_in_a_panorama_is_cut_out_as_in_a_small_picture(x, turned):
 
 
 def test_a_large_face_is_averaged_not_skipped():
-    stripes = np.zeros((960, 960), np.uint8)
+    stripes = np.zeros((970, 970), np.uint8)
     stripes[::2] = 200
     crop = crop_face(stripes, face(box=Box(0, 0, 960, 960)), SPEC)
     assert np.abs(crop.astype(int) - 100).max() <= 2
@@ -95,6 +95,12 @@ def test_a_crop_of_the_right_size_passes_through():
     assert np.array_equal(crop_picture(picture, SPEC), picture)
     stack = picture[None]
     assert crop_pictures(stack, SPEC) is stack
+
+
+@pytest.mark.parametrize("spec", [SPEC, InputSpec(size=96, margin=0.2), InputSpec(illumination="clahe")])
+def test_a_face_that_is_the_whole_picture_is_cut_as_the_datasets_are(spec):
+    picture = np.random.default_rng(0).integers(0, 256, (70, 60, 3), dtype=np.uint8)
+    assert np.array_equal(crop_face(picture, face(box=Box(0, 0, 60, 70)), spec), crop_picture(picture, spec))
 
 
 def test_colour_and_grey_meet_the_spec():

@@ -12,6 +12,7 @@ import pytest
 from mien import Recognizer
 from mien.core.errors import ModelError, PictureError, PictureTooLargeError, UnreadablePictureError
 from mien.core.face import Box, Face, Frame
+from mien.core.preprocess import crop_picture
 from mien.runtime.inference.classify import OnnxClassifier
 from mien.runtime.inference.detect import HaarDetector, YuNetDetector
 from mien.runtime.inference.library import open_model
@@ -57,6 +58,16 @@ def test_a_grey_array_is_a_picture(recognizer, portrait):
     frame = recognizer.read(grey)
     assert len(frame) == 1
     assert same(frame, recognizer.read(np.dstack([grey, grey, grey])))
+
+
+def test_a_picture_that_is_the_face_is_read_as_datasets_are_whatever_a_gate_says(portrait):
+    crop = np.ascontiguousarray(portrait[64:171, 171:278])
+    whole = Recognizer("tiny", detector="whole")
+    spec = whole.models[0].input
+    for picture in (crop, np.zeros((48, 48, 3), np.uint8)):
+        (face,) = whole.read(picture).faces
+        (expected,) = whole.models[0].read(crop_picture(picture, spec)[None])
+        assert face.reading == expected
 
 
 def test_without_a_face_nothing_is_read(recognizer):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _EVENT = tuple(name for name in RECORDING_COLUMNS if name.startswith("event"))
 _PICTURE_KINDS = {
     **dict.fromkeys(("source", "detector", "expression"), "string"),
-    **dict.fromkeys(("width", "height", "face"), "int64"),
+    **dict.fromkeys(("width", "height", "face", "turned"), "int64"),
 }
 _BELONGS = {"batch": "int64", "item": "string", "id": "string"}
 

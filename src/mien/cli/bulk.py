@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.options import AsJson, Detector, MinScore, MinSize, Models, SearchSize, parse_seconds
+from mien.cli.options import AsJson, FaceDetector, MinScore, MinSize, Models, SearchSize, parse_seconds
 from mien.core.pictures import MAX_PIXELS
 from mien.core.policy import Place, Purpose
 
@@ -61,7 +61,7 @@ def run(
     purpose: Annotated[Purpose, typer.Option(help="What it is done for; the law decides by it.")],
     place: Annotated[Place, typer.Option(help="Where the people are whose faces are read.")],
     model: Models = None,
-    detector: Detector = "auto",
+    detector: FaceDetector = "auto",
     min_size: MinSize = None,
     search_size: SearchSize = None,
     min_score: MinScore = None,

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 _TOLD = 500
 
 
+def say_if_haar(wanted: str, detector: Detector) -> None:
+    """Say once that a fresh install finds fewer faces than it could, and how that is mended."""
+    if wanted == "auto" and detector.name == "haar":
+        print(
+            "mien: OpenCV's Haar cascade finds the faces. YuNet finds more of them, and their landmarks: "
+            "mien models pull yunet",
+            file=sys.stderr,
+        )
+
+
 def face_crops(path: Path, spec: InputSpec, *, detector: str, crop: bool) -> Image:
     """Crops ``(n, *spec.shape)`` of a picture's faces, largest first; with ``crop`` the picture is one already.
 

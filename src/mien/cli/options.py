@@ -21,6 +21,14 @@ DetectorName = Annotated[
     str,
     typer.Option("--detector", help="Finds the faces of whole pictures: auto, haar, yunet, or another package's."),
 ]
+FaceDetector = Annotated[
+    str,
+    typer.Option(
+        "--detector",
+        help="Face detector: auto (YuNet once pulled, else Haar), haar, yunet, an installed one, or whole: "
+        "the picture is one face that was cut out already.",
+    ),
+]
 DataRoot = Annotated[
     Path | None, typer.Option("--data", help="Folder that holds the datasets, if not MIEN_DATA.", metavar="ROOT")
 ]
@@ -60,13 +68,6 @@ MinScore = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Drop detections below this score; each detector has its own.", metavar="SCORE"),
 ]
-Detector = Annotated[
-    str,
-    typer.Option(
-        "--detector", help="Face detector: auto (YuNet once pulled, else Haar), haar, yunet, or an installed one."
-    ),
-]
-
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import Detector, MinScore, MinSize, Models, SearchSize
+from mien.cli.detector import say_if_haar
+from mien.cli.options import FaceDetector, MinScore, MinSize, Models, SearchSize
 from mien.core.errors import PictureError
 
 if TYPE_CHECKING:
     from mien.runtime.output.sinks import Sink
     from mien.runtime.recognizer import Recognizer
+
+_CUT_OUT = 150
+"""Side below which a picture without a face may well be a face that was cut out, pixels."""
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def read(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Pictures, or folders that are searched.")],
     model: Models = None,
-    detector: Detector = "auto",
+    detector: FaceDetector = "auto",
     min_size: MinSize = None,
     search_size: SearchSize = None,
     min_score: MinScore = None,
@@ -69,10 +73,12 @@ def read(
         search_size=search_size,
         max_pixels=max_pixels,
     )
+    say_if_haar(detector, recognizer.detector)
     mapper = ActivationMapper(recognizer.models[0]) if explain else None
     pictures = SourcePictures(max_pixels=max_pixels, mapper=mapper)
     sinks = _sinks(recognizer, json_=json_, csv=csv, annotate=annotate, report=report, explain=explain)
     failed = False
+    small = 0
 
     def fail(source: str, error: PictureError) -> None:
         nonlocal failed
@@ -87,11 +93,25 @@ def read(
         for frame in recognizer.read_many(_pictures(paths, fail), on_error=fail):
             for sink in sinks:
                 sink.write(frame, partial(pictures.of, frame))
+            if not frame.faces and max(frame.width, frame.height) < _CUT_OUT:
+                small += 1
     finally:
         for sink in sinks:
             sink.close()
+    if small:
+        _suggest_whole(small)
     if failed:
         raise typer.Exit(1)
+
+
+def _suggest_whole(count: int) -> None:
+    from mien.runtime.output.terminal import counted
+
+    print(
+        f"mien: no face was found in {counted(count, 'picture')} of less than {_CUT_OUT} pixels. Where a picture is a "
+        "face that was cut out already, read it with --detector whole",
+        file=sys.stderr,
+    )
 
 
 def _pictures(paths: list[str], fail: Callable[[str, PictureError], None]) -> Iterator[Path]:

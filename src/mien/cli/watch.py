@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.cli.options import Detector, MinScore, MinSize, Models, SearchSize, parse_seconds
+from mien.cli.detector import say_if_haar
+from mien.cli.options import FaceDetector, MinScore, MinSize, Models, SearchSize, parse_seconds
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +41,7 @@ def _detect_every(text: str) -> DetectEvery:
 def watch(
     source: Annotated[str, typer.Argument(help="Video file, folder of frames, camera number, or URL (rtsp, http).")],
     model: Models = None,
-    detector: Detector = "auto",
+    detector: FaceDetector = "auto",
     min_size: MinSize = None,
     search_size: SearchSize = None,
     min_score: MinScore = None,
@@ -101,6 +102,7 @@ def watch(
         min_size=min_size,
         search_size=search_size,
     )
+    say_if_haar(detector, recognizer.detector)
     console = Console(highlight=False, markup=False)
     audio = Path(source) if Path(source).is_file() else None
 

@@ -231,6 +231,8 @@ class Face:
             the face is not measurable.
         unmeasurable: why the face was not read (``"too small"``, ``"dark"`` …); None where it was.
         track: the face's place in its stream; None in a single picture.
+        turned: degrees (0, 90, 180 or 270) by which the picture has to be turned clockwise for the face to be upright;
+            box and landmarks are in the pixels of the picture as it is.
     """
 
     box: Box
@@ -239,9 +241,12 @@ class Face:
     readings: tuple[Reading, ...] = ()
     unmeasurable: str | None = None
     track: Track | None = None
+    turned: int = 0
 
     def __post_init__(self) -> None:
         """Check and freeze the landmarks."""
+        if self.turned not in (0, 90, 180, 270):
+            raise ValueError(f"a face is turned by 0, 90, 180 or 270 degrees, got {self.turned}")
         if not math.isfinite(self.score):
             raise ValueError(f"a face needs a finite score, got {self.score}")
         if self.landmarks is not None:
@@ -281,6 +286,7 @@ class Face:
             "readings": [reading.to_dict() for reading in self.readings],
             "unmeasurable": self.unmeasurable,
             "track": None if self.track is None else self.track.to_dict(),
+            "turned": self.turned,
         }
 
 

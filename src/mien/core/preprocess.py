@@ -95,19 +95,27 @@ def same_crops(one: InputSpec, other: InputSpec) -> bool:
 def crop_face(picture: Image, face: Face, spec: InputSpec) -> Image:
     """The network's input for one face of a picture: uint8, of shape ``spec.shape``.
 
-    Parts of the crop that lie outside the picture repeat its edge.
+    Parts of the crop that lie outside the picture repeat its edge. A face whose box is the whole picture is a crop
+    already, and goes the way of :func:`crop_picture`.
     """
+    if face.landmarks is None and not face.turned and face.box == whole_box(picture):
+        return crop_picture(picture, spec)
     to_unit = to_unit_square(face, spec)
     if max(picture.shape[:2]) >= _SAMPLING_LIMIT:
         picture, to_unit = _surroundings(picture, to_unit, spec)
     return _finish(_warp(picture, to_unit, spec), spec)
 
 
+def whole_box(picture: Image) -> Box:
+    """The box that is the whole picture."""
+    return Box(0.0, 0.0, float(picture.shape[1]), float(picture.shape[0]))
+
+
 def to_unit_square(face: Face, spec: InputSpec) -> NDArray[np.float64]:
     """The 2 x 3 matrix from a picture's pixels to the square of side 1 that :func:`crop_face` cuts, without margin."""
     if spec.align == "landmarks" and face.landmarks is not None:
         return similarity(face.landmarks, TEMPLATE)
-    return _from_box(face.box)
+    return _from_box(face.box, face.turned)
 
 
 def crop_picture(picture: Image, spec: InputSpec) -> Image:
@@ -141,8 +149,12 @@ def similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDAr
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 
-def _from_box(box: Box) -> NDArray[np.float64]:
-    return np.array([[1 / box.width, 0, -box.x / box.width], [0, 1 / box.height, -box.y / box.height]])
+def _from_box(box: Box, turned: int) -> NDArray[np.float64]:
+    matrix = np.array([[1 / box.width, 0, -box.x / box.width], [0, 1 / box.height, -box.y / box.height]])
+    for _ in range(turned // 90):  # a quarter clockwise: (x, y) of the unit square goes to (1 - y, x)
+        matrix = np.array([-matrix[1], matrix[0]])
+        matrix[0, 2] += 1
+    return matrix
 
 
 def _surroundings(picture: Image, to_unit: NDArray[np.float64], spec: InputSpec) -> tuple[Image, NDArray[np.float64]]:

@@ -4,6 +4,7 @@ from .inference.classify import OnnxClassifier as OnnxClassifier
 from .inference.detect import Detector as Detector
 from .inference.detect import HaarDetector as HaarDetector
 from .inference.detect import RegionDetector as RegionDetector
+from .inference.detect import SureDetector as SureDetector
 from .inference.detect import YuNetDetector as YuNetDetector
 from .inference.detect import make_detector as make_detector
 from .inference.library import DEFAULT_MODEL as DEFAULT_MODEL
@@ -79,6 +80,7 @@ __all__ = [
     "SourcePictures",
     "StreamDrawer",
     "StreamPicture",
+    "SureDetector",
     "Tracker",
     "VideoSink",
     "Watcher",

@@ -62,8 +62,8 @@ class Recognizer:
 
     Args:
         model: one model or several; every face then carries one reading for each, in this order.
-        detector: ``"auto"`` (YuNet once pulled, else Haar), ``"haar"``, ``"yunet"``, one that another package
-            brings, or a detector of one's own.
+        detector: ``"auto"`` (YuNet once pulled, else Haar), ``"haar"``, ``"yunet"``, ``"whole"`` (each picture is one
+            face that was cut out already), one that another package brings, or a detector of one's own.
         provider: ONNX Runtime's execution provider.
         threads: pictures that :meth:`read_many` decodes and searches at a time, and threads within a network call.
         min_score: detections below it are no faces; None for the detector's own default.

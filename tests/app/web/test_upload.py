@@ -55,6 +55,16 @@ def test_a_picture_is_read_as_everywhere_else(on_network, one_face, haar):
     assert frame["faces"][0]["readings"][0]["expression"] == "happy"
 
 
+def test_a_face_that_was_cut_out_is_read_as_it_is(served, haar, astronaut):
+    served.agree()
+    crop = np.ascontiguousarray(astronaut[60:190, 165:285])
+    data = cv2.imencode(".png", crop[..., ::-1])[1].tobytes()
+    (frame,) = ask(served, data, params={"detector": "whole"}).json()["frames"]
+    assert frame == Recognizer(haar.models, detector="whole").read(crop).to_dict()
+    assert frame["faces"][0]["box"] == [0, 0, 120, 130]
+    assert ask(served, data, params={"detector": "halves"}).status_code == 400
+
+
 @pytest.mark.parametrize(("kind", "package"), [("AVIF", "PIL"), ("HEIC", "pillow_heif")])
 def test_a_phones_picture_is_read_or_refused_by_its_name(kind, package, haar, astronaut, monkeypatch):
     pytest.importorskip("pillow_heif")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mien.core.errors import ChecksumError, ModelError
+from mien.core.face import Box
 from mien.runtime.inference.detect import HaarDetector, YuNetDetector, make_detector
 
 EYES = np.array([[200.1, 101.8], [247.1, 102.6]])
@@ -62,6 +63,13 @@ def test_largest_first(detector, portrait):
     large, other = detector.detect(both)
     assert large.box.area > other.box.area
     assert large.box.x > 300 > other.box.x
+
+
+def test_the_whole_picture_can_be_the_face(portrait):
+    (face,) = make_detector("whole").detect(portrait[:300, :200])
+    assert face.box == Box(0, 0, 200, 300)
+    with pytest.raises(ModelError, match="min_score and search_size: the detector 'whole' searches nothing"):
+        make_detector("whole", min_score=0.5, search_size=640)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 700), (700, 2), (7, 9), (31, 33)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.openapi.utils import get_openapi
@@ -17,6 +17,7 @@ from mien.app.web.context import context_of
 from mien.core.errors import PictureError
 from mien.core.face import Frame
 from mien.core.policy import Feature
+from mien.runtime.recognizer import Recognizer
 
 LARGEST = max(LARGEST_PICTURE, LARGEST_VIDEO)
 """Bytes of a request."""
@@ -62,6 +63,7 @@ class FaceJson(BaseModel):
     readings: list[ReadingJson] = Field(description="Empty where the face is not measurable.")
     unmeasurable: str | None = Field(description="Why the face was not read.")
     track: TrackJson | None
+    turned: int = Field(description="Degrees by which the picture has to be turned clockwise for it to be upright.")
 
 
 class EventJson(BaseModel):
@@ -129,9 +131,13 @@ _FAILURES: dict[int | str, dict[str, Any]] = {
 async def read(
     request: Request,
     every: Annotated[float, Query(ge=0.1, le=60, description="Seconds of a video from one frame to the next.")] = 1.0,
+    detector: Annotated[
+        Literal["whole"] | None,
+        Query(description="`whole` takes each picture for one face that was cut out already, and searches nothing."),
+    ] = None,
 ) -> JSONResponse:
     """Read the expressions of all faces in a picture or video. It is read in memory, and forgotten."""
-    return answer(await frames_of(request, every=every))
+    return answer(await frames_of(request, every=every, detector=detector))
 
 
 @router.get("/openapi.json", include_in_schema=False)
@@ -149,7 +155,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     return document
 
 
-async def frames_of(request: Request, *, every: float) -> list[Frame]:
+async def frames_of(request: Request, *, every: float, detector: Literal["whole"] | None = None) -> list[Frame]:
     """Read what is uploaded, one upload at a time, and log that it was; those that wait hold no thread and no body.
 
     Raises:
@@ -158,6 +164,9 @@ async def frames_of(request: Request, *, every: float) -> list[Frame]:
     """
     context = context_of(request)
     permission = context.permission(Feature.UPLOAD)
+    recognizer = context.engine.recognizer
+    if detector is not None:
+        recognizer = Recognizer(recognizer.models, detector=detector)
 
     def check() -> None:
         permission.ask().require()
@@ -169,7 +178,7 @@ async def frames_of(request: Request, *, every: float) -> list[Frame]:
                 data = await request.body()
         except TimeoutError:
             raise PictureError(f"the upload did not arrive within {ARRIVING:g} s, and others wait: try again") from None
-        frames = await asyncio.to_thread(read_own_file, context.engine.recognizer, data, every=every, check=check)
+        frames = await asyncio.to_thread(read_own_file, recognizer, data, every=every, check=check)
     await asyncio.to_thread(context.store.log, Action.UPLOADED)
     return frames
 

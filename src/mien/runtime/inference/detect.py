@@ -18,7 +18,7 @@ import numpy as np
 
 from mien.core.errors import ModelError, nearest
 from mien.core.face import Box, Face
-from mien.core.preprocess import Image
+from mien.core.preprocess import Image, whole_box
 from mien.runtime.inference.search import Search, largest_first
 from mien.runtime.inference.yunet import YuNetNetwork
 
@@ -72,6 +72,16 @@ class RegionDetector(Detector, Protocol):
         ...
 
 
+@runtime_checkable
+class SureDetector(Detector, Protocol):
+    """A detector that knows its scores, so that pictures that lie on their side are read too."""
+
+    @property
+    def sure(self) -> float:
+        """Score that most upright faces reach, and hardly anything else: neither what is no face, nor one that lies."""
+        ...
+
+
 class HaarDetector:
     """OpenCV's embedded frontal-face cascade (Viola & Jones 2001): needs no download, finds no landmarks.
 
@@ -85,6 +95,9 @@ class HaarDetector:
     """
 
     name = "haar"
+
+    sure = 0.94
+    """See :class:`SureDetector`."""
 
     smallest = 24
     """Side of the smallest face that it finds reliably, pixels of what is searched."""
@@ -150,6 +163,9 @@ class YuNetDetector:
 
     name = "yunet"
 
+    sure = 0.9
+    """See :class:`SureDetector`."""
+
     smallest = 28
     """Side of the smallest face that it finds reliably, pixels of what is searched."""
 
@@ -194,6 +210,16 @@ class YuNetDetector:
         return faces
 
 
+class WholePicture:
+    """Takes each picture for one face that was cut out already, as the datasets hold them; nothing is searched."""
+
+    name = "whole"
+
+    def detect(self, picture: Image) -> list[Face]:
+        """One face: the whole of an RGB uint8 picture ``(height, width, 3)``, with score 1."""
+        return [Face(whole_box(picture), 1.0)]
+
+
 def make_detector(
     name: str = "auto",
     *,
@@ -204,7 +230,8 @@ def make_detector(
     """The detector of that name; ``"auto"`` is YuNet once it has been pulled, and the embedded Haar cascade until then.
 
     Args:
-        name: ``"auto"``, ``"haar"``, ``"yunet"``, or one that another package brings (:data:`ENTRY_POINTS`).
+        name: ``"auto"``, ``"haar"``, ``"yunet"``, ``"whole"`` (the picture is the face), or one that another package
+            brings (:data:`ENTRY_POINTS`).
         min_score: detections below it are dropped; each detector has its own default, as their scores differ.
         min_size: side of the smallest face, pixels of the picture. Faces from it on are found in a picture of any size,
             smaller ones are dropped. None promises :data:`~mien.runtime.inference.search.MIN_SIZE` pixels and keeps
@@ -214,7 +241,8 @@ def make_detector(
 
     Raises:
         ModelError: YuNet is asked for and has not been pulled, or its file is damaged, or the name is unknown; or
-            ``min_score`` is not from 0 to 1, ``min_size`` not 1 or more, ``search_size`` not 32 or more.
+            ``min_score`` is not from 0 to 1, ``min_size`` not 1 or more, ``search_size`` not 32 or more, or one of them
+            is given to ``"whole"``, which searches nothing.
     """
     from mien.runtime.inference.library import detector_path, is_pulled
 
@@ -224,13 +252,17 @@ def make_detector(
 
     given = {"min_score": min_score, "min_size": min_size, "search_size": search_size}
     options = cast(dict[str, Any], {key: value for key, value in given.items() if value is not None})
+    if name == WholePicture.name:
+        if options:
+            raise ModelError(f"{' and '.join(options)}: the detector 'whole' searches nothing; leave it out")
+        return WholePicture()
     if name == "haar" or (name == "auto" and not is_pulled("yunet")):
         return HaarDetector(**options)
     if name in ("auto", "yunet"):
         return YuNetDetector(detector_path("yunet"), **options)
     brought = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name not in brought:
-        raise ModelError(f"unknown detector '{name}': {nearest(name, ['auto', 'haar', 'yunet', *brought])}")
+        raise ModelError(f"unknown detector '{name}': {nearest(name, ['auto', 'haar', 'yunet', 'whole', *brought])}")
     try:
         return cast(Detector, brought[name].load()(**options))
     except Exception as error:  # it is another package's code, and fails in its own ways

@@ -13,9 +13,10 @@ from mien.core.errors import ModelError
 from mien.core.face import Face, Reading
 from mien.core.preprocess import Image, InputSpec, crop_face, same_crops
 from mien.runtime.inference.classify import OnnxClassifier
-from mien.runtime.inference.detect import Detector, make_detector
+from mien.runtime.inference.detect import Detector, WholePicture, make_detector
 from mien.runtime.inference.face_gate import FaceGate, bundled_gate
 from mien.runtime.inference.library import DEFAULT_MODEL, open_model
+from mien.runtime.inference.upright import turned, turned_back, way_up
 
 Model = str | Path | OnnxClassifier
 """A model's name, its path, or an open one."""
@@ -61,8 +62,23 @@ class FaceReader:
             )
 
     def find(self, picture: Image) -> tuple[tuple[Face, ...], dict[InputSpec, Image], int]:
-        """The faces of an RGB picture, their crops, and the number of finds that the face gate refused."""
-        finds = self.detector.detect(picture)
+        """The faces of an RGB picture, their crops, and the number of finds that the face gate refused.
+
+        A picture that lies on its side or stands on its head is read upright; its faces say by how much it was turned.
+        """
+        found = self._judged(picture, self.detector.detect(picture))
+        degrees = way_up(picture, found[0], self.detector, self._accepted)
+        if degrees:
+            height, width = picture.shape[:2]
+            finds = self.detector.detect(turned(picture, degrees))
+            again = self._judged(picture, [turned_back(find, degrees, width, height) for find in finds])
+            found = again if again[0] else found
+        return found
+
+    def _accepted(self, picture: Image, finds: Sequence[Face]) -> Sequence[Face]:
+        return self._judged(picture, finds)[0]
+
+    def _judged(self, picture: Image, finds: Sequence[Face]) -> tuple[tuple[Face, ...], dict[InputSpec, Image], int]:
         crops = {spec: _crops(picture, finds, spec) for spec in self.inputs}
         if self.face_gate is None or not finds:
             return tuple(finds), crops, 0
@@ -112,13 +128,10 @@ def open_reader(
     given = [name for name, value in options.items() if value is not None]
     if not isinstance(detector, str) and given:
         raise ModelError(f"{' and '.join(given)}: for a detector that is given by name; set it on the detector itself")
-    face_gate = bundled_gate() if reject_non_faces else None
-    return FaceReader(
-        make_detector(detector, **options) if isinstance(detector, str) else detector,
-        models,
-        face_gate=face_gate,
-        by_energy=reject_non_faces and face_gate is None,
-    )
+    finds = make_detector(detector, **options) if isinstance(detector, str) else detector
+    judged = reject_non_faces and not isinstance(finds, WholePicture)  # that it is a face was said, not found
+    face_gate = bundled_gate() if judged else None
+    return FaceReader(finds, models, face_gate=face_gate, by_energy=judged and face_gate is None)
 
 
 def _crops(picture: Image, faces: Sequence[Face], spec: InputSpec) -> Image:

@@ -12,7 +12,7 @@ from mien.core.expression import Expression
 from mien.core.face import Event, Face, Frame, Reading
 
 PICTURE_COLUMNS = (
-    *("source", "width", "height", "detector", "face", "box_x", "box_y", "box_width", "box_height", "score"),
+    *("source", "width", "height", "detector", "face", "box_x", "box_y", "box_width", "box_height", "score", "turned"),
     *("model", "expression", "confidence", "polarity", "candidates", "coverage", "energy"),
     *(str(e) for e in Expression),
 )
@@ -62,6 +62,7 @@ def picture_rows(frame: Frame) -> Iterator[list[str]]:
     for number, face in enumerate(frame.faces, start=1):
         for reading in face.readings:
             cells = {**about, "face": str(number), **_place(face), **_said(reading), **_probabilities(reading)}
+            cells["turned"] = str(face.turned)
             cells["expression"], cells["polarity"] = reading.expression, reading.polarity
             cells["confidence"], cells["energy"] = f"{reading.confidence:.6f}", f"{reading.energy:.4f}"
             yield [cells.get(column, "") for column in PICTURE_COLUMNS]

@@ -29,7 +29,7 @@ class TableSink(Sink):
             widths["model"] = min(max(5, *map(len, models)), 18)
         rest = max(console.width - sum(widths.values()) - 2 * (len(widths) + 1), 36)
         self._widths = {"picture": rest // 2, **widths, "could be": rest - rest // 2}
-        self._pictures = self._faces = self._without = self._rejected = self._failed = 0
+        self._pictures = self._faces = self._without = self._turned = self._rejected = self._failed = 0
         self._coverage = 0.0
 
     def write(self, frame: Frame, picture: Picture) -> None:  # noqa: ARG002
@@ -40,6 +40,7 @@ class TableSink(Sink):
         self._faces += len(frame)
         self._rejected += frame.rejected
         self._without += len(frame) == 0
+        self._turned += any(face.turned for face in frame.faces)
         name = _tail(frame.source or "picture", self._widths["picture"])
         if not frame.faces:
             self._print([name, "–", "no face"], style="dim")
@@ -59,6 +60,7 @@ class TableSink(Sink):
         """Print the counts, and what read."""
         counts = [counted(self._pictures, "picture"), counted(self._faces, "face")]
         counts += [f"{self._without} without a face"] if self._without else []
+        counts += [f"{self._turned} turned upright"] if self._turned else []
         counts += [counted(self._rejected, "find") + " rejected as no face"] if self._rejected else []
         counts += [f"{self._failed} could not be read"] if self._failed else []
         self._console.print(f"\n{' · '.join(counts)}", highlight=False, markup=False)
