@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=harness.RESULTS, help="folder for recall.json")
     options = parser.parse_args()
     rows = [row for name in options.detectors for row in _measure(name, options.scenes)]
-    harness.write("recall", {"scenes": options.scenes, "faces": FACES, "rows": rows}, folder=options.out)
+    harness.write("recall", {"threads": 1, "scenes": options.scenes, "faces": FACES, "rows": rows}, folder=options.out)
 
 
 def _measure(name: str, scenes: int) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import model_pages
@@ -230,6 +231,44 @@ def folder_table(root: Path) -> str:
     )
 
 
+def recall_table(root: Path) -> str:
+    """Which faces are found, by their size and the picture's."""
+    found = _read(root, "recall")
+    if found is None:
+        return _missing("python benchmarks/recall.py")
+    sides = sorted({row["side"] for row in found["rows"]})
+    kinds = dict.fromkeys((row["detector"], row["picture"], row["width"], row["height"]) for row in found["rows"])
+    rows = []
+    for kind in kinds:
+        own = [row for row in found["rows"] if (row["detector"], row["picture"], row["width"], row["height"]) == kind]
+        scenes = found["scenes"] * len(own)
+        recalls = [
+            f"{row['found'] / row['faces']:.0%} ({row['found_in_one_copy'] / row['faces']:.0%})"
+            for row in sorted(own, key=lambda row: row["side"])
+        ]
+        false = f"{sum(r['false'] for r in own) / scenes:.2f} ({sum(r['false_in_one_copy'] for r in own) / scenes:.2f})"
+        took, one, decoding = (
+            median(row[name] for row in own) for name in ("seconds", "seconds_one_copy", "seconds_decode")
+        )
+        rows.append((kind[0], f"{kind[2]} x {kind[3]}", *recalls, false, f"{took / one:.1f}", f"{took / decoding:.1f}"))
+    heads = ("detector", "picture", *(f"{side} px" for side in sides), "false", "time over one copy", "over decoding")
+    said = f"{found['scenes']} scenes of up to {found['faces']} faces for each size. {_footer(found)}"
+    return f"{table(heads, rows)}\n\n{said}"
+
+
+def turned_table(root: Path) -> str:
+    """Pictures that lie on their side or stand on their head."""
+    found = _read(root, "turned")
+    if found is None:
+        return _missing("python benchmarks/turned.py JAFFE")
+    rows = [
+        (row["detector"], row["pictures"], f"{row['way']}°", str(row["of"]), str(row["right"]), str(row["wrong"]))
+        for row in found["rows"]
+    ]
+    heads = ("detector", "pictures of 640 x 480", "turned by", "pictures", "read upright", "read another way")
+    return f"{table(heads, rows)}\n\n{_footer(found)}"
+
+
 def framing_table(root: Path) -> str:
     """How FER2013 frames its faces."""
     found = _read(root, "framing")
@@ -360,6 +399,8 @@ GENERATORS: dict[str, Callable[[Path], str]] = {
     "crops": crops_table,
     "cold": cold_table,
     "folder": folder_table,
+    "recall": recall_table,
+    "turned": turned_table,
     "framing": framing_table,
     "train_speed": train_speed_table,
     "explaining": explaining_table,

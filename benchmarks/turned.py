@@ -43,7 +43,7 @@ def main() -> None:
     rows = [
         row for name in options.detectors for title, some in pictures.items() for row in _measure(name, title, some)
     ]
-    harness.write("turned", {"rows": rows}, folder=options.out)
+    harness.write("turned", {"threads": 1, "rows": rows}, folder=options.out)
 
 
 def _lay(head: Picture, size: int, rng: np.random.Generator) -> Picture:

@@ -193,8 +193,8 @@ class YuNetDetector:
         """Faces in an RGB uint8 region around one, whatever their size; see :class:`RegionDetector`."""
         return largest_first(self._find(*shrunk(region, REGION_SIDE), _FAMILIAR * self._min_score))
 
-    def _part(self, part: Image, least: float, largest: float) -> list[Face]:
-        return [face for face in self._find(part, 1.0, self._min_score) if least <= face.box.width <= largest]
+    def _part(self, part: Image, least: float, largest: float) -> list[Face]:  # noqa: ARG002  # it sees all sizes at once
+        return [face for face in self._find(part, 1.0, self._min_score) if face.box.width >= least]
 
     def _find(self, reduced: Image, scale: float, min_score: float) -> list[Face]:
         rows = self._network.detect(reduced, min_score).astype(np.float64)

@@ -46,9 +46,10 @@ _NOTHING = 12.0
 _CONTEXT = 0.1
 """Share of a face's side that must be in view around it, for a detector to find it as well as in the whole picture."""
 
-_OVERLAP, _INSIDE = 0.3, 0.6
-"""Overlap (intersection over union), and share of the smaller box within the larger, from which two detections are
-one face."""
+_OVERLAP, _INSIDE, _APART = 0.3, 0.6, 9.0
+"""Overlap (intersection over union), and share of the smaller box within the larger, from which two detections are one
+face; and how many times as large the larger must be for the smaller, if it has the higher score, to stay: a false
+detection may be large, and a face lie within it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def tiles(width: int, height: int, overlap: int) -> list[Tile]:
 
 Detect = Callable[[Image, float, float], list[Face]]
 """From a part of a copy, and the sides of the smallest and the largest face that are wanted of it, to the faces; all in
-pixels of that part."""
+pixels of that part. Larger ones may be given too, where it costs nothing: each is a second chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,11 @@ class Search:
         for coarser, scale in itertools.pairwise(wanted):
             copy = resized(picture, scale, fine=True)
             rows, columns = copy.shape[:2]
-            largest = self.smallest * scale / coarser  # the coarser copy shows these well
+            shown = self.smallest * scale / coarser  # the coarser copy shows faces from here on
             own = []
-            for tile in tiles(columns, rows, math.ceil((1 + 2 * _CONTEXT) * largest)):
+            for tile in tiles(columns, rows, math.ceil((1 + 2 * _CONTEXT) * shown)):
                 part = copy[tile.top : tile.bottom, tile.left : tile.right]
-                for face in detect(part, self._least * scale, largest):
+                for face in detect(part, self._least * scale, shown):
                     moved = face.mapped(shift=(tile.left, tile.top))
                     if tile.holds(moved.box, columns, rows):
                         own.append(moved.mapped(scale=1 / scale))
@@ -150,15 +151,16 @@ class Search:
 def without_doubles(faces: Sequence[Face]) -> list[Face]:
     """Of detections of one face the first alone."""
     boxes = np.array([[f.box.x, f.box.y, f.box.x + f.box.width, f.box.y + f.box.height] for f in faces]).reshape(-1, 4)
-    areas = np.array([face.box.area for face in faces])
+    areas, scores = np.array([face.box.area for face in faces]), np.array([face.score for face in faces])
     kept: list[int] = []
     for index, box in enumerate(boxes):
         others = boxes[kept]
         sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
         shared = np.clip(sides, 0, None).prod(axis=1)
         union = areas[index] + areas[kept] - shared
-        smaller = np.minimum(areas[index], areas[kept])
-        if not ((shared >= _OVERLAP * union) | (shared >= _INSIDE * smaller)).any():
+        inside = shared >= _INSIDE * np.minimum(areas[index], areas[kept])
+        inside &= (scores[index] <= scores[kept]) | (_APART * areas[index] > areas[kept])
+        if not ((shared >= _OVERLAP * union) | inside).any():
             kept.append(index)
     return [faces[index] for index in kept]
 
