@@ -262,10 +262,15 @@ def turned_table(root: Path) -> str:
     if found is None:
         return _missing("python benchmarks/turned.py JAFFE")
     rows = [
-        (row["detector"], row["pictures"], f"{row['way']}°", str(row["of"]), str(row["right"]), str(row["wrong"]))
+        (
+            row["detector"],
+            row["pictures"],
+            f"{row['way']}°",
+            *(str(row[key]) for key in ("of", "right", "wrong", "looks")),
+        )
         for row in found["rows"]
     ]
-    heads = ("detector", "pictures of 640 x 480", "turned by", "pictures", "read upright", "read another way")
+    heads = ("detector", "pictures of 640 x 480", "turned by", "pictures", "read upright", "read another way", "time")
     return f"{table(heads, rows)}\n\n{_footer(found)}"
 
 

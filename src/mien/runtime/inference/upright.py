@@ -1,8 +1,8 @@
 """Pictures that lie on their side or stand on their head: which way they must be turned, found by a second look.
 
 A camera that noted no rotation leaves such pictures. Landmarks do not tell: YuNet frames most faces that stand on their
-head, with eyes where the mouth is. Its scores do. Of JAFFE's faces at four sizes in photographs in four ways,
-the highest score was that of the upright way without exception, for Haar's cascade too.
+head, with eyes where the mouth is. Its scores do, and those of Haar's cascade: the upright way mostly has the highest.
+``benchmarks/turned.py`` measures how often the right way is found.
 """
 
 from __future__ import annotations
