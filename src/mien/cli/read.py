@@ -12,6 +12,7 @@ import typer
 
 from mien.cli.detector import say_if_haar
 from mien.cli.options import FaceDetector, MinScore, MinSize, Models, SearchSize
+from mien.cli.progress import say
 from mien.core.errors import PictureError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def read(
             sink.fail(source, error)
         if strict:
             raise error
-        print(f"mien: {error}", file=sys.stderr)
+        say(f"mien: {error}")
 
     try:
         for frame in recognizer.read_many(_pictures(paths, fail), on_error=fail):

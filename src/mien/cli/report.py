@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.core.errors import MienError
+from mien.core.files import write_whole
+from mien.core.safe_text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,8 +75,7 @@ def report(
 
         _write(png, render(draw(found, comparisons), alt=alternative(found, comparisons)))
     if json_:
-        json.dump(document(found, comparisons), sys.stdout, ensure_ascii=False)
-        print()
+        print(json_text(document(found, comparisons)))
     else:
         from rich.console import Console
 
@@ -110,8 +109,7 @@ def _recordings(paths: Sequence[Path]) -> list[Path]:
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        write_whole(path, data)
     except OSError as error:
         raise MienError(f"{path}: cannot be written ({error.strerror})") from None
 

@@ -31,6 +31,7 @@ from mien.core.picture_format import (
     without_profile,
 )
 from mien.core.preprocess import Image
+from mien.core.safe_text import printable
 
 ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"),
@@ -72,7 +73,9 @@ def iter_pictures(paths: Iterable[str | Path]) -> Iterator[Path]:
             continue
         found = sorted(filter(is_picture_file, path.rglob("*")))
         if not found:
-            raise PictureError(f"{path}: no picture in this folder or below it; looked for {', '.join(ENDINGS)}")
+            raise PictureError(
+                f"{printable(path)}: no picture in this folder or below it; looked for {', '.join(ENDINGS)}"
+            )
         yield from found
 
 
@@ -94,13 +97,13 @@ def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
     path = _named(path)
     try:
         with path.open("rb") as file:
-            return _read(file, str(path), max_pixels)
+            return _read(file, printable(path), max_pixels)
     except OSError as error:
         if path.is_dir():
             reason = "is a folder: name a picture in it (mien.core.iter_pictures finds them)"
         else:
             reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
-        raise UnreadablePictureError(f"{path}: {reason}") from None
+        raise UnreadablePictureError(f"{printable(path)}: {reason}") from None
 
 
 def decode_picture(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image:
@@ -112,7 +115,7 @@ def decode_picture(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> I
         UnreadablePictureError: empty, cut short, damaged, not a picture, or in a format whose decoder is not installed.
         PictureTooLargeError: more than ``max_pixels``.
     """
-    return _read(io.BytesIO(data), name, max_pixels)
+    return _read(io.BytesIO(data), printable(name), max_pixels)
 
 
 def as_picture(array: NDArray[Any]) -> Image:
