@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.options import AsJson, FaceDetector, MinScore, MinSize, Models, SearchSize, parse_seconds
+from mien.core.picture_files import say_left_out
 from mien.core.pictures import MAX_PIXELS
 from mien.core.policy import Place, Purpose
 from mien.core.safe_text import json_text
@@ -195,10 +196,7 @@ def _print_status(status: Status, *, as_json: bool) -> None:
 
 def _print_left_out(left_out: dict[str, int]) -> None:
     if left_out:
-        from mien.runtime.output.terminal import counted
-
-        endings = ", ".join(f"{count:,} {ending}" for ending, count in left_out.items())
-        print(f"left out, as neither picture nor video: {counted(sum(left_out.values()), 'file')} ({endings})")
+        print(f"{say_left_out(left_out)}, neither picture nor video")
 
 
 def _bytes(count: int) -> str:

@@ -134,12 +134,13 @@ def _load(name: str, root: Path | None, detector: str) -> tuple[Dataset, Leaks]:
 
 
 def _print_origin(console: Console, rows: Dataset) -> None:
+    from mien.core.picture_files import say_left_out
     from mien.data.load import LAYOUTS
 
     if rows.detector:
         console.print(f"whole pictures, cropped by the largest face that {rows.detector} finds")
-    for reason, count in rows.left_out.items():
-        console.print(f"left out: {count:,}, {reason}")
+    if rows.left_out:
+        console.print(say_left_out(rows.left_out))
     layout = LAYOUTS.get(rows.name.partition(" ")[0])
     if layout is None:
         return

@@ -117,7 +117,7 @@ def _suggest_whole(count: int) -> None:
 
 def _pictures(paths: list[str], fail: Callable[[str, PictureError], None]) -> Iterator[Path]:
     """The pictures of all paths; a folder without one fails in its turn."""
-    from mien.core.pictures import iter_pictures
+    from mien.core.picture_files import iter_pictures
 
     for path in paths:
         try:
