@@ -148,3 +148,80 @@ def test_what_cannot_be_read_or_compared_is_an_error(run, tmp_path):
     path, nobody = record(tmp_path / "a.csv"), record(tmp_path / "b.csv", [frame(0.0)])
     with pytest.raises(MienError, match="cohort 'b' has no face"):
         run("--cohort", f"a={path}", "--cohort", f"b={nobody}")
+
+
+@pytest.fixture
+def sessions(tmp_path):
+    """Six recordings of 40 s: each face smiles from one to three seconds after every second stimulus."""
+    for person in range(6):
+        frames = []
+        for index in range(400):
+            time = index / 10
+            smiles = any(onset + 1 <= time < onset + 3 for onset in (5, 25)) and (index + person) % 7
+            frames.append(frame(time, face(seen="happy" if smiles else "neutral")))
+        record(tmp_path / f"sub-0{person}_task-film.csv", frames)
+    events = tmp_path / "events.tsv"
+    events.write_text("onset\tduration\ttrial_type\n5\t2\tfunny\n15\t2\tdull\n25\t2\tfunny\n35\t2\tdull\n")
+    return sorted(tmp_path.glob("sub-*.csv")), events
+
+
+def test_an_experiment_from_recordings_and_a_stimulus_file_to_tables(run, sessions, tmp_path):
+    recordings, events = sessions
+    page, long = tmp_path / "out.html", tmp_path / "epochs.csv"
+    shown = run(*recordings, "--events", events, "--epoch", "-1:4", "--html", page, "--epochs", long).stdout
+    assert "epochs from -1 to +4 s, less the mean before the onset" in shown
+    rows = [line.split() for line in shown.splitlines() if line.startswith("funny ")]
+    assert rows[0][1:4] == ["6", "12", "0"]
+    assert next(row for row in rows if row[1] == "happy")[-4:] == ["1.0", "s", "2.0", "s"]
+    assert "dull less funny" in shown
+    assert "Around the stimuli" in page.read_text()
+    lines = long.read_text().splitlines()
+    assert len(lines) == 1 + 6 * 4 * 50
+    assert lines[1].startswith("sub-00,funny,1,5,2,1.000,,-0.95,")
+
+
+def test_an_experiment_as_json_and_picture(run, sessions, tmp_path):
+    recordings, events = sessions
+    png = tmp_path / "out.png"
+    found = json.loads(run(*recordings, "--events", events, "--epoch", "1:4", "--json", "--png", png).stdout)
+    study = found["experiment"]
+    assert study["participants"] == [f"sub-0{i}" for i in range(6)]
+    assert len(study["times"]) == 50
+    happy = next(c for c in study["contrasts"] if c["quantity"] == "happy")
+    assert happy["p"] == pytest.approx(2 / 64)  # all alike: only the two flips of all are as far from 0
+    assert png.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_each_recording_can_have_its_own_events_and_groups_are_compared(run, sessions, tmp_path):
+    recordings, events = sessions
+    folder = tmp_path / "events"
+    folder.mkdir()
+    for recording in recordings[1:]:
+        shutil.copy(events, folder / f"{recording.stem}_events.tsv")
+    groups = [f"--cohort={name}={','.join(map(str, recordings[a : a + 3]))}" for name, a in (("a", 0), ("b", 3))]
+    with pytest.raises(MienError, match=r"no events for sub-00_task-film\.csv"):
+        run(*groups, "--events", folder, "--epoch", "1:4")
+    shutil.copy(events, folder / f"{recordings[0].stem}.csv")
+    assert "b less a, funny" in run(*groups, "--events", folder, "--epoch", "1:4").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--epoch", "5"], "BEFORE:AFTER in seconds"),
+        (["--epoch", "0:4"], "a baseline needs time"),
+        (["--cohort", "a=x.csv", "--cohort", "b=y.csv"], "not both"),
+    ],
+)
+def test_options_of_an_experiment_that_contradict_one_another(words, said, run, sessions, tmp_path):
+    record(tmp_path / "x.csv")
+    record(tmp_path / "y.csv")
+    words = [w.replace("x.csv", str(tmp_path / "x.csv")).replace("y.csv", str(tmp_path / "y.csv")) for w in words]
+    assert said in " ".join(
+        run(sessions[0][0], "--events", sessions[1], *words, code=2).stderr.replace("│", "").split()
+    )
+
+
+def test_options_of_an_experiment_need_events(run, tmp_path):
+    result = run(record(tmp_path / "r.csv"), "--tier", "x", code=2)
+    assert "belong to --events" in " ".join(result.stderr.replace("│", "").split())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.cli.experiment import EventsFile, epoch_spec, experiment, parse_epoch, print_experiment, write_epochs
 from mien.core.errors import MienError
 from mien.core.files import write_whole
 from mien.core.safe_text import json_text
@@ -15,9 +16,12 @@ from mien.core.safe_text import json_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mien.runtime.recordings.compare import Cohort, Comparison
+    from mien.runtime.recordings.compare import Comparison
     from mien.runtime.recordings.read import Recording
+    from mien.runtime.recordings.responses import Experiment
 
+
+_EXPERIMENTS = "Experiments"
 
 _KINDS = (".csv", ".jsonl", ".parquet")
 """How recordings' names end; of one that lies in a folder in several formats, the last of these is read."""
@@ -46,9 +50,54 @@ def report(
     block: Annotated[
         float, typer.Option(min=1.0, help="Seconds of the blocks that a cohort of one recording is cut into.")
     ] = 30.0,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            help="Stimuli of an experiment: CSV, TSV (BIDS), BORIS, PsychoPy or ELAN; or a folder with a file for each "
+            "recording.",
+            metavar="FILE|FOLDER",
+            rich_help_panel=_EXPERIMENTS,
+        ),
+    ] = None,
+    epoch: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_epoch,
+            help="Seconds around each onset.",
+            metavar="BEFORE:AFTER",
+            rich_help_panel=_EXPERIMENTS,
+        ),
+    ] = "-1:5",
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--baseline/--no-baseline", help="Take off the time before the onset.", rich_help_panel=_EXPERIMENTS
+        ),
+    ] = True,
+    min_coverage: Annotated[
+        float,
+        typer.Option(min=0.01, max=1, help="Share of an epoch that must have been read.", rich_help_panel=_EXPERIMENTS),
+    ] = 0.7,
+    onset_column: Annotated[
+        str | None, typer.Option(help="Column of onsets.", metavar="NAME", rich_help_panel=_EXPERIMENTS)
+    ] = None,
+    condition_column: Annotated[
+        str | None, typer.Option(help="Column of conditions.", metavar="NAME", rich_help_panel=_EXPERIMENTS)
+    ] = None,
+    tier: Annotated[
+        str | None, typer.Option(help="Tier of an ELAN file.", metavar="NAME", rich_help_panel=_EXPERIMENTS)
+    ] = None,
+    epochs: Annotated[
+        Path | None,
+        typer.Option(help="Write every epoch as a long CSV.", metavar="FILE", rich_help_panel=_EXPERIMENTS),
+    ] = None,
 ) -> None:
-    """Add up recordings: time in each expression, polarities, changes; and compare cohorts of them."""
-    from mien.runtime.recordings.compare import compare_cohorts
+    """Add up recordings: time in each expression, polarities, changes; and compare cohorts of them.
+
+    With --events each recording is one participant, or the part of one whose name begins with sub-LABEL: what their
+    faces show around each stimulus, by condition, with intervals and tests. Cohorts are then groups of participants.
+    """
+    from mien.runtime.recordings.compare import Cohort, compare_cohorts
     from mien.runtime.recordings.page import document
     from mien.runtime.recordings.read import read_recording
 
@@ -57,10 +106,23 @@ def report(
         raise typer.BadParameter("give a recording, or cohorts with --cohort NAME=FILES")
     if len(names) == 1:
         raise typer.BadParameter("one cohort has nothing to be compared with: give --cohort twice or more")
-    cohorts = [_cohort(words) for words in names]
-    if len({c.name for c in cohorts}) < len(cohorts):
+    given = [_named_files(words) for words in names]
+    if len({name for name, _ in given}) < len(given):
         raise typer.BadParameter("two cohorts have the same name")
-    found = [read_recording(path) for path in _recordings(recordings or [])]
+    if events is None and (epochs or onset_column or condition_column or tier):
+        raise typer.BadParameter("--epochs, --onset-column, --condition-column and --tier belong to --events")
+    alone = _recordings(recordings or [])
+    study = None
+    if events is not None:
+        if alone and given:
+            raise typer.BadParameter("with --events give recordings, or groups of them with --cohort, not both")
+        source = EventsFile(events, onset_column, condition_column, tier)
+        spec = epoch_spec(epoch, baseline=baseline, min_coverage=min_coverage)
+        cut, study = experiment(dict(given) if given else {"": alone}, source, spec)
+        if epochs:
+            write_epochs(epochs, cut)
+    found = [read_recording(path) for path in alone]
+    cohorts = [Cohort(name, tuple(read_recording(path) for path in paths)) for name, paths in given]
     try:
         comparisons = compare_cohorts(cohorts, block_seconds=block) if cohorts else ()
     except ValueError as error:
@@ -68,29 +130,27 @@ def report(
     if html:
         from mien.runtime.recordings.page import page
 
-        _write(html, page(found, comparisons).encode("utf-8"))
+        _write(html, page(found, comparisons, study).encode("utf-8"))
     if png:
-        from mien.runtime.recordings.chart import draw, render
+        from mien.runtime.recordings.chart import draw, draw_experiment, render
         from mien.runtime.recordings.page import alternative
 
-        _write(png, render(draw(found, comparisons), alt=alternative(found, comparisons)))
+        figure = draw(found, comparisons) if study is None else draw_experiment(study)
+        _write(png, render(figure, alt=alternative(found, comparisons, study)))
     if json_:
-        print(json_text(document(found, comparisons)))
+        print(json_text(document(found, comparisons, study)))
     else:
         from rich.console import Console
 
-        _print(found, comparisons, Console())
+        _print(found, comparisons, study, Console())
 
 
-def _cohort(words: str) -> Cohort:
-    from mien.runtime.recordings.compare import Cohort
-    from mien.runtime.recordings.read import read_recording
-
+def _named_files(words: str) -> tuple[str, list[Path]]:
     name, _, files = words.partition("=")
     paths = [Path(file) for file in files.split(",") if file]
     if not name or not paths:
         raise typer.BadParameter(f"'{words}' is not NAME=FILES, such as before=monday.csv,tuesday.csv")
-    return Cohort(name, tuple(read_recording(path) for path in _recordings(paths)))
+    return name, _recordings(paths)
 
 
 def _recordings(paths: Sequence[Path]) -> list[Path]:
@@ -114,11 +174,15 @@ def _write(path: Path, data: bytes) -> None:
         raise MienError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def _print(recordings: Sequence[Recording], comparisons: Sequence[Comparison], console: Console) -> None:
+def _print(
+    recordings: Sequence[Recording], comparisons: Sequence[Comparison], study: Experiment | None, console: Console
+) -> None:
     for recording in recordings:
         _print_recording(recording, console)
     for comparison in comparisons:
         _print_comparison(comparison, console)
+    if study is not None:
+        print_experiment(study, console)
     words = "'held' is what stood by sustained evidence; it is what a face looked like, not what a person felt"
     console.print(words, style="dim", highlight=False)
 

@@ -35,8 +35,15 @@ from .recognizer import Recognizer as Recognizer
 from .recordings.compare import Cohort as Cohort
 from .recordings.compare import Comparison as Comparison
 from .recordings.compare import compare_cohorts as compare_cohorts
+from .recordings.epochs import Epochs as Epochs
+from .recordings.epochs import EpochSpec as EpochSpec
+from .recordings.epochs import cut_epochs as cut_epochs
 from .recordings.read import Recording as Recording
 from .recordings.read import read_recording as read_recording
+from .recordings.responses import Experiment as Experiment
+from .recordings.responses import analyse_epochs as analyse_epochs
+from .recordings.stimuli import Stimulus as Stimulus
+from .recordings.stimuli import read_stimuli as read_stimuli
 from .stream.opening import open_source as open_source
 from .stream.sampling import SampledSource as SampledSource
 from .stream.smooth import Smoother as Smoother
@@ -59,6 +66,9 @@ __all__ = [
     "CsvSink",
     "CsvStreamSink",
     "Detector",
+    "EpochSpec",
+    "Epochs",
+    "Experiment",
     "FaceReader",
     "HaarDetector",
     "JsonLinesSink",
@@ -78,6 +88,7 @@ __all__ = [
     "Smoothing",
     "Source",
     "SourcePictures",
+    "Stimulus",
     "StreamDrawer",
     "StreamPicture",
     "SureDetector",
@@ -85,9 +96,11 @@ __all__ = [
     "VideoSink",
     "Watcher",
     "YuNetDetector",
+    "analyse_epochs",
     "annotate",
     "assess",
     "compare_cohorts",
+    "cut_epochs",
     "head_pose",
     "make_detector",
     "open_model",
@@ -96,4 +109,5 @@ __all__ = [
     "overlay",
     "pull",
     "read_recording",
+    "read_stimuli",
 ]

@@ -53,6 +53,7 @@ def made(states: list[list[str]], *, times: list[float] | None = None, model: st
         tracks=np.array([t for _, t, _ in faces], dtype=np.int64),
         states=np.array([s for _, _, s in faces], dtype=np.int64),
         smoothed=smoothed,
+        probabilities=smoothed,
         reasons=np.array(["dark" if STATES[s] == "not measurable" else "" for _, _, s in faces], dtype=np.str_),
     )
 

@@ -94,10 +94,11 @@ def as_recording(
     faces = [(at, second) for at, second in enumerate(corrected) if second.absent <= 0.5]
     states = [_state(second) for _, second in faces]
     nothing = [np.nan] * len(Expression)
-    smoothed = [
+    means = [
         nothing if state == _UNMEASURABLE or second.probabilities is None else second.probabilities
         for state, (_, second) in zip(states, faces, strict=True)
     ]
+    values = np.array(means, dtype=np.float32).reshape(-1, len(Expression))
     return Recording(
         name=info.name or f"recording {info.id}" if name is None else name,
         models=(info.model,),
@@ -105,7 +106,8 @@ def as_recording(
         frames=np.array([at for at, _ in faces], dtype=np.int64),
         tracks=np.ones(len(faces), dtype=np.int64),
         states=np.array(states, dtype=np.int64),
-        smoothed=np.array(smoothed, dtype=np.float32).reshape(-1, len(Expression)),
+        smoothed=values,
+        probabilities=values,
         reasons=_reasons(states, faces),
         notes=() if info.closed else ("not stopped: it is under way, or the program ended",),
     )

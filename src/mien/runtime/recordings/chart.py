@@ -18,10 +18,13 @@ from mien.core.errors import MissingExtraError
 from mien.core.expression import Expression, Polarity
 from mien.runtime.output.canvas import COLOURS
 from mien.runtime.recordings.compare import Comparison, Difference
+from mien.runtime.recordings.epochs import QUANTITIES
 from mien.runtime.recordings.read import STATES, UNCERTAIN, UNMEASURABLE, Recording
+from mien.runtime.recordings.responses import Experiment
 from mien.runtime.recordings.totals import Totals, frame_seconds, timeline, totals, transitions
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
@@ -79,6 +82,11 @@ _POLARITIES: dict[str, Expression] = {
     str(Polarity.NEGATIVE): Expression.SAD,
 }
 """Whose colour each polarity has."""
+
+_CONDITION_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+"""Of conditions, which are no expressions: Okabe and Ito's, told apart by colour-blind eyes."""
+
+_DASHES: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
 
 _CAPTION = "What faces looked like to the model, not what people felt"
 """In pictures that can be passed on alone; beside those of a page it stands in the page."""
@@ -157,6 +165,72 @@ def draw_difference(comparison: Comparison, look: ChartStyle) -> Figure:
     names = [row.quantity for row in rows]
     _draw_differences(figure.subplots(), rows, names, look, title=title, conclusive=comparison.conclusive)
     return figure
+
+
+def draw_experiment(experiment: Experiment, look: ChartStyle = PRINTED) -> Figure:
+    """The mean course of each condition around its onset, with its band, for the quantities that move most.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    names = _moving(experiment)
+    rows = -(-len(names) // 2)
+    figure = _new_figure(0.9 + 1.75 * rows, look)
+    from matplotlib.lines import Line2D
+
+    panels = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False).ravel()
+    times, styles = experiment.spec.times, _condition_styles(len(experiment.courses))
+    for panel, name in zip(panels, names, strict=False):
+        at = QUANTITIES.index(name)
+        panel.axvline(0, color=look.soft, linewidth=1)
+        panel.axhline(0, color=look.line, linewidth=1)
+        for index, course in enumerate(experiment.courses):
+            colour, dash = styles[index]
+            if course.band is not None:
+                low, high = 100 * course.band[:, :, at]
+                panel.fill_between(times, low, high, color=colour, alpha=0.18, linewidth=0)
+            panel.plot(times, 100 * course.mean[:, at], color=colour, linestyle=dash, linewidth=1.6)
+        _bare(panel, name, look)
+        panel.yaxis.set_major_formatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
+    for panel in panels[len(names) :]:
+        panel.set_axis_off()
+    change = "change from the time before, percentage points" if experiment.spec.baseline else "percent"
+    for panel in panels[-2:]:
+        panel.set_xlabel("seconds from the onset", fontsize=look.letters, color=look.soft)
+    figure.supylabel(change, fontsize=look.letters, color=look.soft)
+    labels = [
+        f"{c.condition} ({c.participants} participant{'' if c.participants == 1 else 's'})" for c in experiment.courses
+    ]
+    handles: list[Artist] = [
+        Line2D([], [], color=c, linestyle=d, label=label) for (c, d), label in zip(styles, labels, strict=True)
+    ]
+    legend = figure.legend(
+        handles=handles,
+        loc="outside lower left",
+        ncols=3,
+        fontsize=look.letters,
+        frameon=False,
+        labelcolor=look.ink,
+        title=f"Mean over participants, band: 95 % bootstrap. {_CAPTION}",
+        title_fontsize=look.letters,
+        alignment="left",
+    )
+    legend.get_title().set_color(look.ink)
+    return figure
+
+
+def _condition_styles(count: int) -> list[tuple[str, Literal["-", "--", ":"]]]:
+    colours = len(_CONDITION_COLOURS)
+    return [(_CONDITION_COLOURS[i % colours], _DASHES[i // colours % len(_DASHES)]) for i in range(count)]
+
+
+def _moving(experiment: Experiment) -> list[str]:
+    """Up to six quantities, those whose mean course goes furthest from 0 in any condition, in their own order."""
+    peaks = {r.quantity: 0.0 for r in experiment.responses}
+    for response in experiment.responses:
+        peaks[response.quantity] = max(peaks[response.quantity], abs(response.peak))
+    most = sorted(peaks, key=lambda name: -peaks[name])[:6]
+    return [name for name in QUANTITIES if name in most]
 
 
 def render(figure: Figure, *, alt: str) -> bytes:

@@ -168,8 +168,14 @@ def hedges_g(first: Floats, second: Floats) -> float | None:
     deviation = math.sqrt(squares / freedom)
     if deviation < 1e-12:
         return None
-    correction = math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2)
-    return float(correction * (second.mean() - first.mean()) / deviation)
+    return float(small_sample_correction(freedom) * (second.mean() - first.mean()) / deviation)
+
+
+def small_sample_correction(freedom: int) -> float:
+    """Hedges' exact factor for a standardised difference with so many degrees of freedom; 0 with a single one."""
+    if freedom < 2:
+        return 0.0
+    return math.exp(math.lgamma(freedom / 2) - math.lgamma((freedom - 1) / 2)) / math.sqrt(freedom / 2)
 
 
 def bootstrap_shares(

@@ -14,9 +14,10 @@ import numpy as np
 from mien.core.errors import MissingExtraError
 from mien.core.expression import Expression
 from mien.runtime.output.canvas import COLOURS
-from mien.runtime.recordings.chart import clock, draw, draw_lanes, render
+from mien.runtime.recordings.chart import clock, draw, draw_experiment, draw_lanes, render
 from mien.runtime.recordings.compare import Comparison
 from mien.runtime.recordings.read import STATES, UNCERTAIN, UNMEASURABLE, Recording
+from mien.runtime.recordings.responses import Experiment
 from mien.runtime.recordings.totals import Totals, timeline, totals, transitions
 
 SCHEMA = 1
@@ -85,8 +86,13 @@ def describe(recording: Recording, added: Totals) -> str:
     return f"{recording.name}: {'; '.join(parts)}"
 
 
-def alternative(recordings: Sequence[Recording], comparisons: Sequence[Comparison]) -> str:
-    """The alternative text of :func:`mien.runtime.recordings.chart.draw`'s picture."""
+def alternative(
+    recordings: Sequence[Recording], comparisons: Sequence[Comparison], study: Experiment | None = None
+) -> str:
+    """The alternative text of the picture; with an experiment, of its courses."""
+    if study is not None:
+        points = [f"{r.condition}: {r.quantity} {100 * r.change:+.1f}" for r in study.responses]
+        return f"Mean change after the onset in percentage points. {', '.join(points)}"
     words = [describe(recording, totals(recording)) for recording in recordings]
     for comparison in comparisons:
         points = [f"{d.quantity} {100 * d.difference:+.1f}" for d in comparison.differences if d.measure == "held"]
@@ -94,16 +100,19 @@ def alternative(recordings: Sequence[Recording], comparisons: Sequence[Compariso
     return ". ".join(words)
 
 
-def document(recordings: Sequence[Recording], comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """All numbers, JSON-ready: ``{"schema": 1, "recordings": [...], "comparisons": [...]}``."""
+def document(
+    recordings: Sequence[Recording], comparisons: Sequence[Comparison], study: Experiment | None = None
+) -> dict[str, Any]:
+    """All numbers, JSON-ready: ``{"schema": 1, "recordings": [...], "comparisons": [...], "experiment": ...}``."""
     return {
         "schema": SCHEMA,
         "recordings": [_document(recording) for recording in recordings],
         "comparisons": [comparison.to_dict() for comparison in comparisons],
+        "experiment": None if study is None else study.to_dict(),
     }
 
 
-def page(recordings: Sequence[Recording], comparisons: Sequence[Comparison]) -> str:
+def page(recordings: Sequence[Recording], comparisons: Sequence[Comparison], study: Experiment | None = None) -> str:
     """The standalone HTML page.
 
     Raises:
@@ -114,13 +123,14 @@ def page(recordings: Sequence[Recording], comparisons: Sequence[Comparison]) -> 
     except ImportError:
         raise MissingExtraError("jinja2", "plots", "the HTML report") from None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"clock": clock, "signed": _signed}
+    environment.filters |= {"clock": clock, "signed": _signed, "points": _points, "chance": _chance}
     template = Path(__file__).with_name("page.html.j2").read_text(encoding="utf-8")
     return environment.from_string(template).render(
         made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         models=sorted({model for recording in recordings for model in recording.models}),
         recordings=[_card(recording) for recording in recordings],
         comparisons=[_comparison_card(comparison) for comparison in comparisons],
+        study=None if study is None else _study_card(study),
         colours={str(e): f"rgb{rgb}" for e, rgb in COLOURS.items()},
         shown=_EVENTS_SHOWN,
     )
@@ -186,6 +196,19 @@ def _comparison_card(comparison: Comparison) -> dict[str, Any]:
             "By smoothed probability": [d for d in comparison.differences if d.measure == "by_probability"],
         },
     }
+
+
+def _study_card(study: Experiment) -> dict[str, Any]:
+    alt = alternative([], [], study)
+    return {"study": study, "figure": _embedded(render(draw_experiment(study), alt=alt)), "alt": alt}
+
+
+def _points(value: float) -> str:
+    return "–" if not np.isfinite(value) else _signed(100 * value, 1)
+
+
+def _chance(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _signed(value: float, digits: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -29,6 +29,8 @@ _NEEDED = (
     *("event", "event_time", "event_expression", "event_strength"),
     *(f"smoothed_{e}" for e in Expression),
 )
+_SINGLE = tuple(str(e) for e in Expression)
+"""Single frames' probabilities; schema 1 wrote ``raw_`` before them."""
 _PARSERS = {"int64": int, "float64": float, "string": str}
 _TYPES: dict[str, type | tuple[type, ...]] = {"int64": int, "float64": (int, float), "string": str}
 _EXPECTED = "expected a recording that 'mien watch' wrote with --csv, --jsonl or --parquet"
@@ -47,6 +49,7 @@ class Recording:
         states: ``(n,)`` int64, index into :data:`STATES` of each face.
         smoothed: ``(n, 8)`` float32, smoothed probabilities in the order of :class:`Expression`, 0 for one that the
             model does not know; NaN where the face was not measurable.
+        probabilities: ``(n, 8)`` float32, those of each single frame, before smoothing, likewise.
         reasons: ``(n,)`` str, why each face was not measurable; empty where it was.
         events: what began and ended.
         notes: what the reader must know: that the last line was cut, that the program was killed.
@@ -59,6 +62,7 @@ class Recording:
     tracks: NDArray[np.int64]
     states: NDArray[np.int64]
     smoothed: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
     reasons: NDArray[np.str_]
     events: tuple[Event, ...] = ()
     notes: tuple[str, ...] = ()
@@ -124,7 +128,8 @@ def _csv_rows(file: BinaryIO, notes: list[str]) -> Iterator[Row]:
     if not set(_NEEDED) <= set(header):
         found = ", ".join(header)[:120]
         raise _RefusedError(f"{_EXPECTED}, but its columns are: {found}")
-    parsers = {name: (header.index(name), _PARSERS[RECORDING_COLUMNS[name]]) for name in _NEEDED}
+    read = {name: name for name in _NEEDED} | _single_columns(header)
+    parsers = {name: (header.index(found), _PARSERS[RECORDING_COLUMNS[name]]) for name, found in read.items()}
     for cells in reader:
         if len(cells) != len(header):
             raise _RefusedError(f"line {reader.line_num} is damaged: {len(cells)} cells instead of {len(header)}")
@@ -132,6 +137,12 @@ def _csv_rows(file: BinaryIO, notes: list[str]) -> Iterator[Row]:
             yield {name: parse(cells[at]) if cells[at] else None for name, (at, parse) in parsers.items()}
         except ValueError as error:
             raise _RefusedError(f"line {reader.line_num} is damaged: {error}") from None
+
+
+def _single_columns(header: Sequence[str]) -> dict[str, str]:
+    """The columns of single frames' probabilities that a table has, by the expression that they are of."""
+    named = {name: f"raw_{name}" if f"raw_{name}" in header else name for name in _SINGLE}
+    return {name: found for name, found in named.items() if found in header}
 
 
 def _json_rows(file: BinaryIO, notes: list[str]) -> Iterator[Row]:
@@ -158,6 +169,7 @@ def _frame_rows(document: Any) -> Iterator[Row]:
         track = face["track"]
         smoothed = track["smoothed"] or {"model": None, "probabilities": {}}
         cells = {f"smoothed_{name}": value for name, value in smoothed["probabilities"].items()}
+        cells |= face["readings"][0]["probabilities"] if face.get("readings") else {}
         cells |= {"track": track["id"], "held": track["held"], "model": smoothed["model"]}
         yield common | {"row": "face", "unmeasurable": face["unmeasurable"], **cells}
     for event in document["events"]:
@@ -176,15 +188,17 @@ def _parquet_rows(file: BinaryIO) -> Iterator[Row]:
             names = table.schema_arrow.names
             if not set(_NEEDED) <= set(names):
                 raise _RefusedError(f"{_EXPECTED}, but its columns are: {', '.join(names)[:120]}")
-            for batch in table.iter_batches(batch_size=4096, columns=list(_NEEDED)):
-                yield from cast(list[Row], batch.to_pylist())
+            single = _single_columns(names)
+            for batch in table.iter_batches(batch_size=4096, columns=[*_NEEDED, *single.values()]):
+                renamed = batch.rename_columns([*_NEEDED, *single])
+                yield from cast(list[Row], renamed.to_pylist())
     except pa.ArrowException as error:
         raise _RefusedError(f"is damaged, or was not written to its end: {error}") from None
 
 
 def _typed(row: Row) -> Row:
     """A row of a format that lets any cell be anything, refused where one is not of its column's type."""
-    for name in _NEEDED:
+    for name in (*_NEEDED, *_SINGLE):
         if row.get(name) is not None and not isinstance(row[name], _TYPES[RECORDING_COLUMNS[name]]):
             raise _RefusedError(f"the {name} of a row at {row['time']} s is {row[name]!r:.40}")
     return row
@@ -195,6 +209,7 @@ def _collect(name: str, rows: Iterable[Row], notes: list[str]) -> Recording:
     times: dict[int, float] = {}
     faces: list[tuple[int, int, int, str]] = []
     smoothed: list[list[float]] = []
+    single: list[list[float]] = []
     events: list[Event] = []
     models: dict[str, None] = {}
     columns = [f"smoothed_{e}" for e in Expression]
@@ -205,10 +220,9 @@ def _collect(name: str, rows: Iterable[Row], notes: list[str]) -> Recording:
         if row["model"]:
             models[row["model"]] = None
         if row["row"] == "face":
-            values = [row.get(column) for column in columns]
-            measured = not row["unmeasurable"] and any(value is not None for value in values)
             faces.append((frame, _number(row, "track"), _state(row), row["unmeasurable"] or ""))
-            smoothed.append([value or 0.0 for value in values] if measured else [math.nan] * len(columns))
+            smoothed.append(_values(row, columns))
+            single.append(_values(row, _SINGLE))
         elif row["row"] == "event":
             events.append(_event(row))
     if not times:
@@ -222,10 +236,17 @@ def _collect(name: str, rows: Iterable[Row], notes: list[str]) -> Recording:
         tracks=np.array([face[1] for face in faces], dtype=np.int64),
         states=np.array([face[2] for face in faces], dtype=np.int64),
         smoothed=np.array(smoothed, dtype=np.float32).reshape(-1, len(columns)),
+        probabilities=np.array(single, dtype=np.float32).reshape(-1, len(_SINGLE)),
         reasons=np.array([face[3] for face in faces], dtype=np.str_),
         events=tuple(events),
         notes=tuple(notes),
     )
+
+
+def _values(row: Row, columns: Sequence[str]) -> list[float]:
+    values = [row.get(column) for column in columns]
+    measured = not row["unmeasurable"] and any(value is not None for value in values)
+    return [value or 0.0 for value in values] if measured else [math.nan] * len(columns)
 
 
 def _checked_place(row: Row, last: float) -> tuple[int, float]:
