@@ -18,7 +18,17 @@ def names(*given):
 
 
 def test_a_folder_is_searched_in_order(inputs):
-    assert names(inputs) == [*(f"{i}.png" for i in range(6)), "damaged.jpg", "film.mp4", "6.png", "7.png"]
+    assert names(inputs) == [*(f"{i}.png" for i in range(8)), "damaged.jpg", "film.mp4"]
+
+
+def test_the_output_is_no_input(inputs, tmp_path):
+    for name in ("a.png", "out/b.png", "@eaDir/a.png", ".c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((inputs / "0.png").read_bytes())
+    left_out = Counter()
+    found = find_items([str(tmp_path)], left_out=left_out, without=[tmp_path / "out"])
+    assert [item.uri for item in found] == [str(tmp_path / "a.png")]
+    assert left_out == {"written by mien": 1, "thumbnails": 1, "hidden": 1}
 
 
 def test_a_glob(inputs):

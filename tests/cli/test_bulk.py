@@ -25,7 +25,7 @@ def test_plan_says_what_there_is_and_what_is_left_out(mien, tmp_path):
         (tmp_path / name).write_bytes(b"123")
     said = mien("plan", tmp_path).stdout
     assert "1 picture and 1 video, 0.0 MB" in said
-    assert "left out, as neither picture nor video: 1 file (1 .txt)" in said
+    assert "1 file left out: 1 .txt, neither picture nor video" in said
     assert json.loads(mien("plan", tmp_path, "--json").stdout)["left_out"] == {".txt": 1}
 
 

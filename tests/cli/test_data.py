@@ -106,7 +106,7 @@ def test_show_says_where_rows_come_from(posed):
         "jaffe (part: 4 pictures): 3 pictures",
         "persons: 2",
         "cropped by the largest face that toy finds",
-        "left out: 1, no face found",
+        "1 file left out: 1 no face found",
         "layout: zenodo.org/record/3451524",
     ):
         assert said in result.stdout

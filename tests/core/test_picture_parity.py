@@ -15,7 +15,8 @@ import pytest
 from core import encoded
 from mien import Recognizer
 from mien.core.errors import DatasetError, PictureError, UnreadablePictureError
-from mien.core.pictures import ENDINGS, decode_picture, iter_pictures, read_picture
+from mien.core.picture_files import ENDINGS, iter_pictures
+from mien.core.pictures import decode_picture, read_picture
 from mien.core.preprocess import InputSpec, crop_picture
 from mien.data.class_folders import index_folder
 from mien.data.load import load_dataset

@@ -13,7 +13,8 @@ from PIL import Image as Pil
 
 from core.encoded import SIDE, heic, rgb, rgba, save, scene, turned, upright
 from mien.core.errors import PictureError, PictureTooLargeError, UnreadablePictureError
-from mien.core.pictures import as_picture, decode_picture, iter_pictures, read_picture
+from mien.core.picture_files import iter_pictures
+from mien.core.pictures import as_picture, decode_picture, read_picture
 from runtime.toys import png_header
 
 

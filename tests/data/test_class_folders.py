@@ -11,12 +11,14 @@ def test_class_folders(picture, tmp_path):
     (tmp_path / "mine/sad/notes.txt").write_text("no picture")
     (tmp_path / "mine/.git").mkdir()
     (tmp_path / "mine/__MACOSX").mkdir()
+    (tmp_path / "mine/.git/index.png").touch()
+    (tmp_path / "mine/__MACOSX/._a.jpg").touch()
     index = index_folder(tmp_path / "mine")
     assert index.name == "mine"
     assert index.splits is None
     assert index.metadata["file"].tolist() == ["Happiness/a.jpg", "Happiness/b.PNG", "sad/c.bmp", "sad/notes.txt.webp"]
     assert list(index.expressions) == [Expression.HAPPY] * 2 + [Expression.SAD] * 2
-    assert index.left_out == {"in no picture format (.txt)": 1}
+    assert index.left_out == {".txt": 1, "hidden": 1, "in __MACOSX": 1}
 
 
 @pytest.mark.parametrize("prefix", ["", "train/"])
@@ -26,12 +28,36 @@ def test_no_file_vanishes_without_a_word(prefix, picture, tmp_path):
         (tmp_path / "mine" / prefix / name).parent.mkdir(exist_ok=True)
         (tmp_path / "mine" / prefix / name).touch()
     index = index_folder(tmp_path / "mine")
-    assert [file.name for file in index.files] == ["1.png", "2.gif"]
+    assert [file.name for file in index.files] == ["1.png", "2.gif", "4.png"]
     assert index.left_out == {
-        "in no picture format (.svg)": 2,
-        "in no picture format (README)": 1,
-        "not directly in a class folder": 2,
+        ".svg": 2,
+        "without an ending": 1,
+        "hidden": 1,
+        f"beside the class folders ({prefix}5.PNG)": 1,
     }
+
+
+@pytest.mark.parametrize("prefix", ["", "train/"])
+def test_a_class_that_loses_all_its_pictures_is_named(prefix, picture, tmp_path):
+    picture(f"mine/{prefix}happy/1.png")
+    for name in ("1.svg", "2.svg", ".3.png"):
+        (tmp_path / "mine" / prefix / "sad").mkdir(exist_ok=True)
+        (tmp_path / "mine" / prefix / "sad" / name).touch()
+    with pytest.raises(DatasetError, match=r"sad: the class sad has no picture, 3 files left out: 2 \.svg, 1 hidden"):
+        index_folder(tmp_path / "mine")
+
+
+def test_pictures_below_a_class_are_of_that_class(picture, tmp_path):
+    for name in ("train/happy/ann/1.png", "train/happy/ann/day two/2.png", "train/happy/3.png", "test/sad/4"):
+        picture(f"mine/{name}.png" if "." not in name else f"mine/{name}")
+    index = index_folder(tmp_path / "mine")
+    assert index.metadata["file"].tolist() == [
+        "test/sad/4.png",
+        "train/happy/3.png",
+        "train/happy/ann/1.png",
+        "train/happy/ann/day two/2.png",
+    ]
+    assert list(index.expressions) == ["sad", "happy", "happy", "happy"]
 
 
 def test_split_folders(picture, tmp_path):

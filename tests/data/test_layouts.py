@@ -181,7 +181,7 @@ def test_a_part_goes_by_path_and_says_so(tmp_path):
     assert LAYOUTS["ckplus"].find(tmp_path) is None
     part = LAYOUTS["jaffe"].index(tmp_path / "jaffe", whole=False)
     assert part.name == "jaffe (part: 212 pictures)"
-    assert part.left_out == {"in no picture format (.txt)": 1, "named otherwise than its owners name pictures": 1}
+    assert part.left_out == {".txt": 1, "named otherwise than its owners name pictures": 1}
 
 
 def test_missing_persons_are_noticed(tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from mien.core.errors import BulkError, MissingExtraError
-from mien.core.pictures import ENDINGS
+from mien.core.picture_files import ENDINGS, left_out_by_name, walk_folder
 
 VIDEO_ENDINGS = (
     *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg"),
@@ -59,22 +59,26 @@ class Item(NamedTuple):
         return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()[:16]
 
 
-def find_items(inputs: Sequence[str], *, left_out: Counter[str] | None = None) -> Iterator[Item]:
+def find_items(
+    inputs: Sequence[str], *, left_out: Counter[str] | None = None, without: Sequence[Path] = ()
+) -> Iterator[Item]:
     """Every picture and video of ``inputs``, in order.
 
     Args:
         inputs: folders, globs, files, manifests (``.csv``, ``.parquet``) and tar shards (``.tar``), local or at an
             address that fsspec knows.
-        left_out: counts, by ending, the files of folders and shards that are neither picture nor video.
+        left_out: counts, by ending or reason, the files of folders and shards that are neither picture nor video.
+        without: folders that are passed over, such as the output.
 
     Raises:
         BulkError: an input is missing, empty, no manifest, or two items have the same id.
     """
     seen: set[str] = set()
     others = Counter[str]() if left_out is None else left_out
+    own = frozenset(os.path.realpath(path) for path in without)
     for given in inputs:
         found = False
-        for item in _of(given, others):
+        for item in _of(given, others, own):
             found = True
             if item.id in seen:
                 raise BulkError(f"{given}: the id '{item.id}' occurs twice: give each input an id of its own, once")
@@ -84,12 +88,12 @@ def find_items(inputs: Sequence[str], *, left_out: Counter[str] | None = None) -
             raise BulkError(f"{given}: no picture and no video in it; looked for {', '.join(ENDINGS + VIDEO_ENDINGS)}")
 
 
-def _of(given: str, left_out: Counter[str]) -> Iterator[Item]:
+def _of(given: str, left_out: Counter[str], own: frozenset[str]) -> Iterator[Item]:
     if not given:
         raise BulkError("an input's name is empty: name a folder, a file, a manifest or a tar shard")
     ending = PurePosixPath(given).suffix.lower()
     if any(sign in given for sign in "*?[") and not Path(given).exists():
-        yield from _of_glob(given, left_out)
+        yield from _of_glob(given, left_out, own)
     elif given.lower().endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")):
         raise BulkError(f"{given}: a compressed shard cannot be read from the middle: unpack it to a plain .tar")
     elif ending == ".tar":
@@ -99,7 +103,7 @@ def _of(given: str, left_out: Counter[str]) -> Iterator[Item]:
     elif _is_remote(given):
         yield from _of_remote(given, left_out)
     else:
-        yield from _of_local(Path(given), left_out)
+        yield from _of_local(Path(given), left_out, own)
 
 
 def _is_remote(uri: str) -> bool:
@@ -108,23 +112,19 @@ def _is_remote(uri: str) -> bool:
 
 def _takes(name: str, left_out: Counter[str]) -> bool:
     """Whether a file of a folder or shard is read; it is counted if not."""
-    if name.lower().endswith((*ENDINGS, *VIDEO_ENDINGS)):
-        return True
-    left_out[PurePosixPath(name).suffix.lower() or "without an ending"] += 1
-    return False
+    reason = left_out_by_name(name, ENDINGS + VIDEO_ENDINGS)
+    if reason is not None:
+        left_out[reason] += 1
+    return reason is None
 
 
-def _of_local(path: Path, left_out: Counter[str]) -> Iterator[Item]:
+def _of_local(path: Path, left_out: Counter[str], own: frozenset[str]) -> Iterator[Item]:
     if not path.exists():
         raise BulkError(f"{path}: no such file or folder")
     if not path.is_dir():
         yield _local(str(path))
         return
-    for folder, folders, names in os.walk(path):
-        folders.sort()
-        for name in sorted(names):
-            if _takes(name, left_out):
-                yield _local(os.path.join(folder, name))  # noqa: PTH118  # Path takes three times as long here
+    yield from map(_local, walk_folder(path, left_out, endings=ENDINGS + VIDEO_ENDINGS, without=own))
 
 
 def _local(path: str) -> Item:
@@ -135,7 +135,7 @@ def _local(path: str) -> Item:
     return Item(path, path, about.st_size, str(about.st_mtime_ns))
 
 
-def _of_glob(pattern: str, left_out: Counter[str]) -> Iterator[Item]:
+def _of_glob(pattern: str, left_out: Counter[str], own: frozenset[str]) -> Iterator[Item]:
     if _is_remote(pattern):
         fs, path = file_system(pattern)
         matches = _asked(pattern, lambda: sorted(fs.glob(path)))
@@ -145,7 +145,7 @@ def _of_glob(pattern: str, left_out: Counter[str]) -> Iterator[Item]:
     if not names:
         raise BulkError(f"{pattern}: nothing has a name of this pattern; quote it, so that the shell leaves it alone")
     for name in names:
-        yield from _of(name, left_out)
+        yield from _of(name, left_out, own)
 
 
 def file_system(uri: str) -> tuple[Any, str]:
@@ -187,7 +187,7 @@ def _of_remote(uri: str, left_out: Counter[str]) -> Iterator[Item]:
         yield _remote(uri, about)
         return
     for name, details in sorted(_asked(uri, lambda: fs.find(path, detail=True)).items()):
-        if _takes(name, left_out):
+        if _takes(name.removeprefix(path), left_out):
             yield _remote(fs.unstrip_protocol(name), details)
 
 

@@ -97,7 +97,7 @@ def run_bulk(
     decides, key = options.decides(recognizer), options.key(recognizer)
     del recognizer
     left_out = Counter[str]()
-    items = list(find_items(inputs, left_out=left_out))
+    items = list(find_items(inputs, left_out=left_out, without=[out]))
     extra = list(dict.fromkeys(name for item in items for name, _ in item.extra))
     about = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections import Counter
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.options import AsJson, FaceDetector, MinScore, MinSize, Models, SearchSize, parse_seconds
+from mien.core.picture_files import say_left_out
 from mien.core.pictures import MAX_PIXELS
 from mien.core.policy import Place, Purpose
+from mien.core.safe_text import json_text
 
 if TYPE_CHECKING:
     from mien.bulk import Progress, Status
@@ -126,7 +127,7 @@ def plan(inputs: Inputs, *, as_json: AsJson = False) -> None:
         counts["bytes"] += max(item.size, 0)
         counts["without_size"] += item.size < 0
     if as_json:
-        print(json.dumps({**counts, "left_out": dict(left_out.most_common())}))
+        print(json_text({**counts, "left_out": dict(left_out.most_common())}))
         return
     pictures, videos = counted(counts["pictures"], "picture"), counted(counts["videos"], "video")
     print(f"{pictures} and {videos}, {_bytes(counts['bytes'])}")
@@ -174,14 +175,14 @@ def _say(progress: Progress) -> None:
 def _say_json(progress: Progress) -> None:
     from dataclasses import asdict
 
-    print(json.dumps({**asdict(progress), "left": progress.left}), flush=True)
+    print(json_text({**asdict(progress), "left": progress.left}), flush=True)
 
 
 def _print_status(status: Status, *, as_json: bool) -> None:
     from dataclasses import asdict
 
     if as_json:
-        print(json.dumps(asdict(status)))
+        print(json_text(asdict(status)))
         return
     of = "" if status.inputs is None else f" of {status.inputs:,}"
     print(
@@ -195,10 +196,7 @@ def _print_status(status: Status, *, as_json: bool) -> None:
 
 def _print_left_out(left_out: dict[str, int]) -> None:
     if left_out:
-        from mien.runtime.output.terminal import counted
-
-        endings = ", ".join(f"{count:,} {ending}" for ending, count in left_out.items())
-        print(f"left out, as neither picture nor video: {counted(sum(left_out.values()), 'file')} ({endings})")
+        print(f"{say_left_out(left_out)}, neither picture nor video")
 
 
 def _bytes(count: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,8 @@ import typer
 
 from mien.cli.detector import LazyDetector
 from mien.cli.options import AsJson, DataRoot, DatasetName, DetectorName
+from mien.core.files import write_whole
+from mien.core.safe_text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,8 +49,7 @@ def show(
     if png is not None:
         from mien.data.dataset_figure import draw
 
-        png.parent.mkdir(parents=True, exist_ok=True)
-        png.write_bytes(draw(rows).png)
+        write_whole(png, draw(rows).png)
     if as_json:
         summary = {
             "name": rows.name,
@@ -67,7 +67,7 @@ def show(
             "conflicting_pictures": sum(map(len, found.conflicts)),
             "leaks": [{"split": c.split, "against": c.against, "pictures": len(c.rows)} for c in found.crossings],
         }
-        typer.echo(json.dumps(summary, indent=2))
+        typer.echo(json_text(summary, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
@@ -106,7 +106,7 @@ def leaks(
     if as_json:
         named = {row for rows in (*(c.rows for c in found.crossings), *found.conflicts, found.blank) for row in rows}
         known = {"files": {row: files[row] for row in sorted(named)}} if "file" in whole.metadata else {}
-        typer.echo(json.dumps(asdict(found) | known, indent=2))
+        typer.echo(json_text(asdict(found) | known, indent=2))
         return
     from rich.console import Console
     from rich.table import Table
@@ -134,12 +134,13 @@ def _load(name: str, root: Path | None, detector: str) -> tuple[Dataset, Leaks]:
 
 
 def _print_origin(console: Console, rows: Dataset) -> None:
+    from mien.core.picture_files import say_left_out
     from mien.data.load import LAYOUTS
 
     if rows.detector:
         console.print(f"whole pictures, cropped by the largest face that {rows.detector} finds")
-    for reason, count in rows.left_out.items():
-        console.print(f"left out: {count:,}, {reason}")
+    if rows.left_out:
+        console.print(say_left_out(rows.left_out))
     layout = LAYOUTS.get(rows.name.partition(" ")[0])
     if layout is None:
         return

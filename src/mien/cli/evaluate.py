@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +12,7 @@ from mien.cli.predictors import load_for, open_predictor
 from mien.core.errors import ConfigError
 from mien.core.files import write_whole
 from mien.core.model_reference import ModelReference
+from mien.core.safe_text import json_text
 
 if TYPE_CHECKING:
     from mien.core.fitted import Folds
@@ -95,7 +95,7 @@ def evaluate(
         _record(model, result)
     if as_json:
         under = {} if harmed is None else {"robustness": harmed.to_dict()}
-        print(json.dumps(result.to_dict() | under, indent=2, allow_nan=False))
+        print(json_text(result.to_dict() | under, indent=2))
         return
     from rich.console import Console
 
@@ -172,7 +172,7 @@ def compare(
             "accuracies": accuracies,
             "pairs": [asdict(p) for p in pairs],
         }
-        print(json.dumps(content, indent=2, allow_nan=False))
+        print(json_text(content, indent=2))
         return
     from rich.console import Console
 

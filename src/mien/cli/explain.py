@@ -155,7 +155,7 @@ def explain(
 
 def _picture(what: str) -> Path | None:
     """The picture that is named, or None for a dataset."""
-    from mien.core.pictures import ENDINGS
+    from mien.core.picture_files import ENDINGS
 
     path = Path(what)
     if not path.exists() and path.suffix.lower() in ENDINGS:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from mien.core.errors import MienError
+from mien.cli.console import any_console
 
 app = typer.Typer(
     name="mien",
@@ -60,13 +60,8 @@ def run() -> None:
     )
     for group in groups:
         group.register(app)
-    try:
-        app()
-    except MienError as error:
-        print(f"mien: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    with any_console():
+        try:
+            app()
+        except KeyboardInterrupt:
+            sys.exit(130)

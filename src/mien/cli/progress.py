@@ -7,10 +7,12 @@ from pathlib import Path
 
 import typer
 
+from mien.core.safe_text import printable
+
 
 def say(line: str) -> None:
     """Print a line at once."""
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line, keep="\n"), file=sys.stderr, flush=True)
 
 
 def interrupted(folder: Path) -> typer.Exit:

@@ -12,6 +12,7 @@ import typer
 
 from mien.cli.detector import say_if_haar
 from mien.cli.options import FaceDetector, MinScore, MinSize, Models, SearchSize
+from mien.cli.progress import say
 from mien.core.errors import PictureError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def read(
             sink.fail(source, error)
         if strict:
             raise error
-        print(f"mien: {error}", file=sys.stderr)
+        say(f"mien: {error}")
 
     try:
         for frame in recognizer.read_many(_pictures(paths, fail), on_error=fail):
@@ -116,7 +117,7 @@ def _suggest_whole(count: int) -> None:
 
 def _pictures(paths: list[str], fail: Callable[[str, PictureError], None]) -> Iterator[Path]:
     """The pictures of all paths; a folder without one fails in its turn."""
-    from mien.core.pictures import iter_pictures
+    from mien.core.picture_files import iter_pictures
 
     for path in paths:
         try:

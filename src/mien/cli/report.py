@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +10,8 @@ import typer
 
 from mien.cli.experiment import EventsFile, epoch_spec, experiment, parse_epoch, print_experiment, write_epochs
 from mien.core.errors import MienError
+from mien.core.files import write_whole
+from mien.core.safe_text import json_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -138,8 +138,7 @@ def report(
         figure = draw(found, comparisons) if study is None else draw_experiment(study)
         _write(png, render(figure, alt=alternative(found, comparisons, study)))
     if json_:
-        json.dump(document(found, comparisons, study), sys.stdout, ensure_ascii=False)
-        print()
+        print(json_text(document(found, comparisons, study)))
     else:
         from rich.console import Console
 
@@ -170,8 +169,7 @@ def _recordings(paths: Sequence[Path]) -> list[Path]:
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        write_whole(path, data)
     except OSError as error:
         raise MienError(f"{path}: cannot be written ({error.strerror})") from None
 

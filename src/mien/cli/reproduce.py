@@ -9,6 +9,7 @@ import typer
 
 from mien.cli.options import DataRoot, DetectorName, Threads
 from mien.cli.progress import interrupted, say
+from mien.core.files import write_whole
 
 if TYPE_CHECKING:
     from mien.studies.paper_cells import PaperStudy
@@ -107,7 +108,7 @@ def reproduce(
     study_page.print_tables(study, found)
     for suffix, text in ((".md", study_page.markdown(study, found)), (".html", study_page.html(study, found))):
         path = folder / f"{study.name}{suffix}"
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text)
         print(f"wrote {path}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import typer
 
 from mien.cli.detector import say_if_haar
 from mien.cli.options import FaceDetector, MinScore, MinSize, Models, SearchSize, parse_seconds
+from mien.cli.progress import say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -135,7 +135,7 @@ def watch(
 
 
 def _say(notice: str) -> None:
-    print(f"mien: {notice}", file=sys.stderr, flush=True)
+    say(f"mien: {notice}")
 
 
 def _rgb(picture: StreamPicture) -> Image:

@@ -42,9 +42,9 @@ from .face import Track as Track
 from .fitted import Fitted as Fitted
 from .fitted import Folds as Folds
 from .manifest import Manifest as Manifest
+from .picture_files import iter_pictures as iter_pictures
 from .pictures import MAX_PIXELS as MAX_PIXELS
 from .pictures import decode_picture as decode_picture
-from .pictures import iter_pictures as iter_pictures
 from .pictures import read_picture as read_picture
 from .policy import Decision as Decision
 from .policy import Feature as Feature

@@ -60,8 +60,13 @@ def read_record(
 def replacing(path: Path) -> Iterator[Path]:
     """A file of the writer's own beside ``path``, which takes its place at the end; after an error ``path`` stays.
 
-    The folder is made where it is missing. What a writer that was killed left there goes after a day.
+    The folder is made where it is missing. What a writer that was killed left there goes after a day. A device or a
+    pipe is written as it is.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        with _named(path):
+            yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f"{glob.escape(path.name)}.*-*.part"):
         with suppress(OSError):  # another writer may have removed it first
@@ -69,10 +74,21 @@ def replacing(path: Path) -> Iterator[Path]:
                 left.unlink()
     part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
-        yield part
-        part.replace(path)
+        with _named(path):
+            yield part
+            part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors of the system name ``path``: a full disk names nothing, and the part's name says nothing to its user."""
+    try:
+        yield
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
         raise
 
 

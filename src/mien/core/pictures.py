@@ -1,4 +1,4 @@
-"""Pictures from files: found in folders, checked before they are decoded, and always RGB uint8 afterwards.
+"""Pictures from files: checked before they are decoded, and always RGB uint8 afterwards.
 
 The one way from a file to pixels, in training and in use alike, so that a model sees in use what it saw in training.
 """
@@ -6,8 +6,6 @@ The one way from a file to pixels, in training and in use alike, so that a model
 from __future__ import annotations
 
 import io
-import re
-from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from mien.core.errors import PictureError, PictureTooLargeError, UnreadablePictureError
 from mien.core.heif import decode_heif
 from mien.core.opencv_log import quiet
+from mien.core.picture_files import named_file
 from mien.core.picture_format import (
     Format,
     damage,
@@ -31,17 +30,11 @@ from mien.core.picture_format import (
     without_profile,
 )
 from mien.core.preprocess import Image
-
-ENDINGS = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"),
-    *(".pnm", ".pgm", ".ppm", ".pbm", ".jp2", ".avif", ".heic", ".heif", ".hif"),
-)
-"""Endings by which pictures are found in a folder, in lower case; a file that is named itself may have any."""
+from mien.core.safe_text import printable
 
 MAX_PIXELS = 100_000_000
 """Largest picture that is decoded unless the user allows more: 300 MB of memory."""
 
-_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 _HEAD = 64
 _WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65_535}
 
@@ -51,29 +44,6 @@ _REMEDIES = {
     "uint1": "; if its values are 0 to 65535: (array // 257).astype('uint8')",
 }
 """How an array of another type becomes a picture, by the first letters of the type."""
-
-
-def is_picture_file(path: Path) -> bool:
-    """Whether a folder's entry is a file that is taken for a picture."""
-    return path.suffix.lower() in ENDINGS and path.is_file()
-
-
-def iter_pictures(paths: Iterable[str | Path]) -> Iterator[Path]:
-    """The picture files among ``paths``: files as they are, folders searched recursively in sorted order.
-
-    A path that does not exist is passed on, so that it fails when it is read, as every other broken picture does.
-
-    Raises:
-        PictureError: a folder holds no picture, or a name is empty or an address.
-    """
-    for path in map(_named, paths):
-        if not path.is_dir():
-            yield path
-            continue
-        found = sorted(filter(is_picture_file, path.rglob("*")))
-        if not found:
-            raise PictureError(f"{path}: no picture in this folder or below it; looked for {', '.join(ENDINGS)}")
-        yield from found
 
 
 def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
@@ -91,16 +61,16 @@ def read_picture(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Image:
             installed.
         PictureTooLargeError: more than ``max_pixels``.
     """
-    path = _named(path)
+    path = named_file(path)
     try:
         with path.open("rb") as file:
-            return _read(file, str(path), max_pixels)
+            return _read(file, printable(path), max_pixels)
     except OSError as error:
         if path.is_dir():
             reason = "is a folder: name a picture in it (mien.core.iter_pictures finds them)"
         else:
             reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
-        raise UnreadablePictureError(f"{path}: {reason}") from None
+        raise UnreadablePictureError(f"{printable(path)}: {reason}") from None
 
 
 def decode_picture(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image:
@@ -112,7 +82,7 @@ def decode_picture(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> I
         UnreadablePictureError: empty, cut short, damaged, not a picture, or in a format whose decoder is not installed.
         PictureTooLargeError: more than ``max_pixels``.
     """
-    return _read(io.BytesIO(data), name, max_pixels)
+    return _read(io.BytesIO(data), printable(name), max_pixels)
 
 
 def as_picture(array: NDArray[Any]) -> Image:
@@ -134,15 +104,6 @@ def as_picture(array: NDArray[Any]) -> Image:
     if array.ndim == 2:
         return cast(Image, cv2.cvtColor(array, cv2.COLOR_GRAY2RGB))
     return np.ascontiguousarray(array)
-
-
-def _named(path: str | Path) -> Path:
-    """The file of that name; an empty name would be the folder at hand, and an address loses a slash as a path."""
-    if isinstance(path, str) and not path:
-        raise UnreadablePictureError("'': an empty name: name a picture file")
-    if isinstance(path, str) and _ADDRESS.match(path):
-        raise UnreadablePictureError(f"{path}: is an address, and mien reads files alone: download the picture first")
-    return Path(path)
 
 
 def _read(file: BinaryIO, name: str, max_pixels: int) -> Image:

@@ -2,45 +2,55 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import Expression
+from mien.core.picture_files import say_left_out, walk_folder
 from mien.data.dataset import text_column
-from mien.data.picture_index import PictureIndex, folders_under, no_pictures, pictures_under, visible
+from mien.data.picture_index import PictureIndex, no_pictures, pictures_under, visible
+
+_NAMED = 5
 
 
 def index_folder(folder: Path, *, others: Sequence[str] = ()) -> PictureIndex:
     """List a folder of face crops: ``angry/1.png`` or ``train/angry/1.png``.
 
-    Class folders may carry any word that :meth:`Expression.parse` knows, split folders any name. Hidden folders are
-    passed over; every other file that is not listed is counted as left out. The column ``file`` holds each picture's
-    path in the folder. ``others`` are further layouts, in words, that were looked for before this one.
+    Class folders may carry any word that :meth:`Expression.parse` knows, split folders any name. Pictures in folders
+    below a class folder are of that class. Every file that is not listed is counted as left out, and pictures beside
+    the class folders are named. The column ``file`` holds each picture's path in the folder. ``others`` are further
+    layouts, in words, that were looked for before this one.
 
     Raises:
         LabelError: a class folder's name is no expression.
-        DatasetError: no such folder, another layout, or no pictures.
+        DatasetError: no such folder, another layout, no pictures, or a class folder with files and no picture.
     """
     if not folder.is_dir():
         raise DatasetError(f"there is no folder {folder}")
     tops = [entry for entry in visible(folder) if entry.is_dir()]
+    left_out = no_pictures([folder])
+    loose = pictures_under(folder)
     if any(is_class(top) for top in tops):
-        listed = [("", *pair) for pair in _classes(folder)]
+        listed = [("", *pair) for pair in _classes(folder, left_out)]
     elif any(is_class(entry) for top in tops for entry in visible(top) if entry.is_dir()):
-        listed = [(top.name, *pair) for top in tops for pair in _classes(top)]
+        listed = [(top.name, *pair) for top in tops for pair in _classes(top, left_out)]
+        left_out += no_pictures(tops)
+        loose += [picture for top in tops for picture in pictures_under(top)]
     else:
         raise DatasetError(_unknown_layout(folder, others))
+    if loose:
+        names = ", ".join(picture.relative_to(folder).as_posix() for picture in loose[:_NAMED])
+        left_out[f"beside the class folders ({names}{', …' if len(loose) > _NAMED else ''})"] += len(loose)
     has_splits = any(split for split, _, _ in listed)
-    folders, files = list(folders_under(folder)), {file for _, _, file in listed}
-    loose = sum(picture not in files for place in folders for picture in pictures_under(place))
     return PictureIndex(
         name=folder.resolve().name,
         origin=folder,
         files=[file for _, _, file in listed],
         expressions=[expression for _, expression, _ in listed],
         splits=[split for split, _, _ in listed] if has_splits else None,
-        left_out=no_pictures(folders) | ({"not directly in a class folder": loose} if loose else {}),
+        left_out=left_out,
         metadata={"file": text_column([file.relative_to(folder).as_posix() for _, _, file in listed])},
     )
 
@@ -54,7 +64,7 @@ def is_class(folder: Path) -> bool:
     return True
 
 
-def _classes(folder: Path) -> list[tuple[Expression, Path]]:
+def _classes(folder: Path, left_out: Counter[str]) -> list[tuple[Expression, Path]]:
     listed = []
     for entry in visible(folder):
         if not entry.is_dir():
@@ -63,7 +73,15 @@ def _classes(folder: Path) -> list[tuple[Expression, Path]]:
             expression = Expression.parse(entry.name)
         except LabelError as error:
             raise LabelError(f"{entry}: {error}; rename the folder, or move it elsewhere") from None
-        listed += [(expression, file) for file in pictures_under(entry)]
+        others = Counter[str]()
+        files = [Path(file) for file in walk_folder(entry, others)]
+        if others and not files:
+            raise DatasetError(
+                f"{entry}: the class {expression} has no picture, {say_left_out(others)}: save them as JPEG or PNG, or "
+                "remove the folder"
+            )
+        left_out += others
+        listed += [(expression, file) for file in files]
     return listed
 
 

@@ -162,7 +162,7 @@ def named_pictures(
         expressions=[expression(match) for match in matches],
         metadata={"file": text_column([file.relative_to(folder).as_posix() for file in files]), **metadata},
         whole=True,
-        left_out=no_pictures(places) | ({"named otherwise than its owners name pictures": others} if others else {}),
+        left_out=no_pictures(places) + Counter({"named otherwise than its owners name pictures": others}),
     )
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from mien.core.errors import DatasetError, PictureError
 from mien.core.expression import Expression
 from mien.core.face import Face
-from mien.core.pictures import ENDINGS, is_picture_file, read_picture
+from mien.core.picture_files import ENDINGS, list_folder, passed_over
+from mien.core.pictures import read_picture
 from mien.core.preprocess import Image, InputSpec, crop_face, crop_picture
 from mien.data.dataset import Dataset, text_column
 from mien.data.splits import with_splits
@@ -118,30 +119,19 @@ class PictureIndex:
 
 
 def visible(folder: Path) -> Iterator[Path]:
-    """A folder's entries in order of name, without hidden ones and what archivers leave behind (``__MACOSX``)."""
+    """A folder's entries in order of name, without those that are passed over."""
     entries = sorted(folder.iterdir(), key=lambda entry: os.path.normcase(entry.name))  # as paths compare, but faster
-    return (entry for entry in entries if not entry.name.startswith((".", "__")))
+    return (entry for entry in entries if passed_over(entry.name) is None)
 
 
 def pictures_under(folder: Path) -> list[Path]:
     """The picture files of a folder, in order of name; its subfolders are left alone."""
-    return [entry for entry in visible(folder) if is_picture_file(entry)]
+    return [Path(entry.path) for entry in list_folder(folder, Counter()) if not entry.is_folder]
 
 
-def folders_under(folder: Path) -> Iterator[Path]:
-    """A folder and all that are below it, without hidden ones."""
-    yield folder
-    for entry in visible(folder):
-        if entry.is_dir():
-            yield from folders_under(entry)
-
-
-def no_pictures(folders: Iterable[Path]) -> dict[str, int]:
-    """How many files of the folders are in no format that mien reads, by ending: for :attr:`PictureIndex.left_out`."""
-    endings = Counter(
-        entry.suffix.lower() or entry.name
-        for folder in folders
-        for entry in visible(folder)
-        if entry.suffix.lower() not in ENDINGS and entry.is_file()
-    )
-    return {f"in no picture format ({ending})": count for ending, count in sorted(endings.items())}
+def no_pictures(folders: Iterable[Path]) -> Counter[str]:
+    """How many files of the folders are no pictures, by ending or reason: for :attr:`PictureIndex.left_out`."""
+    left_out = Counter[str]()
+    for folder in folders:
+        list_folder(folder, left_out)
+    return left_out

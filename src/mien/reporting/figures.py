@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.core.errors import MienError, MissingExtraError
+from mien.core.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -92,9 +93,8 @@ class Drawing:
         """
         paths = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.svg")
         try:
-            stem.parent.mkdir(parents=True, exist_ok=True)
             for path, content in zip(paths, (self.png, self.svg()), strict=True):
-                path.write_bytes(content)
+                write_whole(path, content)
         except OSError as error:
             raise MienError(f"{stem}: cannot be written ({error.strerror})") from None
         return paths

@@ -15,6 +15,7 @@ from torch import nn
 from mien.core.errors import TrainingError
 from mien.core.files import replacing
 from mien.core.model_reference import ModelReference
+from mien.core.picture_files import say_left_out
 from mien.core.provenance import commit, describe_machine, describe_versions
 from mien.data.dataset import Dataset, spread
 from mien.evaluation.fitted_rows import parted_otherwise
@@ -120,8 +121,8 @@ def fit(
         record = replace(before, recipe=recipe)  # which may have another logger by now
     if is_first():
         record.write(folder)
-        for reason, count in fitted.left_out.items():
-            print(f"{fitted.name}: {count:,} left out: {reason}", file=sys.stderr)
+        if fitted.left_out:
+            print(f"{fitted.name}: {say_left_out(fitted.left_out)}", file=sys.stderr)
     graph = Normalised(body, spec)
     if loaded is not None and ModelReference.parse(loaded.source).kind == "exported":
         restore_norms(graph, fitted.images[spread(len(fitted), NORM_ROWS)])

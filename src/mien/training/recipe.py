@@ -11,6 +11,7 @@ import yaml
 
 from mien.core.errors import ConfigError
 from mien.core.expression import LabelSet
+from mien.core.files import write_whole
 from mien.core.fitted import Folds
 from mien.core.model_reference import ModelReference
 from mien.core.predictor import Views
@@ -364,7 +365,7 @@ class Recipe:
 
     def write(self, path: Path) -> None:
         """Write it as YAML with every value, defaults too."""
-        path.write_text(yaml.safe_dump(to_mapping(self), sort_keys=False), encoding="utf-8")
+        write_whole(path, yaml.safe_dump(to_mapping(self), sort_keys=False))
 
     def override(self, settings: dict[str, Any]) -> Recipe:
         """The recipe with some dotted keys changed, such as ``{"optimiser.rate": 0.01}``.

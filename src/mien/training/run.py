@@ -8,7 +8,7 @@ from typing import Literal
 
 from mien.core.errors import TrainingError
 from mien.core.expression import Expression
-from mien.core.files import read_record, write_json
+from mien.core.files import read_record, write_json, write_whole
 from mien.core.fitted import Fitted
 from mien.core.model_reference import RUN_RECORD
 from mien.core.preprocess import InputSpec
@@ -149,4 +149,4 @@ def draw_curves(run: Run, path: Path) -> None:
     best = run.best.epoch
     curve = LearningCurve(f"{run.recipe.name}, seed {run.recipe.seed}", run.history, marked=best)
     alt = f"Loss and accuracy of {run.recipe.name} against the epoch, train and validation; kept epoch {best}"
-    path.write_bytes(learning_curves([curve], alt=alt).png)
+    write_whole(path, learning_curves([curve], alt=alt).png)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -74,8 +75,9 @@ class OutputFile:
             while done < len(data):
                 done += self._file.write(data[done:]) or 0
         except OSError as error:
-            self._file.truncate(self._whole)
-            self._file.seek(self._whole)
+            with suppress(OSError):  # a device has no end to go back to
+                self._file.truncate(self._whole)
+                self._file.seek(self._whole)
             raise MienError(
                 f"{self._path}: cannot be written any further ({error.strerror}); "
                 f"what was written before, {self._whole:,} bytes, stays valid"

@@ -10,13 +10,13 @@ import contextlib
 import csv
 import importlib.util
 import io
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
 from mien.core.errors import MienError, MissingExtraError
 from mien.core.face import Frame
+from mien.core.safe_text import json_text
 from mien.runtime.output.columns import (
     PICTURE_COLUMNS,
     RECORDING_COLUMNS,
@@ -64,7 +64,7 @@ class JsonSink(Sink):
 
     def write(self, frame: Frame, picture: Picture) -> None:  # noqa: ARG002
         """Append a frame on a line of its own."""
-        self._file.append(f"{self._separator}{json.dumps(frame.to_dict(), ensure_ascii=False)}")
+        self._file.append(f"{self._separator}{json_text(frame.to_dict())}")
         self._separator = ",\n"
 
     def fail(self, source: str, error: MienError) -> None:
@@ -73,7 +73,7 @@ class JsonSink(Sink):
 
     def close(self) -> None:
         """Write the errors and end the document."""
-        self._file.append(f'\n], "errors": {json.dumps(self._errors, ensure_ascii=False)}}}\n')
+        self._file.append(f'\n], "errors": {json_text(self._errors)}}}\n')
 
 
 class CsvStreamSink(Sink):
@@ -119,7 +119,7 @@ class JsonLinesSink(Sink):
         """Append one frame."""
         check_stream(frame)
         line = {"schema": RECORDING_SCHEMA, "frame": self._frames, **frame.to_dict()}
-        self._file.append(json.dumps(line, ensure_ascii=False) + "\n")
+        self._file.append(json_text(line) + "\n")
         self._frames += 1
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mien.core.errors import MienError
 from mien.core.face import Frame
+from mien.core.safe_text import printable
 from mien.runtime.output.sinks import Picture, Sink
 from mien.runtime.output.watched import WatchedTime
 
@@ -41,7 +42,7 @@ class TableSink(Sink):
         self._rejected += frame.rejected
         self._without += len(frame) == 0
         self._turned += any(face.turned for face in frame.faces)
-        name = _tail(frame.source or "picture", self._widths["picture"])
+        name = _tail(printable(frame.source or "picture"), self._widths["picture"])
         if not frame.faces:
             self._print([name, "–", "no face"], style="dim")
         for number, face in enumerate(frame.faces, start=1):

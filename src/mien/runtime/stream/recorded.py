@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.core.errors import PictureError, VideoError
-from mien.core.pictures import iter_pictures, read_picture
+from mien.core.picture_files import iter_pictures, say_left_out
+from mien.core.pictures import read_picture
 from mien.runtime.stream.decode import NOTHING, Decoding, announced_end, turns, video_stream
 from mien.runtime.stream.source import Say
 from mien.runtime.stream.stream_picture import ArrayPicture, Converter, DecodedPicture, StreamPicture
@@ -91,10 +93,13 @@ class PictureFolder:
         self.name = str(folder)
         self._say = say
         self._fps = fps
+        others = Counter[str]()
         try:
-            self._paths = sorted(iter_pictures([folder]), key=_counting)
+            self._paths = sorted(iter_pictures([folder], left_out=others), key=_counting)
         except PictureError as error:
             raise VideoError(str(error)) from None
+        if others:
+            say(say_left_out(others))
         self._closed = False
 
     def pictures(self) -> Generator[StreamPicture, None, None]:
