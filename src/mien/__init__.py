@@ -14,7 +14,11 @@ from mien.core.face import Box, Event, Face, Frame, Reading, Track
 from mien.core.manifest import Manifest
 
 if TYPE_CHECKING:
+    from mien.runtime.output.dataframes import to_pandas, to_polars
+    from mien.runtime.output.draw import annotate
+    from mien.runtime.output.picture_frame import PictureFrame
     from mien.runtime.recognizer import Recognizer
+    from mien.runtime.recordings.read import read_recording as open_recording
 
 __version__ = "0.1.0"
 
@@ -26,20 +30,36 @@ __all__ = [
     "Frame",
     "Manifest",
     "MienError",
+    "PictureFrame",
     "Polarity",
     "Reading",
     "Recognizer",
     "Track",
     "__version__",
+    "annotate",
+    "open_recording",
+    "to_pandas",
+    "to_polars",
 ]
+
+_LATER = {
+    "PictureFrame": ("mien.runtime.output.picture_frame", "PictureFrame"),
+    "Recognizer": ("mien.runtime.recognizer", "Recognizer"),
+    "annotate": ("mien.runtime.output.draw", "annotate"),
+    "open_recording": ("mien.runtime.recordings.read", "read_recording"),
+    "to_pandas": ("mien.runtime.output.dataframes", "to_pandas"),
+    "to_polars": ("mien.runtime.output.dataframes", "to_polars"),
+}
+"""Loaded on first use: they bring OpenCV, ONNX Runtime and more."""
 
 
 def __getattr__(name: str) -> Any:
-    """Load the recogniser, and ONNX Runtime with it, on first use."""
-    if name == "Recognizer":
-        from mien.runtime.recognizer import Recognizer
+    """Load what is not needed at once on first use."""
+    if name in _LATER:
+        from importlib import import_module
 
-        return Recognizer
+        module, own = _LATER[name]
+        return getattr(import_module(module), own)
     raise AttributeError(f"module 'mien' has no attribute '{name}'")
 
 

@@ -116,17 +116,17 @@ def _read(file: BinaryIO, name: str, max_pixels: int) -> Image:
         known = ", ".join(Format)
         raise UnreadablePictureError(f"{name}: not a picture that mien knows; it reads {known}")
     file.seek(0)
-    check_size = partial(_check_size, name=name, max_pixels=max_pixels)
+    check = partial(check_size, name=name, max_pixels=max_pixels)
     if kind not in (Format.AVIF, Format.HEIC):
-        check_size(*_header_size(file, name))
+        check(*_header_size(file, name))
         file.seek(0)
     data = file.read()
     problem = damage(data, kind)
     if problem:
         raise UnreadablePictureError(f"{name}: the file is damaged or cut short, {problem}; copy it again")
     if kind in (Format.AVIF, Format.HEIC):
-        picture = decode_heif(data, name, kind, check_size)
-        return np.ascontiguousarray(picture) if picture.shape[2] == 3 else _over_white(picture)
+        picture = decode_heif(data, name, kind, check)
+        return np.ascontiguousarray(picture) if picture.shape[2] == 3 else over_white(picture)
     decoded = _decode(data, name, kind)
     multiplied = kind is Format.TIFF and decoded.dtype == np.uint8  # by libtiff, which leaves 16 bits alone
     rgb = _to_rgb(_eight_bits(decoded, name, white_level(data, kind)), multiplied=multiplied)
@@ -145,7 +145,12 @@ def _header_size(file: BinaryIO, name: str) -> tuple[int, int]:
     return width, height
 
 
-def _check_size(width: int, height: int, *, name: str, max_pixels: int) -> None:
+def check_size(width: int, height: int, *, name: str, max_pixels: int) -> None:
+    """Refuse a picture of more than ``max_pixels``, which ``name`` calls.
+
+    Raises:
+        PictureTooLargeError: it has more.
+    """
     pixels = width * height
     if pixels > max_pixels:
         raise PictureTooLargeError(
@@ -187,12 +192,12 @@ def _to_rgb(decoded: Image, *, multiplied: bool) -> Image:
     """RGB of grey, BGR or BGRA; ``multiplied`` if the colours have been multiplied with their alpha already."""
     channels = 1 if decoded.ndim == 2 else decoded.shape[2]
     if channels == 4:
-        decoded = _over_white(decoded, multiplied=multiplied)
+        decoded = over_white(decoded, multiplied=multiplied)
     return cast(Image, cv2.cvtColor(decoded, cv2.COLOR_GRAY2RGB if channels == 1 else cv2.COLOR_BGR2RGB))
 
 
-def _over_white(picture: Image, *, multiplied: bool = False) -> Image:
-    """Four planes of which the last is alpha become three on white."""
+def over_white(picture: Image, *, multiplied: bool = False) -> Image:
+    """Four planes uint8 ``(h, w, 4)`` of which the last is alpha become three on white."""
     alpha = cv2.cvtColor(picture[..., 3], cv2.COLOR_GRAY2BGR)
     colours = picture[..., :3] if multiplied else cv2.multiply(picture[..., :3], alpha, scale=1 / 255)
     return cast(Image, cv2.add(colours, cv2.bitwise_not(alpha)))

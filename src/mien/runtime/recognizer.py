@@ -10,18 +10,20 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mien.core.errors import PictureError
 from mien.core.face import Face, Frame, Reading
-from mien.core.pictures import MAX_PIXELS, as_picture, read_picture
+from mien.core.picture_input import Order, Picture, is_single, source_of, to_picture
+from mien.core.pictures import MAX_PIXELS
 from mien.core.preprocess import Image, InputSpec
 from mien.runtime.inference.classify import OnnxClassifier
 from mien.runtime.inference.detect import Detector
 from mien.runtime.inference.library import DEFAULT_MODEL
 from mien.runtime.inference.reader import Model, open_reader
+from mien.runtime.output.picture_frame import PictureFrame
 
 if TYPE_CHECKING:
     from mien.runtime.inference.quality import QualityLimits
@@ -29,9 +31,6 @@ if TYPE_CHECKING:
     from mien.runtime.stream.smooth import Smoothing
     from mien.runtime.stream.source import Say, Source
     from mien.runtime.stream.stream_picture import StreamPicture
-
-Picture = str | Path | Image
-"""A picture file, or RGB ``(height, width, 3)`` or grey ``(height, width)`` uint8."""
 
 OnError = Callable[[str, PictureError], None]
 """Told the source and the error of a picture that could not be read."""
@@ -47,6 +46,7 @@ class _Found:
     faces: tuple[Face, ...]
     crops: dict[InputSpec, Image]
     refused: int
+    picture: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +93,27 @@ class Recognizer:
         reject_non_faces: bool = True,
         max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self.reader = open_reader(
-            model,
-            detector=detector,
-            provider=provider,
-            threads=threads,
-            min_score=min_score,
-            min_size=min_size,
-            search_size=search_size,
-            reject_non_faces=reject_non_faces,
-        )
+        self._options: dict[str, Any] = {
+            "detector": detector,
+            "provider": provider,
+            "threads": threads,
+            "min_score": min_score,
+            "min_size": min_size,
+            "search_size": search_size,
+            "reject_non_faces": reject_non_faces,
+        }
+        self._model = model
         self._threads = threads
         self._max_pixels = max_pixels
+        self.reader = open_reader(model, **self._options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What opens it again elsewhere, in another process: models and detector by their names or paths."""
+        return {"model": self._model, "options": self._options, "max_pixels": self._max_pixels}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the models and the detector again."""
+        self.__init__(state["model"], max_pixels=state["max_pixels"], **state["options"])  # type: ignore[misc]
 
     @property
     def models(self) -> tuple[OnnxClassifier, ...]:
@@ -116,40 +125,52 @@ class Recognizer:
         """What finds the faces."""
         return self.reader.detector
 
-    def read(self, picture: Picture) -> Frame:
+    def read(self, picture: Picture, *, order: Order = "rgb") -> PictureFrame:
         """Read one picture. Without a face in it the frame has no faces.
 
+        Args:
+            picture: a path; the bytes of a file, or one opened with ``"rb"``; a PIL image; or a uint8 array: grey
+                ``(h, w)`` or ``(h, w, 1)``, colours ``(h, w, 3)``, or with an alpha channel ``(h, w, 4)``.
+            order: of an array's colours: ``"bgr"`` for OpenCV's pictures.
+
         Raises:
-            PictureError: the file is missing, damaged, too large or no picture, or the array is none.
+            PictureError: the file is missing, damaged, too large or no picture, or what was given is none; the message
+                says how to make it one.
         """
-        return self._classify([self._find(picture)])[0]
+        return self._classify([self._find(picture, order, keep=not isinstance(picture, str | Path))])[0]
 
     def read_many(
-        self, pictures: Iterable[Picture], *, batch: int = 32, on_error: OnError | None = None
-    ) -> Iterator[Frame]:
+        self, pictures: Iterable[Picture], *, batch: int = 32, on_error: OnError | None = None, order: Order = "rgb"
+    ) -> Iterator[PictureFrame]:
         """Read many pictures, in their order and in memory that does not grow with their number.
 
         Pictures are decoded and searched ahead in ``threads`` threads, while each network is called once for all faces
         of ``batch`` pictures.
 
         Args:
-            pictures: files or arrays; any iterable, even an endless one.
+            pictures: whatever :meth:`read` takes; any iterable, even an endless one.
             batch: pictures whose faces go through the networks together.
             on_error: called with the source (``"picture 3"`` for an array, from 0) and the error of each picture that
                 cannot be read, in its turn, after which reading goes on. Without it the error is raised.
+            order: of arrays' colours, as for :meth:`read`.
 
         Raises:
             PictureError: a picture cannot be read and there is no ``on_error``; or ``pictures`` is one picture.
+            ValueError: ``batch`` is no whole number from 1 on.
         """
+        if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
+            raise ValueError(f"batch is a whole number of pictures, 1 or more, got {batch!r}")
         one = isinstance(pictures, np.ndarray) and (pictures.ndim < 3 or (pictures.ndim == 3 and pictures.shape[2] < 5))
-        if one or isinstance(pictures, str | Path):
-            what = f"an array of shape {pictures.shape}" if isinstance(pictures, np.ndarray) else f"'{pictures}'"
+        if one or is_single(pictures):
+            what = f"an array of shape {pictures.shape}" if isinstance(pictures, np.ndarray) else f"'{pictures!r:.60}'"
             raise PictureError(f"read_many takes several pictures, got {what}: give a list, or use read for one")
-        return self._read_many(pictures, batch, on_error)
+        return self._read_many(pictures, batch, on_error, order)
 
-    def _read_many(self, pictures: Iterable[Picture], batch: int, on_error: OnError | None) -> Iterator[Frame]:
+    def _read_many(
+        self, pictures: Iterable[Picture], batch: int, on_error: OnError | None, order: Order
+    ) -> Iterator[PictureFrame]:
         with ThreadPoolExecutor(self._threads, thread_name_prefix="mien") as pool:
-            ahead = self._ahead(pool, pictures, 2 * batch)
+            ahead = self._ahead(pool, pictures, 2 * batch, order)
             try:
                 while chunk := list(islice(ahead, batch)):
                     frames = iter(self._classify([one for one in chunk if isinstance(one, _Found)]))
@@ -230,47 +251,44 @@ class Recognizer:
         watcher = Watcher(self.reader, detect_every=detect_every, smoothing=smoothing, quality=quality, cuts=cuts)
         return watch_pictures(watcher, source, stop=stop)
 
-    def _ahead(self, pool: ThreadPoolExecutor, pictures: Iterable[Picture], limit: int) -> Iterator[_Found | _Failed]:
+    def _ahead(
+        self, pool: ThreadPoolExecutor, pictures: Iterable[Picture], limit: int, order: Order
+    ) -> Iterator[_Found | _Failed]:
         """What is found in each picture, in order, with at most ``limit`` of them under way or waiting."""
         waiting: deque[Future[_Found | _Failed]] = deque()
         rest = enumerate(pictures)
         while True:
-            waiting.extend(pool.submit(self._try, *picture) for picture in islice(rest, limit - len(waiting)))
+            waiting.extend(pool.submit(self._try, *picture, order) for picture in islice(rest, limit - len(waiting)))
             if not waiting:
                 return
             yield waiting.popleft().result()
 
-    def _try(self, index: int, picture: Picture) -> _Found | _Failed:
+    def _try(self, index: int, picture: Picture, order: Order) -> _Found | _Failed:
         try:
-            return self._find(picture)
+            return self._find(picture, order)
         except PictureError as error:
-            source = _source(picture)
+            source = source_of(picture)
             if source is not None:
                 return _Failed(source, error)
             return _Failed(f"picture {index}", PictureError(f"picture {index}: {error}"))
 
-    def _find(self, picture: Picture) -> _Found:
-        source = _source(picture)
-        image = as_picture(picture) if isinstance(picture, np.ndarray) else self._read_file(picture)
-        return _Found(source, image.shape[1], image.shape[0], *self.reader.find(image))
+    def _find(self, picture: Picture, order: Order, *, keep: bool = False) -> _Found:
+        image = to_picture(picture, order=order, max_pixels=self._max_pixels)
+        found = self.reader.find(image)
+        return _Found(source_of(picture), image.shape[1], image.shape[0], *found, picture=image if keep else None)
 
-    def _read_file(self, path: str | Path) -> Image:
-        if not isinstance(path, str | Path):
-            raise PictureError(f"a picture is a path or a uint8 array, got {type(path).__name__}")
-        return read_picture(path, max_pixels=self._max_pixels)
-
-    def _classify(self, found: Sequence[_Found]) -> list[Frame]:
+    def _classify(self, found: Sequence[_Found]) -> list[PictureFrame]:
         """Frames of pictures, with one call of each network for all their faces."""
         readings = self.reader.read([one.crops for one in found])
         return [self._frame(*pair) for pair in zip(found, readings, strict=True)]
 
-    def _frame(self, found: _Found, readings: Sequence[tuple[Reading, ...]]) -> Frame:
+    def _frame(self, found: _Found, readings: Sequence[tuple[Reading, ...]]) -> PictureFrame:
         faces = tuple(
             replace(face, readings=of_face)
             for face, of_face in zip(found.faces, readings, strict=True)
             if self.reader.accepts(of_face)
         )
-        return Frame(
+        return PictureFrame(
             width=found.width,
             height=found.height,
             faces=faces,
@@ -278,6 +296,8 @@ class Recognizer:
             models=self.reader.names,
             source=found.source,
             rejected=found.refused + len(found.faces) - len(faces),
+            picture=found.picture,
+            max_pixels=self._max_pixels,
         )
 
 
@@ -285,7 +305,3 @@ def _frames_alone(pairs: Generator[tuple[Frame, StreamPicture], None, None]) -> 
     with closing(pairs):
         for frame, _ in pairs:
             yield frame
-
-
-def _source(picture: Picture) -> str | None:
-    return str(picture) if isinstance(picture, str | Path) else None

@@ -45,8 +45,18 @@ class OnnxClassifier:
         path = manifest.verify(folder)
         chosen = _provider(provider)
         self.manifest = manifest
+        self._opened = (folder, provider, threads)
         self._session = open_session(path, chosen, threads)
         _check_graph(self._session, manifest, path)
+
+    def __getstate__(self) -> tuple[Manifest, tuple[Path, str, int]]:
+        """What opens the file again in another process."""
+        return self.manifest, self._opened
+
+    def __setstate__(self, state: tuple[Manifest, tuple[Path, str, int]]) -> None:
+        """Open the file again."""
+        manifest, (folder, provider, threads) = state
+        self.__init__(manifest, folder, provider=provider, threads=threads)  # type: ignore[misc]
 
     @property
     def name(self) -> str:
@@ -136,12 +146,17 @@ class OnnxClassifier:
 
 def providers() -> tuple[str, ...]:
     """Short names of the execution providers that this ONNX Runtime brings, such as ``("cuda", "cpu")``."""
-    return tuple(name.removesuffix(_SUFFIX).lower() for name in ort.get_available_providers())
+    return tuple(name.removesuffix(_SUFFIX).lower() for name in _available())
+
+
+def _available() -> list[str]:
+    """Those that compute here; Azure's sends the network's inputs elsewhere, and runs none of ours."""
+    return [name for name in ort.get_available_providers() if name != f"Azure{_SUFFIX}"]
 
 
 def _provider(name: str) -> str:
     wanted = name.removesuffix(_SUFFIX).lower()
-    for full, short in zip(ort.get_available_providers(), providers(), strict=True):
+    for full, short in zip(_available(), providers(), strict=True):
         if short == wanted:
             return str(full)
     raise ModelError(

@@ -18,6 +18,13 @@ PICTURE_COLUMNS = (
 )
 """Of pictures: one row for each face and model; an expression that the model does not know is empty."""
 
+PICTURE_WHOLE_NUMBERS = ("width", "height", "face", "turned")
+PICTURE_NUMBERS = (
+    *("box_x", "box_y", "box_width", "box_height", "score", "confidence", "coverage", "energy"),
+    *(str(e) for e in Expression),
+)
+"""Columns of pictures that are no text."""
+
 RECORDING_SCHEMA = 3
 """Version of the columns of a recording; it grows when a column changes its meaning, its name or goes.
 
