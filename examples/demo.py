@@ -25,7 +25,7 @@ def main() -> None:
     cv2.imwrite(str(portrait), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     if not fetched("yunet"):
         print("YuNet could not be fetched now: the embedded detector finds the faces\n", flush=True)
-    command = ["read", str(portrait), "--annotate", str(folder), "--report", str(report)]
+    command = ["read", str(portrait), "--annotate", str(folder), "--report", str(report), "--overwrite"]
     print(f"$ mien {' '.join(command)}\n", flush=True)
     done = subprocess.run([sys.executable, "-m", "mien", *command], check=False)
     if done.returncode:

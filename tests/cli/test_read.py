@@ -105,11 +105,18 @@ def test_every_output_at_once(mien, pictures, tmp_path):
     assert result.exit_code == 0, result.output
     with (tmp_path / "f.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(Path(r["source"]).name, r["detector"], r["model"]) for r in rows] == [
-        ("a.png", "haar", "toy"),
-        ("b.jpg", "haar", "toy"),
+    assert [(Path(r["source"]).name, r["status"], r["detector"], r["model"]) for r in rows] == [
+        ("a.png", "read", "haar", "toy"),
+        ("b.jpg", "read", "haar", "toy"),
+        ("c.png", "no face", "haar", ""),
     ]
-    assert len(list((tmp_path / "drawn").iterdir())) == 3
+    drawn = sorted(path for path in (tmp_path / "drawn").rglob("*") if path.is_file())
+    assert [path.relative_to(tmp_path / "drawn").as_posix() for path in drawn] == [
+        "a-mien.jpg",
+        "below/b-mien.jpg",
+        "c-mien.jpg",
+    ]
+    assert [r["annotated"] for r in rows] == [str(path) for path in drawn]
     assert (tmp_path / "r.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
 
 
@@ -243,3 +250,163 @@ def test_the_search_is_set_by_options(mien, pictures, option, value):
     picture = pictures / "a.png"
     assert len(json.loads(mien(picture, "--json").stdout)["frames"][0]["faces"]) == 1
     assert json.loads(mien(picture, "--json", option, value).stdout)["frames"][0]["faces"] == []
+
+
+def test_outputs_are_never_replaced_unasked(mien, pictures, tmp_path):
+    outputs = {"--csv": tmp_path / "f.csv", "--jsonl": tmp_path / "f.jsonl", "--report": tmp_path / "r.html"}
+    for option, path in outputs.items():
+        path.write_text("kept")
+        refused = mien(pictures, option, path)
+        assert str(refused.exception) == (
+            f"{path}: exists already; choose another name, or allow it to be replaced (--overwrite)"
+        )
+        assert path.read_text() == "kept"
+        assert mien(pictures, option, path, "--overwrite").exit_code == 0
+        assert path.read_text(encoding="utf-8") != "kept"
+
+
+def test_annotated_pictures_of_an_earlier_run_are_kept(mien, pictures, tmp_path):
+    drawn = tmp_path / "drawn"
+    for _ in range(2):
+        assert mien(pictures / "a.png", "--annotate", drawn).exit_code == 0
+    assert sorted(path.name for path in drawn.iterdir()) == ["a-2-mien.jpg", "a-mien.jpg"]
+    assert mien(pictures / "a.png", "--annotate", drawn, "--overwrite").exit_code == 0
+    assert len(list(drawn.iterdir())) == 2
+
+
+def test_the_tree_is_mirrored_and_names_stay_apart(mien, pictures, tmp_path):
+    portrait = (pictures / "a.png").read_bytes()
+    for name in ("one/x/p.png", "one/x/p.jpg", "two/x/p.png", f"two/{'é' * 120}.png", f"two/{'é' * 119}e.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(portrait)
+    result = mien(tmp_path / "one", tmp_path / "two", "--annotate", tmp_path / "drawn", "--csv", tmp_path / "f.csv")
+    assert result.exit_code == 0, result.output
+    found = sorted(path.relative_to(tmp_path / "drawn") for path in (tmp_path / "drawn").rglob("*.jpg"))
+    assert [path.as_posix() for path in found if "é" not in path.name] == [
+        "one/x/p-2-mien.jpg",
+        "one/x/p-mien.jpg",
+        "two/x/p-mien.jpg",
+    ]
+    long = [path for path in found if "é" in path.name]
+    assert len(long) == 2
+    assert all(len(os.fsencode(path.name)) < 140 for path in long)
+    with (tmp_path / "f.csv").open(encoding="utf-8", newline="") as file:
+        written = [Path(row["annotated"]) for row in csv.DictReader(file)]
+    assert sorted(written) == [tmp_path / "drawn" / path for path in found]
+
+
+def test_a_picture_that_cannot_be_written_does_not_end_the_batch(mien, pictures, tmp_path):
+    (tmp_path / "drawn").mkdir()
+    (tmp_path / "drawn" / "below").touch()  # where a folder has to be made
+    result = mien(pictures, "--annotate", tmp_path / "drawn", "--jsonl", "-")
+    assert result.exit_code == 1
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(Path(line["source"]).name, Path(line.get("annotated", "-")).name) for line in lines] == [
+        ("a.png", "a-mien.jpg"),
+        ("b.jpg", "-"),
+        ("c.png", "c-mien.jpg"),
+    ]
+    assert "b-mien.jpg: cannot be written" in result.stderr
+
+
+def test_the_runs_own_output_is_no_input(mien, pictures):
+    options = ["--annotate", pictures / "drawn", "--csv", pictures / "f.csv", "--overwrite"]
+    first = mien(pictures, *options)
+    again = mien(pictures, *options)
+    for result in (first, again):
+        assert result.exit_code == 0, result.output
+        assert "3 pictures" in result.stdout
+    assert "left out" not in first.stderr
+    assert "mien: 3 files left out: 3 written by mien" in again.stderr
+    refused = mien(pictures, "--annotate", pictures)
+    assert "that folder is read" in str(refused.exception)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--csv", "x", "--report", "./x"], "--csv and --report both name x"),
+        (["--csv", "pictures/a.png", "--overwrite"], "--csv names pictures/a.png, which is read"),
+        (["--csv", "-", "--json"], "--json and --csv - would both print"),
+        (["--csv", "-", "--jsonl", "-"], "--csv - and --jsonl - would both print"),
+        (["--csv", "pictures"], "it is a folder"),
+    ],
+)
+def test_outputs_that_contradict_each_other_are_refused_first(mien, pictures, monkeypatch, options, says):
+    monkeypatch.chdir(pictures.parent)
+    before = (pictures / "a.png").read_bytes()
+    refused = mien("pictures/a.png", *options)
+    assert refused.exit_code != 0
+    words = f"{refused.stderr} {refused.exception}".replace("│", " ")
+    assert says in " ".join(words.split())
+    assert refused.stdout == ""
+    assert (pictures / "a.png").read_bytes() == before
+
+
+def test_what_is_left_out_is_said(mien, pictures):
+    (pictures / "notes.txt").touch()
+    (pictures / ".hidden.png").touch()
+    (pictures / "no-ending").write_bytes((pictures / "c.png").read_bytes())
+    result = mien(pictures)
+    assert "4 pictures" in result.stdout
+    assert "mien: 2 files left out: 1 .txt, 1 hidden" in result.stderr.splitlines()
+    (pictures / "a.png").rename(pictures / "a.jfif")
+    assert "2 faces" in mien(pictures).stdout
+
+
+def test_every_input_has_a_row_and_a_line(mien, pictures, tmp_path):
+    (pictures / "broken.png").write_bytes(b"no picture")
+    result = mien(pictures, "gone.jpg", "--csv", "-", "--jsonl", tmp_path / "f.jsonl")
+    assert result.exit_code == 1
+    rows = list(csv.DictReader(result.stdout.splitlines()))
+    states = [(Path(row["source"]).name, row["status"]) for row in rows]
+    assert states == [
+        ("a.png", "read"),
+        ("b.jpg", "read"),
+        ("broken.png", "unreadable"),
+        ("c.png", "no face"),
+        ("gone.jpg", "unreadable"),
+    ]
+    assert rows[-1]["reason"] == "gone.jpg: no such file"
+    lines = [json.loads(line) for line in (tmp_path / "f.jsonl").read_text().splitlines()]
+    assert [Path(line["source"]).name for line in lines] == [name for name, _ in states]
+    assert ["error" in line for line in lines] == [state == "unreadable" for _, state in states]
+    (reading,) = lines[0]["faces"][0]["readings"]
+    numbers = [*reading["probabilities"].values(), *lines[0]["faces"][0]["box"], reading["energy"]]
+    assert all(len(repr(number)) <= 9 for number in numbers), numbers
+
+
+def test_a_picture_from_standard_input(pictures, toy, tmp_path):
+    command = [sys.executable, "-m", "mien", "read", "--model", str(toy), "--detector", "haar"]
+    portrait = (pictures / "a.png").read_bytes()
+    for name in ["-"] + (["/dev/stdin"] if Path("/dev/stdin").exists() else []):
+        drawn = tmp_path / name.strip("/").replace("/", "_")
+        given = [name, "--json", "--annotate", str(drawn), "--report", str(drawn / "r.html")]
+        piped = subprocess.run([*command, *given], input=portrait, capture_output=True, check=False)
+        assert piped.returncode == 0, piped.stderr
+        (frame,) = json.loads(piped.stdout)["frames"]
+        assert frame["source"] == ("standard input" if name == "-" else name)
+        assert len(frame["faces"]) == 1
+        assert Path(frame["annotated"]).is_file()
+    with (pictures / "a.png").open("rb") as file:
+        redirected = subprocess.run([*command, "-"], stdin=file, capture_output=True, check=False)
+    assert "1 picture · 1 face" in redirected.stdout.decode()
+    empty = subprocess.run([*command, "-"], input=b"", capture_output=True, check=False)
+    assert empty.returncode == 1
+    assert "mien: standard input: the file is empty (0 bytes)" in empty.stderr.decode().splitlines()
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="this system has no /dev/zero")
+def test_a_pipe_without_an_end_is_refused(mien, pictures):
+    assert "not a picture that mien knows" in mien("/dev/zero").stderr
+    program = (
+        f"import sys; sys.stdout.buffer.write(open({str(pictures / 'a.png')!r}, 'rb').read())\n"
+        "while True: sys.stdout.buffer.write(bytes(99999))"
+    )
+    endless = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "mien", "read", "-", "--detector", "haar", "--max-pixels", "300000"]
+    ended = subprocess.run(command, stdin=endless.stdout, capture_output=True, check=False)
+    endless.stdout.close()
+    endless.wait()
+    assert ended.returncode == 1
+    assert "standard input: is still not at its end after 3 MB" in ended.stderr.decode()

@@ -225,3 +225,16 @@ def test_options_of_an_experiment_that_contradict_one_another(words, said, run, 
 def test_options_of_an_experiment_need_events(run, tmp_path):
     result = run(record(tmp_path / "r.csv"), "--tier", "x", code=2)
     assert "belong to --events" in " ".join(result.stderr.replace("│", "").split())
+
+
+def test_outputs_of_one_name_or_of_an_input_are_refused(run, tmp_path, cohorts):
+    recording = record(tmp_path / "lesson.csv")
+    before = recording.read_bytes()
+    with pytest.raises(MienError, match="--html and --png both name"):
+        run(recording, "--html", tmp_path / "out", "--png", tmp_path / "out")
+    with pytest.raises(MienError, match=r"--png names .*lesson\.csv, which is read"):
+        run(recording, "--png", recording)
+    with pytest.raises(MienError, match=r"--html names .*before0\.csv, which is read"):
+        run(*cohorts, "--html", tmp_path / "before0.csv")
+    assert recording.read_bytes() == before
+    assert not (tmp_path / "out").exists()

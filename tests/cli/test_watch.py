@@ -285,3 +285,15 @@ def test_show_serves_the_page_and_closes_it(mien, clip, monkeypatch):
 def test_it_is_in_the_command():
     done = subprocess.run([sys.executable, "-m", "mien", "watch", "--help"], capture_output=True, text=True, check=True)
     assert "--detect-every" in done.stdout
+
+
+def test_outputs_of_one_name_or_of_the_source_are_refused_first(mien, tmp_path):
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"a film")
+    for options, says in (
+        (["--csv", tmp_path / "x", "--jsonl", tmp_path / "x"], "--csv and --jsonl both name"),
+        (["--parquet", tmp_path / "x", "--csv", tmp_path / "x.csv"], "both name"),
+        (["--video", film, "--overwrite"], "film.mp4, which is read"),
+    ):
+        assert says in str(mien(film, *options).exception)
+    assert film.read_bytes() == b"a film"

@@ -97,6 +97,7 @@ def report(
     With --events each recording is one participant, or the part of one whose name begins with sub-LABEL: what their
     faces show around each stimulus, by condition, with intervals and tests. Cohorts are then groups of participants.
     """
+    from mien.runtime.output.sinks import refuse_outputs
     from mien.runtime.recordings.compare import Cohort, compare_cohorts
     from mien.runtime.recordings.page import document
     from mien.runtime.recordings.read import read_recording
@@ -112,6 +113,8 @@ def report(
     if events is None and (epochs or onset_column or condition_column or tier):
         raise typer.BadParameter("--epochs, --onset-column, --condition-column and --tier belong to --events")
     alone = _recordings(recordings or [])
+    read = [*alone, *(path for _, paths in given for path in paths), *([events] if events else [])]
+    refuse_outputs({"--html": html, "--png": png, "--epochs": epochs}, overwrite=True, inputs=read)
     study = None
     if events is not None:
         if alone and given:

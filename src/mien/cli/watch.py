@@ -91,7 +91,7 @@ def watch(
 
     _refuse_contradictions(every=every, for_=for_, video=video, show=show, seconds=seconds)
     outputs = _Outputs(csv=csv, jsonl=jsonl, parquet=parquet, video=video, overwrite=overwrite, threads=threads)
-    outputs.refuse_existing()
+    outputs.refuse(source)
     cv2.setNumThreads(threads)
     recognizer = Recognizer(
         model or DEFAULT_MODEL,
@@ -173,13 +173,15 @@ class _Outputs:
     overwrite: bool
     threads: int
 
-    def refuse_existing(self) -> None:
+    def refuse(self, source: str) -> None:
         """Say so before a model is loaded or a camera opened."""
-        from mien.runtime.output.sinks import refuse_existing
+        from mien.runtime.output.sinks import refuse_outputs
+        from mien.runtime.output.tables import journal_of
 
-        for path in (self.csv, self.jsonl, self.parquet, self.video):
-            if path and not self.overwrite:
-                refuse_existing(path)
+        outputs = {"--csv": self.csv, "--jsonl": self.jsonl, "--parquet": self.parquet, "--video": self.video}
+        if self.parquet:
+            outputs["--parquet, until it is finished,"] = journal_of(self.parquet)
+        refuse_outputs(outputs, overwrite=self.overwrite, inputs=[source])
 
     def open(self, stack: ExitStack, audio: Path | None) -> list[Sink]:
         """Create the sinks; ``stack`` closes them, each whatever happens to the others."""

@@ -16,6 +16,11 @@ from mien.core.expression import Expression, Labels, Polarity
 LANDMARK_NAMES = ("right eye", "left eye", "nose tip", "right mouth corner", "left mouth corner")
 """Order of a face's five landmarks; right and left are the person's own (YuNet's order)."""
 
+PROBABILITY_DIGITS = TIME_DIGITS = 6
+SCORE_DIGITS = 4
+PIXEL_DIGITS = 2
+"""Decimals that are written of a number, in JSON and in tables alike; more of them would mean nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -98,7 +103,11 @@ class Reading:
         """Equal in every field, to the last bit."""
         if not isinstance(other, Reading):
             return NotImplemented
-        return self.to_dict() == other.to_dict() and self.labels == other.labels
+        mine, others = (
+            (one.model, one.labels, one.probabilities.tobytes(), one.candidates, one.coverage, one.energy)
+            for one in (self, other)
+        )
+        return mine == others
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -150,13 +159,16 @@ class Reading:
         return {
             "model": self.model,
             "expression": str(self.expression),
-            "confidence": self.confidence,
-            "probabilities": {str(e): float(p) for e, p in zip(self.labels, self.probabilities, strict=True)},
+            "confidence": round(self.confidence, PROBABILITY_DIGITS),
+            "probabilities": {
+                str(e): round(p, PROBABILITY_DIGITS)
+                for e, p in zip(self.labels, self.probabilities.tolist(), strict=True)
+            },
             "candidates": [str(e) for e in self.candidates],
             "coverage": self.coverage,
             "polarity": str(self.polarity),
-            "polarities": {str(k): v for k, v in self.polarities.items()},
-            "energy": self.energy,
+            "polarities": {str(k): round(v, PROBABILITY_DIGITS) for k, v in self.polarities.items()},
+            "energy": round(self.energy, SCORE_DIGITS),
         }
 
 
@@ -202,8 +214,8 @@ class Event:
             "kind": self.kind,
             "track": self.track,
             "expression": None if self.expression is None else str(self.expression),
-            "time": self.time,
-            "strength": self.strength,
+            "time": round(self.time, TIME_DIGITS),
+            "strength": None if self.strength is None else round(self.strength, PROBABILITY_DIGITS),
         }
 
 
@@ -230,7 +242,7 @@ class Track:
         """JSON-ready form."""
         return {
             "id": self.id,
-            "since": self.since,
+            "since": round(self.since, TIME_DIGITS),
             "detected": self.detected,
             "smoothed": None if self.smoothed is None else self.smoothed.to_dict(),
             "held": None if self.held is None else str(self.held),
@@ -296,11 +308,11 @@ class Face:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        box = self.box
+        box, points = self.box, None if self.landmarks is None else self.landmarks.tolist()
         return {
-            "box": [box.x, box.y, box.width, box.height],
-            "score": self.score,
-            "landmarks": None if self.landmarks is None else self.landmarks.tolist(),
+            "box": [round(value, PIXEL_DIGITS) for value in (box.x, box.y, box.width, box.height)],
+            "score": round(self.score, SCORE_DIGITS),
+            "landmarks": None if points is None else [[round(v, PIXEL_DIGITS) for v in point] for point in points],
             "readings": [reading.to_dict() for reading in self.readings],
             "unmeasurable": self.unmeasurable,
             "track": None if self.track is None else self.track.to_dict(),
@@ -356,7 +368,7 @@ class Frame:
         """JSON-ready form, the schema of ``mien read --json``."""
         return {
             "source": self.source,
-            "time": self.time,
+            "time": None if self.time is None else round(self.time, TIME_DIGITS),
             "width": self.width,
             "height": self.height,
             "detector": self.detector,

@@ -95,7 +95,7 @@ def _named(path: Path) -> Iterator[None]:
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file, whole or not at all; its folder is made where it is missing."""
     with replacing(path) as part:
-        part.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        part.write_bytes(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
 
 
 def write_json(record: Any, path: Path, *, indent: int = 2) -> None:

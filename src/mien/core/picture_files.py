@@ -51,7 +51,7 @@ def list_folder(
         folder: where to look; its own name does not matter.
         left_out: counts all other files by ending or reason, those in folders that are passed over too.
         endings: of the files that are wanted, in lower case.
-        without: real paths of folders that are passed over, as they hold the run's own output.
+        without: real paths of what the run itself writes: folders are passed over, other files not counted.
     """
     found = []
     try:
@@ -73,7 +73,7 @@ def list_folder(
             reason = reason or _refused(entry, endings)
             if reason is None:
                 found.append(Entry(entry.path, is_folder=False))
-            else:
+            elif not without or os.path.realpath(entry.path) not in without:
                 left_out[reason] += 1
     return found
 
@@ -117,7 +117,7 @@ def iter_pictures(
     Args:
         paths: files and folders.
         left_out: counts by ending or reason the files of folders that are no pictures (:func:`say_left_out`).
-        without: folders that are passed over, such as the one that annotated pictures go to.
+        without: what the run itself writes: folders are passed over, files not counted.
 
     Raises:
         PictureError: a folder holds no picture, or a name is empty or an address.

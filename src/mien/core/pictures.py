@@ -36,6 +36,8 @@ MAX_PIXELS = 100_000_000
 """Largest picture that is decoded unless the user allows more: 300 MB of memory."""
 
 _HEAD = 64
+_MOST_BYTES = 9
+"""More bytes than any format that mien reads takes for one pixel, its header included."""
 _WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65_535}
 
 _REMEDIES = {
@@ -85,6 +87,18 @@ def decode_picture(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> I
     return _read(io.BytesIO(data), printable(name), max_pixels)
 
 
+def read_stream(file: BinaryIO, name: str, *, max_pixels: int = MAX_PIXELS) -> Image:
+    """The picture that an open binary file holds, a pipe too, as RGB uint8 ``(height, width, 3)``.
+
+    As :func:`read_picture` does it, and with the same errors; ``name`` stands for the path in them.
+
+    Raises:
+        UnreadablePictureError: empty, cut short, damaged, not a picture, or in a format whose decoder is not installed.
+        PictureTooLargeError: more than ``max_pixels``.
+    """
+    return _read(file, printable(name), max_pixels)
+
+
 def as_picture(array: NDArray[Any]) -> Image:
     """An array as a picture: RGB uint8 ``(height, width, 3)``; grey ``(height, width)`` is repeated.
 
@@ -115,7 +129,13 @@ def _read(file: BinaryIO, name: str, max_pixels: int) -> Image:
     if kind is None:
         known = ", ".join(Format)
         raise UnreadablePictureError(f"{name}: not a picture that mien knows; it reads {known}")
-    file.seek(0)
+    if file.seekable():
+        file.seek(0)
+    else:  # a pipe, which may never end
+        most = _HEAD + _MOST_BYTES * max_pixels
+        file = io.BytesIO(head + file.read(most))
+        if file.getbuffer().nbytes > most:
+            raise PictureTooLargeError(f"{name}: is still not at its end after {most / 1e6:,.0f} MB")
     check = partial(check_size, name=name, max_pixels=max_pixels)
     if kind not in (Format.AVIF, Format.HEIC):
         check(*_header_size(file, name))

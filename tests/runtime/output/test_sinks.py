@@ -75,9 +75,18 @@ def test_csv_has_a_row_for_each_face_and_model(frames, tmp_path):
     sink.close()
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["model"] for row in rows] == ["toy", "second"]
+    assert [(row["status"], row["model"]) for row in rows] == [
+        ("read", "toy"),
+        ("read", "second"),
+        ("no face", ""),
+        ("unreadable", ""),
+    ]
+    assert [(row["source"], row["reason"]) for row in rows[2:]] == [
+        (frames[1].source, "no face was found"),
+        ("x.jpg", str(ERROR)),
+    ]
     (face,) = frames[0].faces
-    for row, one in zip(rows, face.readings, strict=True):
+    for row, one in zip(rows[:2], face.readings, strict=True):
         assert tuple(row) == PICTURE_COLUMNS
         assert (row["source"], row["detector"], row["face"]) == (frames[0].source, "haar", "1")
         assert float(row["box_width"]) == pytest.approx(face.box.width, abs=0.01)

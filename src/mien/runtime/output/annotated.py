@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +12,7 @@ import cv2
 
 from mien.core.errors import MienError
 from mien.core.face import Frame
+from mien.core.files import write_whole
 from mien.core.pictures import MAX_PIXELS, read_picture
 from mien.core.preprocess import Image
 from mien.runtime.output.draw import annotate
@@ -16,6 +20,10 @@ from mien.runtime.output.sinks import Picture, Sink
 
 if TYPE_CHECKING:
     from mien.runtime.inference.activation import ActivationMapper
+
+
+_LONGEST = 110
+"""Bytes of a picture's name that are kept: some encrypted file systems allow 143 in all."""
 
 
 class SourcePictures:
@@ -28,7 +36,12 @@ class SourcePictures:
         """Read pictures of up to ``max_pixels``; with a ``mapper`` class activation maps lie over their faces."""
         self._max_pixels = max_pixels
         self._mapper = mapper
+        self._kept: dict[str, Image] = {}
         self._last: tuple[str, Image] | None = None
+
+    def keep(self, source: str, picture: Image) -> None:
+        """Keep a picture that cannot be read again, as it came through a pipe."""
+        self._kept[source] = picture
 
     def of(self, frame: Frame) -> Image:
         """The frame's picture without frames and words, with its maps where there is a mapper.
@@ -38,36 +51,85 @@ class SourcePictures:
         """
         source = frame.source or ""
         if self._last is None or self._last[0] != source:
-            picture = read_picture(source, max_pixels=self._max_pixels)
+            kept = self._kept.get(source)
+            picture = read_picture(source, max_pixels=self._max_pixels) if kept is None else kept
             self._last = (source, self._mapper.draw(picture, frame) if self._mapper else picture)
         return self._last[1]
 
 
 class AnnotateSink(Sink):
-    """Annotated pictures in a folder, as ``NAME-mien.jpg``; a name that is taken in this run gets a number.
+    """Annotated pictures in a folder, as ``NAME-mien.jpg`` where their source lies in the folder that was read.
+
+    A name that is taken gets a number, so that nothing is ever overwritten.
 
     Raises:
-        MienError: the folder cannot be made or written.
+        MienError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Make the folder."""
+    def __init__(self, folder: Path, *, inputs: Iterable[str | Path] = (), overwrite: bool = False) -> None:
+        """Make the folder.
+
+        Args:
+            folder: where the pictures go.
+            inputs: the folders that are read, whose folders are made anew in it; of several, each in one of its name.
+            overwrite: whether pictures of an earlier run are replaced; never those of this one.
+        """
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise MienError(f"{folder}: the folder cannot be made ({error.strerror})") from None
         self._folder = folder
-        self._used: dict[str, int] = {}
+        self._inputs = [path for path in map(Path, inputs) if path.is_dir()]
+        self._overwrite = overwrite
+        self._used: set[str] = set()
+        self._last: Path | None = None
+
+    def last(self) -> Path | None:
+        """Where the picture of the last frame was written; None where it could not be."""
+        return self._last
 
     def write(self, frame: Frame, picture: Picture) -> None:
-        """Write the annotated picture."""
-        stem = Path(frame.source or "picture").stem
-        count = self._used[stem] = self._used.get(stem, 0) + 1
-        path = self._folder / f"{stem}{'' if count == 1 else f'-{count}'}-mien.jpg"
+        """Write the annotated picture.
+
+        Raises:
+            MienError: it cannot be drawn or written; the others can.
+        """
+        self._last = None
+        path = self._free(self._folder / self._below(Path(frame.source or "picture")))
+        data = encode_jpeg(annotate(picture(), frame), quality=92)
         try:
-            path.write_bytes(encode_jpeg(annotate(picture(), frame), quality=92))
+            write_whole(path, data)
         except OSError as error:
             raise MienError(f"{path}: cannot be written ({error.strerror})") from None
+        self._last = path
+
+    def _below(self, source: Path) -> Path:
+        """Where a source lies in the folder that is read, without its ending."""
+        for folder in self._inputs:
+            if source.is_relative_to(folder):
+                below = source.relative_to(folder)
+                return (Path(folder.resolve().name) if len(self._inputs) > 1 else Path()) / below.with_suffix("")
+        return Path(source.stem)
+
+    def _free(self, stem: Path) -> Path:
+        name, number = _shortened(stem.name), 1
+        while True:
+            path = stem.with_name(f"{name}{'' if number == 1 else f'-{number}'}-mien.jpg")
+            if os.path.normcase(path) not in self._used and (self._overwrite or not os.path.lexists(path)):
+                break
+            number += 1
+        self._used.add(os.path.normcase(path))
+        return path
+
+
+def _shortened(name: str) -> str:
+    """A name that leaves room for what is added to it: file systems allow 255 bytes, some of them fewer."""
+    if len(os.fsencode(name)) <= _LONGEST:
+        return name
+    mark = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+    while len(os.fsencode(name)) > _LONGEST - 9:
+        name = name[:-1]
+    return f"{name}-{mark}"
 
 
 def encode_jpeg(picture: Image, *, quality: int) -> bytes:

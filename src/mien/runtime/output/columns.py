@@ -6,17 +6,34 @@ smoothed over a track begins with ``smoothed_``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+from mien.core.errors import MienError
 from mien.core.expression import Expression
-from mien.core.face import Event, Face, Frame, Reading
+from mien.core.face import (
+    PIXEL_DIGITS,
+    PROBABILITY_DIGITS,
+    SCORE_DIGITS,
+    TIME_DIGITS,
+    Event,
+    Face,
+    Frame,
+    Reading,
+)
+from mien.core.safe_text import printable
 
 PICTURE_COLUMNS = (
-    *("source", "width", "height", "detector", "face", "box_x", "box_y", "box_width", "box_height", "score", "turned"),
+    *("source", "status", "reason", "annotated", "width", "height", "detector"),
+    *("face", "box_x", "box_y", "box_width", "box_height", "score", "turned"),
     *("model", "expression", "confidence", "polarity", "candidates", "coverage", "energy"),
     *(str(e) for e in Expression),
 )
-"""Of pictures: one row for each face and model; an expression that the model does not know is empty."""
+"""Of pictures: one row for each face and model, and one for each input without; an expression that the model does not
+know is empty."""
+
+PICTURE_STATES = ("read", "no face", "unreadable")
+"""What became of an input: the status of its rows."""
 
 PICTURE_WHOLE_NUMBERS = ("width", "height", "face", "turned")
 PICTURE_NUMBERS = (
@@ -62,17 +79,35 @@ RECORDING_COLUMNS: dict[str, str] = {
 """Of streams: name and type of each column, in order; every one but the first four can be empty."""
 
 
-def picture_rows(frame: Frame) -> Iterator[list[str]]:
-    """The rows of one picture as text, in the order of :data:`PICTURE_COLUMNS`; none where it has no face."""
-    about = {"source": frame.source or "", "width": str(frame.width), "height": str(frame.height)}
-    about["detector"] = frame.detector
+def picture_rows(frame: Frame, annotated: Path | None = None) -> Iterator[list[str]]:
+    """The rows of one picture as text, in the order of :data:`PICTURE_COLUMNS`: one where it has no face.
+
+    ``annotated`` is where the annotated picture was written.
+    """
+    about = {"source": printable(frame.source or ""), "width": str(frame.width), "height": str(frame.height)}
+    about |= {"detector": frame.detector, "annotated": printable(annotated or "")}
+    read, no_face, _ = PICTURE_STATES
+    if not frame.faces:
+        yield _row({**about, "status": no_face, "reason": why_no_face(frame)})
     for number, face in enumerate(frame.faces, start=1):
         for reading in face.readings:
             cells = {**about, "face": str(number), **_place(face), **_said(reading), **_probabilities(reading)}
-            cells["turned"] = str(face.turned)
+            cells["status"], cells["turned"] = read, str(face.turned)
             cells["expression"], cells["polarity"] = reading.expression, reading.polarity
-            cells["confidence"], cells["energy"] = f"{reading.confidence:.6f}", f"{reading.energy:.4f}"
-            yield [cells.get(column, "") for column in PICTURE_COLUMNS]
+            cells["confidence"] = f"{reading.confidence:.{PROBABILITY_DIGITS}f}"
+            cells["energy"] = f"{reading.energy:.{SCORE_DIGITS}f}"
+            yield _row(cells)
+
+
+def unreadable_row(source: str, error: MienError) -> list[str]:
+    """The row of an input that could not be read."""
+    return _row({"source": printable(source), "status": PICTURE_STATES[-1], "reason": printable(error)})
+
+
+def why_no_face(frame: Frame) -> str:
+    """Why a picture without a face has none, in words."""
+    rejected = frame.rejected
+    return f"{rejected} rejected as no face" if rejected else "no face was found"
 
 
 def recording_rows(index: int, frame: Frame) -> Iterator[list[str]]:
@@ -81,7 +116,7 @@ def recording_rows(index: int, frame: Frame) -> Iterator[list[str]]:
     Raises:
         ValueError: the frame has no time, or one of its faces no track.
     """
-    time = f"{check_stream(frame):.6f}"
+    time = f"{check_stream(frame):.{TIME_DIGITS}f}"
     rows: list[dict[str, str]] = [{"row": "face", **_tracked(face)} for face in frame.faces] or [{"row": "empty"}]
     rows += [{"row": "event", **_event(event)} for event in frame.events]
     for row in rows:
@@ -100,10 +135,15 @@ def check_stream(frame: Frame) -> float:
     return frame.time
 
 
+def _row(cells: Mapping[str, str]) -> list[str]:
+    return [cells.get(column, "") for column in PICTURE_COLUMNS]
+
+
 def _place(face: Face) -> dict[str, str]:
     box = face.box
     sides = {"x": box.x, "y": box.y, "width": box.width, "height": box.height}
-    return {**{f"box_{name}": f"{value:.2f}" for name, value in sides.items()}, "score": f"{face.score:.4f}"}
+    cells = {f"box_{name}": f"{value:.{PIXEL_DIGITS}f}" for name, value in sides.items()}
+    return {**cells, "score": f"{face.score:.{SCORE_DIGITS}f}"}
 
 
 def _said(reading: Reading) -> dict[str, str]:
@@ -112,7 +152,10 @@ def _said(reading: Reading) -> dict[str, str]:
 
 
 def _probabilities(reading: Reading, prefix: str = "") -> dict[str, str]:
-    return {f"{prefix}{e}": f"{p:.6f}" for e, p in zip(reading.labels, reading.probabilities, strict=True)}
+    return {
+        f"{prefix}{e}": f"{p:.{PROBABILITY_DIGITS}f}"
+        for e, p in zip(reading.labels, reading.probabilities, strict=True)
+    }
 
 
 def _tracked(face: Face) -> dict[str, str]:
@@ -137,7 +180,7 @@ def _event(event: Event) -> dict[str, str]:
     return {
         "track": "" if event.track is None else str(event.track),
         "event": event.kind,
-        "event_time": f"{event.time:.6f}",
+        "event_time": f"{event.time:.{TIME_DIGITS}f}",
         "event_expression": event.expression or "",
-        "event_strength": "" if event.strength is None else f"{event.strength:.6f}",
+        "event_strength": "" if event.strength is None else f"{event.strength:.{PROBABILITY_DIGITS}f}",
     }

@@ -14,6 +14,7 @@ from mien.core.errors import MienError, MissingExtraError
 from mien.core.face import Frame
 from mien.core.manifest import Manifest
 from mien.core.preprocess import Image
+from mien.core.safe_text import printable
 from mien.runtime.output.annotated import encode_jpeg
 from mien.runtime.output.canvas import COLOURS
 from mien.runtime.output.draw import annotate
@@ -30,7 +31,15 @@ class ReportSink(Sink):
         MienError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, *, detector: str, models: Sequence[Manifest], explained: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        detector: str,
+        models: Sequence[Manifest],
+        explained: str | None = None,
+        overwrite: bool = False,
+    ) -> None:
         """Create the file and write what the page says about detector and models.
 
         Args:
@@ -38,10 +47,11 @@ class ReportSink(Sink):
             detector: its name.
             models: what each model is.
             explained: name of the model whose class activation maps lie over the faces; None where there are no maps.
+            overwrite: whether a page that exists is replaced.
         """
         self._parts = _template()
         self._explained = explained
-        self._file = OutputFile(path, overwrite=True)
+        self._file = OutputFile(path, overwrite=overwrite)
         self._number = 0
         self._errors: list[tuple[str, str]] = []
         made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
@@ -57,7 +67,7 @@ class ReportSink(Sink):
             self._parts.picture(
                 frame=frame,
                 number=self._number,
-                name=Path(frame.source or "picture").name,
+                name=printable(Path(frame.source or "picture").name),
                 data=data,
                 size=(drawn.shape[1], drawn.shape[0]),
                 colours=colours,
@@ -66,7 +76,7 @@ class ReportSink(Sink):
 
     def fail(self, source: str, error: MienError) -> None:
         """Keep the error for the page's end."""
-        self._errors.append((source, str(error)))
+        self._errors.append((printable(source), printable(error)))
 
     def close(self) -> None:
         """Write the errors and the notes, and close the file."""

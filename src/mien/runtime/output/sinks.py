@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
@@ -55,7 +56,7 @@ class OutputFile:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = io.FileIO(path, "w" if overwrite else "x")
+            self._file = io.FileIO(path, "w" if overwrite or _is_device(path) else "x")
         except FileExistsError:
             refuse_existing(path)
             raise MienError(f"{path}: its folder cannot be made, as a file has that name") from None
@@ -69,7 +70,7 @@ class OutputFile:
         Raises:
             MienError: they cannot be written (a full disk); what was written before stays valid.
         """
-        data = memoryview(text.encode("utf-8"))
+        data = memoryview(text.encode("utf-8", "backslashreplace"))
         done = 0
         try:
             while done < len(data):
@@ -105,11 +106,47 @@ class OpenText:
         """It stays open."""
 
 
+def refuse_outputs(outputs: Mapping[str, Path | None], *, overwrite: bool, inputs: Iterable[str | Path] = ()) -> None:
+    """Refuse outputs of one name, one that is read, and, unless ``overwrite``, one that exists.
+
+    Args:
+        outputs: the options, and what they name.
+        overwrite: whether outputs that exist may be replaced.
+        inputs: the files that are read.
+
+    Raises:
+        MienError: one of them is refused.
+    """
+    read = {_real(path) for path in inputs}
+    named: dict[str, str] = {}
+    for option, path in outputs.items():
+        if path is None or _is_device(path):
+            continue
+        key = _real(path)
+        if key in named:
+            raise MienError(f"{named[key]} and {option} both name {path}: give each output a file of its own")
+        if key in read:
+            raise MienError(f"{option} names {path}, which is read: give the output another name")
+        named[key] = option
+        if path.is_dir() or not overwrite:
+            refuse_existing(path)
+
+
 def refuse_existing(path: Path) -> None:
-    """Refuse an output that exists.
+    """Refuse an output that exists; a device or a pipe is there to be written.
 
     Raises:
         MienError: it does.
     """
-    if path.exists():
+    if path.is_dir():
+        raise MienError(f"{path}: cannot be written, as it is a folder: name a file in it")
+    if path.exists() and not _is_device(path):
         raise MienError(f"{path}: exists already; choose another name, or allow it to be replaced (--overwrite)")
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def _real(path: str | Path) -> str:
+    return os.path.normcase(os.path.realpath(path))

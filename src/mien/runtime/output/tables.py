@@ -10,9 +10,9 @@ import contextlib
 import csv
 import importlib.util
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from mien.core.errors import MienError, MissingExtraError
 from mien.core.face import Frame
@@ -24,47 +24,61 @@ from mien.runtime.output.columns import (
     check_stream,
     picture_rows,
     recording_rows,
+    unreadable_row,
 )
 from mien.runtime.output.sinks import OpenText, OutputFile, Picture, Sink, refuse_existing
 
 DOCUMENT_SCHEMA = 1
-"""Version of the JSON document of pictures."""
+"""Version of the JSON document of pictures, and of their JSON lines."""
+
+Annotated = Callable[[], Path | None]
+"""Gives the path of the annotated picture that was written last, if the frame at hand has one."""
+
+
+def nowhere() -> None:
+    """No annotated pictures are written."""
 
 
 class CsvSink(Sink):
-    """Pictures as a CSV file with the columns :data:`PICTURE_COLUMNS`; one without a face has no row."""
+    """Pictures as a CSV file with the columns :data:`PICTURE_COLUMNS`: a row for each face and each other input."""
 
-    def __init__(self, path: Path) -> None:
-        """Create the file, or replace it, and write its header.
+    def __init__(self, target: Path | TextIO, *, overwrite: bool = False, annotated: Annotated = nowhere) -> None:
+        """Create a file, with its folders, or write into an open text file; and write the header.
 
         Raises:
-            MienError: it cannot be written.
+            MienError: it exists and ``overwrite`` is off, or it cannot be written.
         """
-        self._file = OutputFile(path, overwrite=True)
+        self._file = OutputFile(target, overwrite=overwrite) if isinstance(target, Path) else OpenText(target)
+        self._annotated = annotated
         self._file.append(_csv_text([PICTURE_COLUMNS]))
 
     def write(self, frame: Frame, picture: Picture) -> None:  # noqa: ARG002
-        """Append a row for each face and model."""
-        self._file.append(_csv_text(picture_rows(frame)))
+        """Append a row for each face and model, or one that says that there is no face."""
+        self._file.append(_csv_text(picture_rows(frame, self._annotated())))
+
+    def fail(self, source: str, error: MienError) -> None:
+        """Append a row that says why there is nothing else."""
+        self._file.append(_csv_text([unreadable_row(source, error)]))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, unless it came open."""
         self._file.close()
 
 
 class JsonSink(Sink):
     """Pictures as one document: ``{"schema": 1, "frames": [...], "errors": [{"source": ..., "error": ...}]}``."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO, *, annotated: Annotated = nowhere) -> None:
         """Write into an open text file, which stays open at the end."""
         self._file = OpenText(file)
+        self._annotated = annotated
         self._errors: list[dict[str, str]] = []
         self._separator = "\n"
         self._file.append(f'{{"schema": {DOCUMENT_SCHEMA}, "frames": [')
 
     def write(self, frame: Frame, picture: Picture) -> None:  # noqa: ARG002
         """Append a frame on a line of its own."""
-        self._file.append(f"{self._separator}{json_text(frame.to_dict())}")
+        self._file.append(f"{self._separator}{json_text(_document(frame, self._annotated()))}")
         self._separator = ",\n"
 
     def fail(self, source: str, error: MienError) -> None:
@@ -74,6 +88,34 @@ class JsonSink(Sink):
     def close(self) -> None:
         """Write the errors and end the document."""
         self._file.append(f'\n], "errors": {json_text(self._errors)}}}\n')
+
+
+class PictureLinesSink(Sink):
+    """One JSON object a line and picture, as it is read: a frame of :class:`JsonSink`, or a source and its error."""
+
+    def __init__(self, target: Path | TextIO, *, overwrite: bool = False, annotated: Annotated = nowhere) -> None:
+        """Create a file, with its folders, or write into an open text file, which stays open at the end.
+
+        Raises:
+            MienError: it exists and ``overwrite`` is off, or it cannot be written.
+        """
+        self._file = OutputFile(target, overwrite=overwrite) if isinstance(target, Path) else OpenText(target)
+        self._annotated = annotated
+
+    def write(self, frame: Frame, picture: Picture) -> None:  # noqa: ARG002
+        """Append a frame."""
+        self._append(_document(frame, self._annotated()))
+
+    def fail(self, source: str, error: MienError) -> None:
+        """Append an error."""
+        self._append({"source": source, "error": str(error)})
+
+    def close(self) -> None:
+        """Close the file, unless it came open."""
+        self._file.close()
+
+    def _append(self, content: dict[str, Any]) -> None:
+        self._file.append(json_text({"schema": DOCUMENT_SCHEMA, **content}) + "\n")
 
 
 class CsvStreamSink(Sink):
@@ -173,6 +215,10 @@ class ParquetSink(Sink):
 def journal_of(parquet: Path) -> Path:
     """Where the rows of a Parquet file stand until it is finished."""
     return parquet.with_name(parquet.name + ".csv")
+
+
+def _document(frame: Frame, annotated: Path | None) -> dict[str, Any]:
+    return frame.to_dict() | ({} if annotated is None else {"annotated": str(annotated)})
 
 
 def _csv_text(rows: Iterable[Iterable[str]]) -> str:
