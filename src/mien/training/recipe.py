@@ -21,6 +21,25 @@ LoggerName = Literal["tensorboard", "mlflow", "wandb", "csv"]
 Mode = Literal["all", "head", "last", "freeze-last", "bottleneck", "svm"]
 
 
+def read_yaml(path: Path) -> Any:
+    """The content of a recipe's file.
+
+    Raises:
+        ConfigError: it is missing or not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no recipe at {path}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(f"{path} is not a YAML file: {error}") from None
+
+
+def write_yaml(content: Any, path: Path) -> None:
+    """Write a recipe's content in the order of its keys."""
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
 @dataclass(frozen=True, slots=True)
 class DataConfig:
     """What a run is fitted on and chosen on.
@@ -354,17 +373,11 @@ class Recipe:
         Raises:
             ConfigError: it is missing, not YAML, or has a wrong key or value; a misspelt key names the nearest.
         """
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ConfigError(f"no recipe at {path}") from None
-        except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
-            raise ConfigError(f"{path} is not a YAML file: {error}") from None
-        return from_mapping(cls, content, str(path))
+        return from_mapping(cls, read_yaml(path), str(path))
 
     def write(self, path: Path) -> None:
         """Write it as YAML with every value, defaults too."""
-        path.write_text(yaml.safe_dump(to_mapping(self), sort_keys=False), encoding="utf-8")
+        write_yaml(to_mapping(self), path)
 
     def override(self, settings: dict[str, Any]) -> Recipe:
         """The recipe with some dotted keys changed, such as ``{"optimiser.rate": 0.01}``.
