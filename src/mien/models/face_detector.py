@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mien.core.anchors import STRIDES
 
@@ -92,3 +94,31 @@ class Separable(nn.Module):
 
 def _norm(convolution: nn.Conv2d) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(convolution.out_channels))
+
+
+class _Answering(nn.Module):
+    """The network as it is used: from a picture, uint8 ``(1, h, w, 3)``, to scores and places."""
+
+    def __init__(self, network: FaceDetectorNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, picture: Tensor) -> Tensor:
+        rows = self.network(picture.permute(0, 3, 1, 2).float())
+        return torch.cat([rows[..., :1].sigmoid(), rows[..., 1:]], dim=-1)
+
+
+def answering_in_half(network: FaceDetectorNetwork) -> nn.Module:
+    """The network as it is exported: its norms folded into the convolutions, its weights rounded to 16 bits."""
+    answering = _Answering(copy.deepcopy(network)).eval()
+    for module in list(answering.modules()):
+        if isinstance(module, nn.Sequential):
+            for index in range(len(module) - 1, 0, -1):
+                before, norm = module[index - 1], module[index]
+                if isinstance(before, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    module[index - 1] = fuse_conv_bn_eval(before, norm)
+                    del module[index]
+    with torch.no_grad():
+        for values in answering.parameters():
+            values.requires_grad_(False).copy_(values.half().float())
+    return answering

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -27,10 +27,10 @@ from mien.data.load import load_dataset
 from mien.data.portraits import SPLITS, Portrait, Split, ask_teacher, portraits, read_folder, splits
 from mien.models.face_detector import FaceDetectorNetwork
 from mien.training.face_detector_loss import loss, targets
-from mien.training.face_detector_recipe import FaceDetectorRecipe
+from mien.training.face_detector_recipe import RECIPE_FILE, FaceDetectorRecipe
 from mien.training.loop import rate_factor
 
-CHECKPOINT, HISTORY, RECIPE, TEACHER = "checkpoint.pt", "history.jsonl", "recipe.yaml", "teacher.npz"
+CHECKPOINT, HISTORY, TEACHER = "checkpoint.pt", "history.jsonl", "teacher.npz"
 
 SAY_EVERY, KEEP_EVERY, VALIDATE_EVERY = 100, 250, 1000
 
@@ -108,7 +108,13 @@ def gather(recipe: FaceDetectorRecipe, teacher: Path, folder: Path, *, root: Pat
 
 
 def train_face_detector(
-    recipe: FaceDetectorRecipe, folder: Path, teacher: Path, *, root: Path | None = None, threads: int | None = None
+    recipe: FaceDetectorRecipe,
+    folder: Path,
+    teacher: Path,
+    *,
+    root: Path | None = None,
+    threads: int | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> FaceDetectorNetwork:
     """Train a face detector by a recipe into a folder; the same call again goes on with what was interrupted.
 
@@ -118,6 +124,7 @@ def train_face_detector(
         teacher: YuNet's ONNX file.
         root: data folder; see :func:`mien.data.load.load_dataset`.
         threads: CPU threads.
+        say: is told in a line each how it goes; None for the log.
 
     Returns:
         The network with its averaged weights.
@@ -129,27 +136,28 @@ def train_face_detector(
     if threads is not None:
         torch.set_num_threads(threads)
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / RECIPE).is_file() and FaceDetectorRecipe.read(folder / RECIPE) != recipe:
+    if (folder / RECIPE_FILE).is_file() and FaceDetectorRecipe.read(folder / RECIPE_FILE) != recipe:
         raise TrainingError(f"{folder} holds the run of another recipe: name another folder with --out")
-    recipe.write(folder / RECIPE)
+    recipe.write(folder / RECIPE_FILE)
     material = gather(recipe, teacher, folder, root=root)
-    _log.info(
-        "portraits %s, crops %d, backgrounds %s",
-        {split: len(kind) for split, kind in material.portraits.items()},
-        len(material.crops),
-        {split: len(kind) for split, kind in material.backgrounds.items()},
+    say = say or _log.info
+    say(
+        f"{recipe.name}: {recipe.steps:,} steps into {folder}, of {len(material.portraits['train']):,} portraits, "
+        f"{len(material.crops):,} crops and {len(material.backgrounds['train']):,} backgrounds"
     )
-    return _Fit(recipe, folder, material).run()
+    return _Fit(recipe, folder, material, say).run()
 
 
 class _Fit:
     """One run: network, optimiser, averaged weights and the scenes."""
 
-    def __init__(self, recipe: FaceDetectorRecipe, folder: Path, material: Material) -> None:
+    def __init__(
+        self, recipe: FaceDetectorRecipe, folder: Path, material: Material, say: Callable[[str], None]
+    ) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.folder = recipe, folder
+        self.recipe, self.folder, self.say = recipe, folder, say
         self.composer = material.composer("train", recipe.turn)
-        self.judged = _judged(material.composer("validation", recipe.turn), recipe)
+        self.judged = validation_scenes(material, recipe)
         self.network = FaceDetectorNetwork(recipe.width, recipe.stem).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = AveragedModel(
             self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
@@ -171,7 +179,7 @@ class _Fit:
         while self.step < recipe.steps:
             if self.step in mining:
                 self.composer.hard = mine(self.judge(), self.composer.backgrounds, self.step)
-                _log.info("step %d: %d hard negatives", self.step, len(self.composer.hard))
+                self.say(f"step {self.step}: {len(self.composer.hard):,} hard negatives")
             sums += self._update()
             self.step += 1
             if self.step % SAY_EVERY == 0:
@@ -181,7 +189,7 @@ class _Fit:
                 )
                 if self.step % VALIDATE_EVERY == 0 or self.step == recipe.steps:
                     facts |= measure(self.judge(), self.judged)
-                self._say(facts)
+                self._tell(facts)
                 sums, since = np.zeros(3), time.perf_counter()
             if self.step % KEEP_EVERY == 0 or self.step == recipe.steps:
                 self._keep()
@@ -216,8 +224,8 @@ class _Fit:
         self.average.update_parameters(self.network)
         return np.array([float(part.detach()) for part in parts])
 
-    def _say(self, facts: dict[str, Any]) -> None:
-        _log.info(" ".join(f"{key} {value}" for key, value in facts.items()))
+    def _tell(self, facts: dict[str, Any]) -> None:
+        self.say(" ".join(f"{key} {value}" for key, value in facts.items()))
         with (self.folder / HISTORY).open("a", encoding="utf-8") as file:
             file.write(json.dumps(facts) + "\n")
 
@@ -242,7 +250,7 @@ class _Fit:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.composer.hard = [(int(row[0]), *map(float, row[1:])) for row in state["hard"].tolist()]
-        _log.info("%s: goes on from step %d of %d", self.folder, self.step, self.recipe.steps)
+        self.say(f"goes on from step {self.step:,} of {self.recipe.steps:,}")
 
 
 def load_face_detector(folder: Path) -> FaceDetectorNetwork:
@@ -251,7 +259,7 @@ def load_face_detector(folder: Path) -> FaceDetectorNetwork:
     Raises:
         TrainingError: the folder holds no run, or one that has not ended.
     """
-    recipe = FaceDetectorRecipe.read(folder / RECIPE)
+    recipe = FaceDetectorRecipe.read(folder / RECIPE_FILE)
     if not (folder / CHECKPOINT).is_file():
         raise TrainingError(f"{folder} holds no checkpoint: train it with mien train")
     state = torch.load(folder / CHECKPOINT, weights_only=True)
@@ -305,14 +313,14 @@ def measure(network: FaceDetectorNetwork, scenes: Sequence[Scene]) -> dict[str, 
     errors: list[float] = []
     for scene in scenes:
         rows = find(network, scene.picture, 0.5)
-        overlaps = _overlap(rows[:, :4], scene.boxes)
+        found = overlaps(rows[:, :4], scene.boxes)
         faces += int(scene.counted.sum())
-        false += int((overlaps.max(axis=1, initial=0) < 0.3).sum())
+        false += int((found.max(axis=1, initial=0) < 0.3).sum())
         for index in np.flatnonzero(scene.counted):
-            if len(rows) == 0 or overlaps[:, index].max() < 0.5:
+            if len(rows) == 0 or found[:, index].max() < 0.5:
                 continue
             hits += 1
-            points = rows[overlaps[:, index].argmax(), 4:14].reshape(5, 2)
+            points = rows[found[:, index].argmax(), 4:14].reshape(5, 2)
             eyes = np.linalg.norm(scene.points[index, 0] - scene.points[index, 1])
             errors.append(float(np.linalg.norm(points - scene.points[index], axis=1).mean() / max(eyes, 1e-6)))
     return {
@@ -322,12 +330,13 @@ def measure(network: FaceDetectorNetwork, scenes: Sequence[Scene]) -> dict[str, 
     }
 
 
-def _judged(composer: Composer, recipe: FaceDetectorRecipe) -> list[Scene]:
-    rng = np.random.default_rng(recipe.seed)
+def validation_scenes(material: Material, recipe: FaceDetectorRecipe) -> list[Scene]:
+    """Scenes of the validation split, the same for each call."""
+    composer, rng = material.composer("validation", recipe.turn), np.random.default_rng(recipe.seed)
     return [composer.compose(side, rng) for side, n in ((recipe.side, 240), (2 * recipe.side, 60)) for _ in range(n)]
 
 
-def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+def overlaps(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
     """Intersection over union of each of n boxes with each of m, ``(n, m)``."""
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, :2] + boxes[:, None, 2:], others[None, :, :2] + others[None, :, 2:])

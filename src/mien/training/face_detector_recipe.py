@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mien.core.schema import from_mapping, to_mapping
-from mien.training.recipe import Optimiser, read_yaml, write_yaml
+from mien.training.recipe import Optimiser, overridden, read_yaml, write_yaml
 
-KIND = "face-detector"
+RECIPE_FILE = "recipe.yaml"
+"""Name of the recipe in a run's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,24 @@ class FaceDetectorRecipe:
             ConfigError: it is missing, not YAML, or has a wrong key or value; a misspelt key names the nearest.
         """
         return from_mapping(cls, read_yaml(path), str(path))
+
+    @staticmethod
+    def describes(path: Path) -> bool:
+        """Whether a file is the recipe of a face detector.
+
+        Raises:
+            ConfigError: it is missing or not YAML.
+        """
+        content = read_yaml(path)
+        return isinstance(content, dict) and content.get("kind") == "face-detector"
+
+    def override(self, settings: dict[str, Any]) -> FaceDetectorRecipe:
+        """The recipe with some dotted keys changed, such as ``{"optimiser.rate": 0.01}``.
+
+        Raises:
+            ConfigError: a key or value is wrong.
+        """
+        return overridden(self, settings)
 
     def write(self, path: Path) -> None:
         """Write it as YAML with every value, defaults too."""

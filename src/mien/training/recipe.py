@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 
@@ -15,6 +15,8 @@ from mien.core.fitted import Folds
 from mien.core.model_reference import ModelReference
 from mien.core.predictor import Views
 from mien.core.schema import from_mapping, to_mapping
+
+R = TypeVar("R")
 
 Precision = Literal["fp32", "bf16"]
 LoggerName = Literal["tensorboard", "mlflow", "wandb", "csv"]
@@ -385,13 +387,18 @@ class Recipe:
         Raises:
             ConfigError: a key or value is wrong.
         """
-        content = to_mapping(self)
-        for dotted, value in settings.items():
-            *path, last = dotted.split(".")
-            place = content
-            for key in path:
-                place = place.setdefault(key, {})
-                if not isinstance(place, dict):
-                    raise ConfigError(f"--set {dotted}: '{key}' has no keys below it")
-            place[last] = value
-        return from_mapping(Recipe, content, "--set")
+        return overridden(self, settings)
+
+
+def overridden(recipe: R, settings: dict[str, Any]) -> R:
+    """A recipe, a frozen dataclass, with some dotted keys changed; see :meth:`Recipe.override`."""
+    content = to_mapping(recipe)
+    for dotted, value in settings.items():
+        *path, last = dotted.split(".")
+        place = content
+        for key in path:
+            place = place.setdefault(key, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {dotted}: '{key}' has no keys below it")
+        place[last] = value
+    return from_mapping(type(recipe), content, "--set")
