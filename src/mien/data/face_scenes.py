@@ -85,8 +85,8 @@ class Composer:
         points: list[Floats] = []
         for _ in range(int(rng.integers(0, 4))):
             self._lay_nothing(canvas, _log_uniform(12, 0.6 * side, rng), rng)
-        largest = _log_uniform(0.035, 0.95, rng) * side
-        most = int(np.clip((side / largest) ** 2 / 2, 1, 10))
+        largest = _log_uniform(0.04, 0.95, rng) * side
+        most = int(np.clip((side / largest) ** 2 / 4, 1, 5))  # or nearly all faces would be small
         for _ in range(0 if rng.random() < 0.12 else int(rng.integers(1, most + 1))):
             size = max(largest * _log_uniform(0.5, 1.0, rng), 6.0)
             centre = _place(size, side, boxes, rng)
