@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError, PictureError
-from mien.core.pictures import iter_pictures, read_picture
+from mien.core.pictures import is_picture_file, read_picture
 from mien.core.preprocess import Image
 
 Split = Literal["train", "validation", "held-out"]
@@ -47,9 +47,10 @@ class Portrait:
 
 
 def read_folder(folder: Path, *, long_side: int | None = None) -> list[Image]:
-    """The pictures under a folder in the order of their names, reduced to a long side of ``long_side`` pixels or less.
+    """The pictures in a folder and below it in the order of their names.
 
-    Files that cannot be read as a picture, such as drawings, are passed over.
+    Larger ones are reduced to a long side of ``long_side`` pixels. Files that cannot be read as a
+    picture, such as drawings, are passed over.
 
     Raises:
         DatasetError: there is no such folder, or no picture in it.
@@ -57,7 +58,7 @@ def read_folder(folder: Path, *, long_side: int | None = None) -> list[Image]:
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder; docs/face-detector.md says where its pictures are from")
     pictures = []
-    for file in iter_pictures([folder]):
+    for file in sorted(filter(is_picture_file, folder.rglob("*"))):
         try:
             picture = read_picture(file)
         except PictureError:

@@ -43,6 +43,7 @@ def export_face_detector_run(
     network, recipe = load_face_detector(folder), FaceDetectorRecipe.read(folder / RECIPE_FILE)
     material = gather(recipe, teacher, folder, root=root)
     scenes = validation_scenes(material, recipe)
+    least = least_score(network, scenes)
     counts = (len(material.portraits["train"]), len(material.crops), len(material.backgrounds["train"]))
     crops = f", {counts[1]:,} crops of {recipe.crops}'s training split" if recipe.crops else ""
     return export_face_detector(
@@ -62,8 +63,8 @@ def export_face_detector_run(
             seed=recipe.seed,
             commit=commit(),
         ),
-        min_score=least_score(network, scenes),
-        sure=sure_score(network, material.portraits["validation"]),
+        min_score=least,
+        sure=max(least, sure_score(network, material.portraits["validation"])),
     )
 
 

@@ -333,7 +333,9 @@ def measure(network: FaceDetectorNetwork, scenes: Sequence[Scene]) -> dict[str, 
 def validation_scenes(material: Material, recipe: FaceDetectorRecipe) -> list[Scene]:
     """Scenes of the validation split, the same for each call."""
     composer, rng = material.composer("validation", recipe.turn), np.random.default_rng(recipe.seed)
-    return [composer.compose(side, rng) for side, n in ((recipe.side, 240), (2 * recipe.side, 60)) for _ in range(n)]
+    large = recipe.validation // 5
+    sides = [recipe.side] * (recipe.validation - large) + [2 * recipe.side] * large
+    return [composer.compose(side, rng) for side in sides]
 
 
 def overlaps(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -34,6 +34,7 @@ class FaceDetectorRecipe:
         mine: shares of the steps after which hard negatives are looked for.
         optimiser: see :class:`~mien.training.recipe.Optimiser`.
         averaging: decay of the exponential average of the weights, which is what is kept.
+        validation: scenes of the validation split that are looked at now and then; a fifth are of twice the side.
         seed: of weights and scenes.
         summary: one sentence for the manifest.
         licence: of the weights.
@@ -54,6 +55,7 @@ class FaceDetectorRecipe:
     mine: tuple[float, ...] = (0.5,)
     optimiser: Optimiser = field(default_factory=Optimiser)
     averaging: float = 0.999
+    validation: int = 300
     seed: int = 0
     summary: str = ""
     licence: str = ""
@@ -66,6 +68,8 @@ class FaceDetectorRecipe:
             raise ValueError(f"side must be a multiple of 32, and 64 or more, got {self.side}")
         if self.batch < 4 or self.steps < 1 or self.large_every < 1:
             raise ValueError("batch must be 4 or more, steps and large_every 1 or more")
+        if self.validation < 10:
+            raise ValueError(f"validation must be 10 scenes or more, got {self.validation}")
         if self.width < 2 or self.width % 2 or self.stem < 1:
             raise ValueError("width must be an even number from 2 on, stem 1 or more")
         if not 0 <= self.turn <= 180 or not 0 < self.averaging < 1:
