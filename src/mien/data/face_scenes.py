@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -20,7 +20,9 @@ from mien.core.preprocess import Image
 from mien.data.portraits import Portrait
 
 Rng = np.random.Generator
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
+Array = NDArray[Any]
+"""What OpenCV gives back: its stubs do not say of which numbers."""
 
 SMALLEST = 8.0
 """Faces of fewer pixels are neither faces nor anything else to the loss."""
@@ -214,7 +216,7 @@ def drawn(side: int, rng: Rng) -> Image:
     spread = rng.uniform(0, 70)
     clouds = rng.normal(rng.uniform(40, 215, 3), spread, (coarse, coarse, 3)).clip(0, 255).astype(np.uint8)
     way = cv2.INTER_CUBIC if rng.random() < 0.7 else cv2.INTER_NEAREST
-    canvas = np.ascontiguousarray(cv2.resize(clouds, (side, side), interpolation=way))
+    canvas: Array = np.array(cv2.resize(clouds, (side, side), interpolation=way))
     for _ in range(int(rng.integers(0, 14))):
         colour = tuple(int(v) for v in rng.integers(0, 256, 3))
         middle = tuple(int(v) for v in rng.integers(0, side, 2))
@@ -234,8 +236,9 @@ def drawn(side: int, rng: Rng) -> Image:
     return canvas
 
 
-def photographed(picture: Image, rng: Rng) -> Image:
-    """The picture as a poor camera might have taken it: light, colour, blur, noise, compression."""
+def photographed(scene: Image, rng: Rng) -> Image:
+    """The scene as a poor camera might have taken it: light, colour, blur, noise, compression."""
+    picture: Array = scene
     side = picture.shape[0]
     if rng.random() < 0.2:
         small = max(int(side * rng.uniform(0.4, 0.9)), 8)
@@ -261,19 +264,20 @@ def photographed(picture: Image, rng: Rng) -> Image:
     if rng.random() < 0.3:
         noise = np.empty((side, side, 1 if rng.random() < 0.5 else 3), dtype=np.int16)
         cv2.setRNGSeed(int(rng.integers(2**31)))  # OpenCV's own is four times as fast as numpy's
-        cv2.randn(noise, 0, float(rng.uniform(1, 14)))
+        cv2.randn(noise, np.zeros(1), np.array([rng.uniform(1, 14)]))
         picture = (picture + noise).clip(0, 255).astype(np.uint8)
     if rng.random() < 0.5:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 96))]
-        picture = cv2.imdecode(cv2.imencode(".jpg", picture, quality)[1], cv2.IMREAD_COLOR)
-    return cast(Image, picture)
+        picture = cast(Array, cv2.imdecode(cv2.imencode(".jpg", picture, quality)[1], cv2.IMREAD_COLOR))
+    return picture
 
 
 def _lay(
     canvas: Image, one: Portrait, mask: Floats, rng: Rng, *, size: float, angle: float, centre: Floats
 ) -> tuple[Floats, Floats, tuple[NDArray[np.int64], ...]]:
     """Lay a portrait into a picture; its box and landmarks there, and the pixels that it covers."""
-    picture, scale = _lit(one.picture, rng), size / _size(one.box)
+    picture: Array = _lit(one.picture, rng)
+    scale = size / _size(one.box)
     ratio = np.exp(rng.normal(0, 0.05))
     stretch = np.array([scale * ratio, scale / ratio])
     middle = one.box[:2] + one.box[2:] / 2
@@ -286,12 +290,13 @@ def _lay(
     box = np.concatenate([centre - reach, 2 * reach]).astype(np.float32)
     points = (one.points @ linear.T + shift).astype(np.float32)
 
+    share: Array = mask
     height, width = picture.shape[:2]
     if scale < 0.8:  # by averages, as interpolation would leave pixels out
         small = (max(round(width * stretch[0]), 2), max(round(height * stretch[1]), 2))
         linear = linear / np.array([small[0] / width, small[1] / height])
         picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
-        mask = cv2.resize(mask, small, interpolation=cv2.INTER_AREA)
+        share = cv2.resize(share, small, interpolation=cv2.INTER_AREA)
         width, height = small
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ linear.T + shift
     left, top = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
@@ -302,25 +307,26 @@ def _lay(
     matrix = np.column_stack([linear, offset])
     span = (int(right - left), int(bottom - top))
     laid = cv2.warpAffine(picture, matrix, span, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    share = cv2.warpAffine(mask, matrix, span, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)[..., None]
+    share = cv2.warpAffine(share, matrix, span, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)[..., None]
     under = canvas[top:bottom, left:right]
     under[:] = (under + share * (laid.astype(np.float32) - under)).round()
     rows, columns = np.nonzero(share[..., 0] > 0.5)
     return box, points, (rows + top, columns + left)
 
 
-def _lit(picture: Image, rng: Rng) -> Image:
+def _lit(portrait: Image, rng: Rng) -> Image:
     """The portrait in another light than its scene, now and then from one side, or grey."""
+    picture: Array = portrait
     if rng.random() < 0.15:
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         picture = cv2.merge([grey, grey, grey])
     if rng.random() < 0.4:
-        return cast(Image, picture)
-    light = np.float32(np.exp(rng.normal(0, 0.3)))
+        return picture
+    light: Array = np.full((1, 1, 1), np.exp(rng.normal(0, 0.3)), dtype=np.float32)
     if rng.random() < 0.3:
         slope = np.linspace(rng.uniform(0.3, 1), rng.uniform(0.6, 1.2), picture.shape[1], dtype=np.float32)
         light = light * (slope if rng.random() < 0.5 else slope[::-1])[None, :, None]
-    return cast(Image, (picture * light).clip(0, 255).astype(np.uint8))
+    return (picture * light).clip(0, 255).astype(np.uint8)
 
 
 def _whole(picture: Image) -> Floats:
@@ -333,7 +339,8 @@ def _ellipse(picture: Image, box: Floats, rng: Rng) -> Floats:
     middle, half = box[:2] + box[2:] / 2, box[2:] / 2 * grow
     y, x = np.ogrid[: picture.shape[0], : picture.shape[1]]
     away = np.sqrt(((x + 0.5 - middle[0]) / half[0]) ** 2 + ((y + 0.5 - middle[1]) / half[1]) ** 2)
-    return ((1 - away) / rng.uniform(0.02, 0.25)).clip(0, 1).astype(np.float32)
+    mask: Floats = ((1 - away) / rng.uniform(0.02, 0.25)).clip(0, 1).astype(np.float32)
+    return mask
 
 
 def _shuffled(one: Portrait, rng: Rng) -> Image:
@@ -360,7 +367,7 @@ def _place(size: float, side: int, boxes: Sequence[Floats], rng: Rng) -> Floats 
         rim = 0.0 if rng.random() < 0.2 else min(0.5 * size, 0.5 * side)
         centre = rng.uniform(rim, side - rim, 2)
         if all(np.abs(centre - box[:2] - box[2:] / 2).max() > 0.55 * (size + _size(box)) for box in boxes):
-            return cast(Floats, centre)
+            return centre
     return None
 
 

@@ -149,4 +149,4 @@ def _split(fingerprint: np.uint64) -> Split:
 def _fingerprint(picture: Image) -> np.uint64:
     """64 bits that say where a small copy grows lighter from left to right: copies of a picture share nearly all."""
     small = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (9, 8), interpolation=cv2.INTER_AREA)
-    return np.packbits(small[:, 1:] > small[:, :-1]).view(np.uint64)[0]
+    return np.uint64(np.packbits(small[:, 1:] > small[:, :-1]).view(np.uint64)[0])

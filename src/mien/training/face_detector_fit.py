@@ -79,7 +79,7 @@ def gather(recipe: FaceDetectorRecipe, teacher: Path, folder: Path, *, root: Pat
     crops = _crops(recipe, data)
     kept = folder / TEACHER
     if not kept.is_file():
-        answers = {
+        answers: dict[str, Any] = {
             "heads": ask_teacher(heads, teacher).rows,
             "crops": ask_teacher(crops, teacher, long_side=160).rows,
             "faces": ask_teacher(grounds, teacher, long_side=_BACKGROUND_SIDE).counts,
@@ -159,9 +159,8 @@ class _Fit:
         self.composer = material.composer("train", recipe.turn)
         self.judged = validation_scenes(material, recipe)
         self.network = FaceDetectorNetwork(recipe.width, recipe.stem).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = AveragedModel(
-            self.network, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging), use_buffers=True
-        )
+        average = get_ema_multi_avg_fn(recipe.averaging)  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
         values = list(self.network.parameters())
         settings = recipe.optimiser
         groups = [
@@ -174,14 +173,14 @@ class _Fit:
 
     def run(self) -> FaceDetectorNetwork:
         """Take the steps that are left."""
-        recipe, sums, since = self.recipe, np.zeros(3), time.perf_counter()
+        recipe, sums, taken, since = self.recipe, np.zeros(3), 0, time.perf_counter()
         mining = {round(share * recipe.steps) for share in recipe.mine}
         while self.step < recipe.steps:
             if self.step in mining:
                 self.composer.hard = mine(self.judge(), self.composer.backgrounds, self.step)
                 self.say(f"step {self.step}: {len(self.composer.hard):,} hard negatives")
             sums += self._update()
-            self.step += 1
+            self.step, taken = self.step + 1, taken + 1
             if self.step % SAY_EVERY == 0:
                 facts: dict[str, Any] = {"step": self.step, "seconds": round(time.perf_counter() - since, 1)}
                 facts |= dict(
@@ -190,7 +189,7 @@ class _Fit:
                 if self.step % VALIDATE_EVERY == 0 or self.step == recipe.steps:
                     facts |= measure(self.judge(), self.judged)
                 self._tell(facts)
-                sums, since = np.zeros(3), time.perf_counter()
+                sums, taken, since = np.zeros(3), 0, time.perf_counter()
             if self.step % KEEP_EVERY == 0 or self.step == recipe.steps:
                 self._keep()
         return self.judge()
@@ -249,7 +248,7 @@ class _Fit:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.composer.hard = [(int(row[0]), *map(float, row[1:])) for row in state["hard"].tolist()]
+        self.composer.hard = [(int(index), x, y, w, h) for index, x, y, w, h in state["hard"].tolist()]
         self.say(f"goes on from step {self.step:,} of {self.recipe.steps:,}")
 
 
@@ -304,7 +303,7 @@ def mine(
             for x, y, w, h, *_, score in find(network, copy, _HARD_SCORE).tolist():
                 found.append((score, float(index), left + x / scale, top + y / scale, w / scale, h / scale))
     found.sort(reverse=True)
-    return [(int(index), *place) for _, index, *place in found[:_MOST_HARD]]
+    return [(int(index), x, y, w, h) for _, index, x, y, w, h in found[:_MOST_HARD]]
 
 
 def measure(network: FaceDetectorNetwork, scenes: Sequence[Scene]) -> dict[str, float]:
