@@ -159,3 +159,18 @@ def test_impossible_workers_are_named(mien, recipe, option, value, message):
     code, _, err = mien("train", recipe, option, value)
     assert code == 1
     assert message in err
+
+
+def test_a_face_detector_is_trained_on_one_machine_and_names_what_it_lacks(mien, tmp_path, monkeypatch):
+    path = tmp_path / "eye.yaml"
+    path.write_text("kind: face-detector\nname: eye\nportraits: heads\nbackgrounds: grounds\n")
+    code, _, err = mien("train", path, "--devices", "2")
+    assert code == 1
+    assert "trains a face detector, on one machine's processor: leave --devices out" in err
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path / "home"))
+    code, _, err = mien("train", path, "--out", tmp_path / "run", "--data", tmp_path)
+    assert code == 1
+    assert "mien models pull yunet" in err  # the teacher
+    code, _, err = mien("train", path, "--set", "stesp=3")
+    assert code == 1
+    assert "did you mean 'steps'" in err

@@ -8,11 +8,21 @@ import torch
 
 from mien.core.errors import ConfigError
 from mien.core.expression import LABEL_SETS
+from mien.models.face_detector import FaceDetectorNetwork
 from mien.studies.pooled_rows import PRETRAINING
+from mien.training.face_detector_recipe import FaceDetectorRecipe
 from mien.training.recipe import Recipe, Transfer, Weights
 from mien.training.transfer import assemble, input_of
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+COMMITTED = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+DETECTORS = [path for path in COMMITTED if FaceDetectorRecipe.describes(path)]
+RECIPES = [path for path in COMMITTED if path not in DETECTORS]
+
+
+@pytest.mark.parametrize("path", DETECTORS, ids=lambda path: path.stem)
+def test_every_committed_recipe_of_a_face_detector_loads(path):
+    recipe = FaceDetectorRecipe.read(path)
+    assert FaceDetectorNetwork(recipe.width, recipe.stem)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

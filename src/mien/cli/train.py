@@ -48,6 +48,15 @@ def train(
 ) -> None:
     """Train a network by a recipe. The same command again goes on with a run that was interrupted."""
     need_torch("training")
+    from mien.training.face_detector_recipe import FaceDetectorRecipe
+
+    if FaceDetectorRecipe.describes(recipe):
+        alone = {"--devices": devices != "1", "--nodes": nodes != 1, "--strategy": strategy != "auto"}
+        given = [option for option, is_given in alone.items() if is_given]
+        if given:
+            raise ConfigError(f"{recipe} trains a face detector, on one machine's processor: leave {given[0]} out")
+        _train_face_detector(recipe, out, settings_of(change) | ({} if seed is None else {"seed": seed}), data, threads)
+        return
     from mien.data.load import find_faces
     from mien.training.fit import train as fit
     from mien.training.recipe import Recipe
@@ -86,11 +95,47 @@ def export(
 ) -> None:
     """Export a run to ONNX with its manifest, calibrated on the validation split and checked against torch."""
     need_torch("exporting")
+    from mien.core.manifest import FaceDetectorManifest, Manifest
+    from mien.training.face_detector_recipe import RECIPE_FILE, FaceDetectorRecipe
     from mien.training.run_as_model import export_run
 
     folder = out or run
-    manifest = export_run(run, folder, name=name, root=data, int8=int8)
-    print(f"{folder / manifest.file}: {manifest.bytes:,} bytes, {manifest.parameters:,} values; next: mien read")
+    manifest: FaceDetectorManifest | Manifest
+    if (run / RECIPE_FILE).is_file() and FaceDetectorRecipe.describes(run / RECIPE_FILE):
+        if int8:
+            raise ConfigError(f"{run} is a face detector: its weights are stored in 16 bits, leave --int8 out")
+        from mien.runtime.inference.library import detector_path
+        from mien.training.face_detector_export import export_face_detector_run
+
+        manifest = export_face_detector_run(run, folder, detector_path("yunet"), name=name, root=data)
+        following = "next: mien.runtime.OwnDetector finds faces with it"
+    else:
+        manifest = export_run(run, folder, name=name, root=data, int8=int8)
+        following = "next: mien read"
+    print(f"{folder / manifest.file}: {manifest.bytes:,} bytes, {manifest.parameters:,} values; {following}")
+
+
+def _train_face_detector(
+    file: Path, out: Path | None, settings: dict[str, Any], data: Path | None, threads: int | None
+) -> None:
+    from mien.runtime.inference.library import detector_path
+    from mien.training.face_detector_fit import train_face_detector
+    from mien.training.face_detector_recipe import FaceDetectorRecipe
+
+    recipe = FaceDetectorRecipe.read(file)
+    recipe = recipe.override(settings) if settings else recipe
+    folder = out or Path("runs") / f"{recipe.name}-{recipe.seed}"
+    teacher = detector_path("yunet")
+    try:
+        train_face_detector(recipe, folder, teacher, root=data, threads=threads, say=_say)
+    except KeyboardInterrupt:
+        print(f"interrupted: the same command goes on from the last checkpoint in {folder}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    print(f"{folder}: {recipe.steps:,} steps; next: mien export {folder}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def networks(

@@ -312,6 +312,63 @@ class FaceGateManifest(OnnxManifest):
             raise ValueError("threshold must be a finite number, faces_kept a share above 0")
 
 
+@dataclass(frozen=True, slots=True)
+class FaceDetectorManifest(OnnxManifest):
+    """A network that finds faces and five landmarks, and from which scores on it is believed.
+
+    Attributes:
+        kind: sets it apart from the manifest of an expression model.
+        name: what users call it.
+        summary: one sentence.
+        network: what its architecture is called.
+        file: the ONNX file's name, in the manifest's own folder.
+        sha256: of that file.
+        bytes: size of that file.
+        parameters: trained values of the network as it is exported.
+        trained_on: what fitted it.
+        data_licence: what the training data allows.
+        weights_licence: what may be done with the weights.
+        min_score: detections below it are dropped.
+        sure: score that most upright faces reach, and hardly anything else.
+        paper: source of the architecture.
+        recipe: name of the recipe that trained it.
+        seed: of the training.
+        commit: of mien when it was exported.
+        schema: version of this format.
+
+    Raises:
+        ValueError: another schema, a file outside the manifest's folder, or a number out of range.
+    """
+
+    _OF: ClassVar[str] = "a face detector"
+    _REMEDY: ClassVar[str] = "install mien again"
+
+    kind: Literal["detector"]
+    name: str
+    summary: str
+    network: str
+    file: str
+    sha256: str
+    bytes: int
+    parameters: int
+    trained_on: str
+    data_licence: str
+    weights_licence: str
+    min_score: float
+    sure: float
+    paper: str | None = None
+    recipe: str | None = None
+    seed: int | None = None
+    commit: str | None = None
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        """Check what a hand could have got wrong."""
+        self._check_file()
+        if not 0 < self.min_score <= self.sure <= 1:
+            raise ValueError("min_score must be above 0, sure from it to 1")
+
+
 def sha256(path: Path) -> str:
     """Hexadecimal sha256 of a file, read in blocks."""
     with path.open("rb") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,19 +12,22 @@ from typing import Any, TypeVar
 import numpy as np
 import onnx
 import torch
+from torch import Tensor, nn
 
+from mien.core.anchors import STRIDES
 from mien.core.errors import ModelError
 from mien.core.expression import Expression
 from mien.core.files import replacing
 from mien.core.fitted import Fitted
-from mien.core.manifest import FaceGateManifest, Head, Manifest, OnnxManifest, sha256
+from mien.core.manifest import FaceDetectorManifest, FaceGateManifest, Head, Manifest, OnnxManifest, sha256
 from mien.core.predictor import Floats, Predictor, Views, softmax
 from mien.core.preprocess import Image
 from mien.data.dataset import Dataset
 from mien.evaluation.calibration import calibrate
+from mien.models.face_detector import FaceDetectorNetwork, answering_in_half
 from mien.models.head import FEATURES, logits_of, run_graph, with_features
 from mien.models.network import TorchPredictor
-from mien.models.quantise import quantise
+from mien.models.quantise import quantise, stored_in_half
 
 COVERAGE = 0.9
 FACES_KEPT = 0.99
@@ -35,6 +38,9 @@ TOLERANCE = 1e-4
 
 LOGIT_TOLERANCE = 1e-3
 """The same for a network with one logit, whose probability would always be 1."""
+
+PLACE_TOLERANCE = 1e-3
+"""Largest difference of a face detector's boxes and landmarks, in strides."""
 
 AGREEMENT = 0.95
 """Share of rows that a network in eight bits must read as its float32 self does."""
@@ -186,6 +192,61 @@ def export_face_gate(predictor: TorchPredictor, faces: Image, folder: Path, prov
     )
 
 
+def export_face_detector(
+    network: FaceDetectorNetwork,
+    pictures: Sequence[Image],
+    folder: Path,
+    name: str,
+    provenance: Provenance,
+    *,
+    min_score: float,
+    sure: float,
+) -> FaceDetectorManifest:
+    """Write a face detector as ``folder/NAME.onnx`` and ``folder/NAME.json``.
+
+    Its graph takes one RGB picture as uint8 ``(1, height, width, 3)``, sides multiples of 32, and gives ``(1, anchors,
+    15)``: the score, 0 to 1, and what :func:`mien.core.anchors.detections` takes. Weights are stored in 16 bits and
+    computed with in 32; what they are compared with has the same rounded weights.
+
+    Args:
+        network: what was trained.
+        pictures: for the comparison with torch, RGB, sides multiples of 32.
+        folder: where to.
+        name: what users call it.
+        provenance: what the manifest says of it.
+        min_score: detections below it are dropped.
+        sure: score that most upright faces reach, and hardly anything else.
+
+    Raises:
+        ModelError: a score differs from torch's by more than :data:`TOLERANCE`, or a box or landmark by more than
+            :data:`PLACE_TOLERANCE`.
+    """
+    answering = answering_in_half(network)
+    rows, columns = (STRIDES[-1] * torch.export.Dim(side, min=1, max=4096) for side in ("rows", "columns"))
+    example = torch.zeros(1, 2 * STRIDES[-1], 3 * STRIDES[-1], 3, dtype=torch.uint8)
+    graph = stored_in_half(traced(answering, example, "picture", "faces", {1: rows, 2: columns}, called=name))
+    for picture in pictures:
+        with torch.inference_mode():
+            expected = answering(torch.from_numpy(np.ascontiguousarray(picture))[None]).numpy()
+        apart = np.abs(run_graph(graph, picture[None], "faces") - expected)
+        if not (apart[..., 0].max() <= TOLERANCE and apart[..., 1:].max() <= PLACE_TOLERANCE):
+            raise ModelError(
+                f"{name}: scores differ by {apart[..., 0].max():.2g} and places by {apart[..., 1:].max():.2g} strides "
+                "between what was trained and its graph in ONNX Runtime"
+            )
+    return _write(
+        graph,
+        folder,
+        name,
+        FaceDetectorManifest,
+        kind="detector",
+        parameters=sum(values.numel() for values in answering.parameters()),
+        min_score=min_score,
+        sure=sure,
+        **_said(provenance, "recipe"),
+    )
+
+
 def _said(provenance: Provenance, *more: str) -> dict[str, Any]:
     """What both kinds of manifest repeat, and ``more`` that one of them does."""
     names = ("network", "summary", "trained_on", "data_licence", "weights_licence", "paper", "seed", "commit", *more)
@@ -206,21 +267,41 @@ def _write(graph: onnx.ModelProto, folder: Path, name: str, describe: Callable[.
 def to_onnx(predictor: TorchPredictor) -> onnx.ModelProto:
     """The graph from ``crops``, uint8 ``(n, *input.shape)``, to ``logits``, float32 ``(n, K)``; n is free."""
     crops = torch.zeros(2, *predictor.input.shape, dtype=torch.uint8)
-    graph = predictor.graph.to("cpu")
+    return traced(
+        predictor.graph.to("cpu"), crops, "crops", "logits", {0: torch.export.Dim("n", min=1)}, called=predictor.name
+    )
+
+
+def traced(
+    graph: nn.Module, example: Tensor, takes: str, gives: str, free: dict[int, Any], *, called: str
+) -> onnx.ModelProto:
+    """The ONNX graph of a module with one input and one output.
+
+    Args:
+        graph: the module.
+        example: an input.
+        takes: name of the input.
+        gives: name of the output.
+        free: axes of the input whose length is free, and what torch calls them.
+        called: name of the network, for messages.
+
+    Raises:
+        ModelError: torch cannot export it.
+    """
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it lists torchvision's operators as missing
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         program = torch.onnx.export(
             graph,
-            (crops,),
-            input_names=["crops"],
-            output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("n", min=1)},),
+            (example,),
+            input_names=[takes],
+            output_names=[gives],
+            dynamic_shapes=(free,),
             dynamo=True,
             verbose=False,
         )
     if program is None:
-        raise ModelError(f"torch could not export the network of '{predictor.name}' to ONNX")
+        raise ModelError(f"torch could not export the network of '{called}' to ONNX")
     model = program.model_proto
     for node in model.graph.node:
         node.ClearField("metadata_props")

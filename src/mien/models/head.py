@@ -73,12 +73,13 @@ def logits_of(features: Floats, head: Head) -> Floats:
 
 
 def run_graph(model: onnx.ModelProto, crops: Image, output: str = "logits") -> Floats:
-    """One output of a graph for crops ``(n, ...)`` uint8, on one thread of the CPU."""
+    """One output of a graph for its one input, ``(n, ...)`` uint8, on one thread of the CPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     chunks = [crops[begin : begin + _CHUNK] for begin in range(0, len(crops), _CHUNK)] or [crops]
-    values: Floats = np.concatenate([session.run([output], {"crops": chunk})[0] for chunk in chunks])
+    takes = session.get_inputs()[0].name
+    values: Floats = np.concatenate([session.run([output], {takes: chunk})[0] for chunk in chunks])
     return values
 
 

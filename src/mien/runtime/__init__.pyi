@@ -3,6 +3,7 @@ from .inference.activation import overlay as overlay
 from .inference.classify import OnnxClassifier as OnnxClassifier
 from .inference.detect import Detector as Detector
 from .inference.detect import HaarDetector as HaarDetector
+from .inference.detect import OwnDetector as OwnDetector
 from .inference.detect import RegionDetector as RegionDetector
 from .inference.detect import SureDetector as SureDetector
 from .inference.detect import YuNetDetector as YuNetDetector
@@ -75,6 +76,7 @@ __all__ = [
     "JsonSink",
     "LivePage",
     "OnnxClassifier",
+    "OwnDetector",
     "ParquetSink",
     "Pose",
     "QualityLimits",

@@ -5,21 +5,41 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 
 from mien.core.errors import ConfigError
 from mien.core.expression import LabelSet
-from mien.core.files import write_whole
 from mien.core.fitted import Folds
 from mien.core.model_reference import ModelReference
 from mien.core.predictor import Views
 from mien.core.schema import from_mapping, to_mapping
 
+R = TypeVar("R")
+
 Precision = Literal["fp32", "bf16"]
 LoggerName = Literal["tensorboard", "mlflow", "wandb", "csv"]
 Mode = Literal["all", "head", "last", "freeze-last", "bottleneck", "svm"]
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a recipe's file.
+
+    Raises:
+        ConfigError: it is missing or not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no recipe at {path}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(f"{path} is not a YAML file: {error}") from None
+
+
+def write_yaml(content: Any, path: Path) -> None:
+    """Write a recipe's content in the order of its keys."""
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,17 +375,11 @@ class Recipe:
         Raises:
             ConfigError: it is missing, not YAML, or has a wrong key or value; a misspelt key names the nearest.
         """
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ConfigError(f"no recipe at {path}") from None
-        except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
-            raise ConfigError(f"{path} is not a YAML file: {error}") from None
-        return from_mapping(cls, content, str(path))
+        return from_mapping(cls, read_yaml(path), str(path))
 
     def write(self, path: Path) -> None:
         """Write it as YAML with every value, defaults too."""
-        write_whole(path, yaml.safe_dump(to_mapping(self), sort_keys=False))
+        write_yaml(to_mapping(self), path)
 
     def override(self, settings: dict[str, Any]) -> Recipe:
         """The recipe with some dotted keys changed, such as ``{"optimiser.rate": 0.01}``.
@@ -373,13 +387,18 @@ class Recipe:
         Raises:
             ConfigError: a key or value is wrong.
         """
-        content = to_mapping(self)
-        for dotted, value in settings.items():
-            *path, last = dotted.split(".")
-            place = content
-            for key in path:
-                place = place.setdefault(key, {})
-                if not isinstance(place, dict):
-                    raise ConfigError(f"--set {dotted}: '{key}' has no keys below it")
-            place[last] = value
-        return from_mapping(Recipe, content, "--set")
+        return overridden(self, settings)
+
+
+def overridden(recipe: R, settings: dict[str, Any]) -> R:
+    """A recipe, a frozen dataclass, with some dotted keys changed; see :meth:`Recipe.override`."""
+    content = to_mapping(recipe)
+    for dotted, value in settings.items():
+        *path, last = dotted.split(".")
+        place = content
+        for key in path:
+            place = place.setdefault(key, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {dotted}: '{key}' has no keys below it")
+        place[last] = value
+    return from_mapping(type(recipe), content, "--set")

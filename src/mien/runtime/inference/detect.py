@@ -11,20 +11,27 @@ import threading
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 import cv2
 import numpy as np
 
 from mien.core.errors import ModelError, nearest
 from mien.core.face import Box, Face
+from mien.core.manifest import FaceDetectorManifest
 from mien.core.preprocess import Image, whole_box
+from mien.runtime.inference.anchor_network import AnchorNetwork
+from mien.runtime.inference.library import FACE_DETECTOR, FACE_DETECTOR_NAME, detector_path, is_pulled
+from mien.runtime.inference.own_detector_network import OwnDetectorNetwork
 from mien.runtime.inference.search import Search, largest_first
 from mien.runtime.inference.yunet import YuNetNetwork
 
 ENTRY_POINTS = "mien.detectors"
 """Group of entry points by which other packages bring detectors: a name, and a callable that takes the keywords
 ``min_score``, ``min_size`` and ``search_size`` where they are given and returns a :class:`Detector`."""
+
+DETECTORS = ("auto", FACE_DETECTOR_NAME, "haar", "yunet", "whole")
+"""Names of the detectors that mien brings."""
 
 REGION_SIDE = 128
 """Regions around an expected face are searched at this size. At 96, YuNet misses three times as many partly covered
@@ -148,7 +155,48 @@ class HaarDetector:
         return faces
 
 
-class YuNetDetector:
+class _AnchorDetector:
+    """What YuNet and mien's own detector, which learnt from it, share: the search, and how faces are framed."""
+
+    smallest: ClassVar[float]
+
+    def __init__(
+        self, network: AnchorNetwork, min_score: float, min_size: float | None, search_size: int | None
+    ) -> None:
+        self._network = network
+        self._min_score = min_score
+        self._search = Search(self.smallest, min_size, search_size)
+
+    def detect(self, picture: Image) -> list[Face]:
+        """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first, with landmarks."""
+        return self._search.detect(picture, self._part)
+
+    def detect_copy(self, copy: Image, scale: float) -> list[Face]:
+        """Faces of an RGB uint8 copy of a picture; see :class:`RegionDetector`."""
+        return self._search.detect_copy(copy, scale, self._part)
+
+    def detect_near(self, region: Image, side: float) -> list[Face]:  # noqa: ARG002
+        """Faces in an RGB uint8 region around one, whatever their size; see :class:`RegionDetector`."""
+        return largest_first(self._find(*shrunk(region, REGION_SIDE), _FAMILIAR * self._min_score))
+
+    def _part(self, part: Image, least: float, largest: float) -> list[Face]:  # noqa: ARG002  # it sees all sizes at once
+        return [face for face in self._find(part, 1.0, self._min_score) if face.box.width >= least]
+
+    def _find(self, reduced: Image, scale: float, min_score: float) -> list[Face]:
+        rows = self._network.detect(reduced, min_score).astype(np.float64)
+        limit = 4 * max(reduced.shape)  # on a few pixels a network can answer with boundless boxes
+        rows = rows[(np.abs(rows[:, :14]) < limit).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]
+        faces = []
+        for row in rows:
+            x, y, w, h = row[:4] / scale
+            side = math.sqrt(w * h / _YUNET_AREA)
+            box = _square(x + w / 2 + _YUNET_SHIFT[0] * side, y + h / 2 + _YUNET_SHIFT[1] * side, side)
+            landmarks = (row[4:14].reshape(5, 2) / scale).astype(np.float32)
+            faces.append(Face(box, min(float(row[14]), 1.0), landmarks))
+        return faces
+
+
+class YuNetDetector(_AnchorDetector):
     """YuNet (Wu, Peng & Yu 2023) with five landmarks, run by ONNX Runtime as ``cv2.FaceDetectorYN`` would.
 
     Args:
@@ -177,37 +225,42 @@ class YuNetDetector:
         min_size: float | None = None,
         search_size: int | None = None,
     ) -> None:
-        self._network = YuNetNetwork(Path(path))
-        self._min_score = min_score
-        self._search = Search(self.smallest, min_size, search_size)
+        super().__init__(YuNetNetwork(Path(path)), min_score, min_size, search_size)
 
-    def detect(self, picture: Image) -> list[Face]:
-        """Faces of an RGB uint8 picture ``(height, width, 3)``, largest first, with landmarks."""
-        return self._search.detect(picture, self._part)
 
-    def detect_copy(self, copy: Image, scale: float) -> list[Face]:
-        """Faces of an RGB uint8 copy of a picture; see :class:`RegionDetector`."""
-        return self._search.detect_copy(copy, scale, self._part)
+class OwnDetector(_AnchorDetector):
+    """mien's own detector with five landmarks, which comes with it; it learnt from YuNet, and frames faces alike.
 
-    def detect_near(self, region: Image, side: float) -> list[Face]:  # noqa: ARG002
-        """Faces in an RGB uint8 region around one, whatever their size; see :class:`RegionDetector`."""
-        return largest_first(self._find(*shrunk(region, REGION_SIDE), _FAMILIAR * self._min_score))
+    Args:
+        manifest: of another detector that ``mien train`` and ``mien export`` made; None for the one that comes with
+            mien.
+        min_score: detections below it are dropped; None for what the manifest says.
+        min_size: see :func:`make_detector`.
+        search_size: likewise.
 
-    def _part(self, part: Image, least: float, largest: float) -> list[Face]:  # noqa: ARG002  # it sees all sizes at once
-        return [face for face in self._find(part, 1.0, self._min_score) if face.box.width >= least]
+    Raises:
+        ModelError: the manifest or the ONNX file is missing, or it is no detector.
+        ChecksumError: the ONNX file is not the one that the manifest names.
+        ConfigError: the manifest is damaged.
+    """
 
-    def _find(self, reduced: Image, scale: float, min_score: float) -> list[Face]:
-        rows = self._network.detect(reduced, min_score).astype(np.float64)
-        limit = 4 * max(reduced.shape)  # on a few pixels the network can answer with boundless boxes
-        rows = rows[(np.abs(rows[:, :14]) < limit).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)]
-        faces = []
-        for row in rows:
-            x, y, w, h = row[:4] / scale
-            side = math.sqrt(w * h / _YUNET_AREA)
-            box = _square(x + w / 2 + _YUNET_SHIFT[0] * side, y + h / 2 + _YUNET_SHIFT[1] * side, side)
-            landmarks = (row[4:14].reshape(5, 2) / scale).astype(np.float32)
-            faces.append(Face(box, min(float(row[14]), 1.0), landmarks))
-        return faces
+    smallest = 20
+    """Side of the smallest face that it finds reliably, pixels of what is searched."""
+
+    def __init__(  # noqa: D107
+        self,
+        manifest: str | Path | None = None,
+        *,
+        min_score: float | None = None,
+        min_size: float | None = None,
+        search_size: int | None = None,
+    ) -> None:
+        path = FACE_DETECTOR if manifest is None else Path(manifest)
+        about = FaceDetectorManifest.read(path)
+        self.name = about.name
+        self.sure = about.sure
+        network = OwnDetectorNetwork(about.verify(path.parent))
+        super().__init__(network, about.min_score if min_score is None else min_score, min_size, search_size)
 
 
 class WholePicture:
@@ -244,8 +297,6 @@ def make_detector(
             ``min_score`` is not from 0 to 1, ``min_size`` not 1 or more, ``search_size`` not 32 or more, or one of them
             is given to ``"whole"``, which searches nothing.
     """
-    from mien.runtime.inference.library import detector_path, is_pulled
-
     if min_score is not None and not (isinstance(min_score, float | int | np.floating) and 0 <= min_score <= 1):
         raise ModelError(f"min_score must be a number from 0 to 1, got {min_score!r}")
     Search(1, min_size, search_size)  # refused before another package's code sees them
@@ -258,11 +309,13 @@ def make_detector(
         return WholePicture()
     if name == "haar" or (name == "auto" and not is_pulled("yunet")):
         return HaarDetector(**options)
+    if name == FACE_DETECTOR_NAME:
+        return OwnDetector(**options)
     if name in ("auto", "yunet"):
         return YuNetDetector(detector_path("yunet"), **options)
     brought = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name not in brought:
-        raise ModelError(f"unknown detector '{name}': {nearest(name, ['auto', 'haar', 'yunet', 'whole', *brought])}")
+        raise ModelError(f"unknown detector '{name}': {nearest(name, [*DETECTORS, *brought])}")
     try:
         return cast(Detector, brought[name].load()(**options))
     except Exception as error:  # it is another package's code, and fails in its own ways

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mien.core.errors import ChecksumError, MienError, ModelError, UnknownModelError, nearest
-from mien.core.manifest import FaceGateManifest, Manifest, sha256
+from mien.core.manifest import FaceDetectorManifest, FaceGateManifest, Manifest, sha256
 from mien.core.model_reference import ModelReference, manifests
 from mien.core.places import BUNDLED, models_folder
 
@@ -20,6 +20,20 @@ DEFAULT_MODEL = "small"
 
 FACE_GATE = BUNDLED / "gate" / "gate.json"
 """Manifest of the face-or-not gate that comes with mien, in a folder of its own: it gives no expressions."""
+
+
+FACE_DETECTOR_NAME = "mien-face"
+"""Name of mien's own face detector."""
+
+FACE_DETECTOR = BUNDLED / "detector" / f"{FACE_DETECTOR_NAME}.json"
+"""Manifest of that detector, likewise in a folder of its own."""
+
+
+_BESIDE: dict[Path, type[FaceDetectorManifest | FaceGateManifest]] = {
+    FACE_DETECTOR: FaceDetectorManifest,
+    FACE_GATE: FaceGateManifest,
+}
+"""What comes with mien beside the expression models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +128,18 @@ def entries() -> Iterator[Entry]:
             summary=manifest.summary,
             manifest=manifest,
         )
-    if FACE_GATE.is_file():
-        gate = FaceGateManifest.read(FACE_GATE)
-        yield Entry(
-            name=gate.name,
-            kind="gate",
-            state="bundled",
-            path=FACE_GATE.parent / gate.file,
-            licence=gate.weights_licence,
-            bytes=gate.bytes,
-            summary=gate.summary,
-        )
+    for path, kind in _BESIDE.items():
+        if path.is_file():
+            part = kind.read(path)
+            yield Entry(
+                name=part.name,
+                kind=part.kind,
+                state="bundled",
+                path=path.parent / part.file,
+                licence=part.weights_licence,
+                bytes=part.bytes,
+                summary=part.summary,
+            )
     for record in PULLABLE.values():
         yield Entry(
             name=record.name,
@@ -155,8 +170,9 @@ def verify() -> Iterator[tuple[str, MienError | None]]:
         name: lambda path=path: Manifest.read(path).verify(path.parent)  # type: ignore[misc]
         for name, path in manifests().items()
     }
-    if FACE_GATE.is_file():
-        checks[FACE_GATE.stem] = lambda: FaceGateManifest.read(FACE_GATE).verify(FACE_GATE.parent)
+    for path, kind in _BESIDE.items():
+        if path.is_file():
+            checks[path.stem] = lambda path=path, kind=kind: kind.read(path).verify(path.parent)  # type: ignore[misc]
     for name, check in checks.items():
         try:
             check()
