@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from mien.core.errors import LabelError, nearest
 
 
+MIXED = "mixed"
+"""Where the most probable polarity is not that of the most probable expression."""
+
+
 class Polarity(StrEnum):
     """Coarse direction of an expression, as Atanasov & Pilev (paper 000) group the seven."""
 

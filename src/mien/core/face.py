@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.core.expression import Expression, Labels, Polarity
+from mien.core.expression import MIXED, Expression, Labels, Polarity
 
 LANDMARK_NAMES = ("right eye", "left eye", "nose tip", "right mouth corner", "left mouth corner")
 """Order of a face's five landmarks; right and left are the person's own (YuNet's order)."""
@@ -140,9 +140,13 @@ class Reading:
         }
 
     @property
-    def polarity(self) -> Polarity:
-        """The most probable polarity; it can differ from that of the most probable expression."""
-        return max(self.polarities, key=self.polarities.__getitem__)
+    def polarity(self) -> str:
+        """The polarity of :attr:`expression`; ``"mixed"`` where another polarity is more probable in all.
+
+        :attr:`polarities` has the sums.
+        """
+        most = max(self.polarities, key=self.polarities.__getitem__)
+        return str(most) if most is self.expression.polarity else MIXED
 
     @property
     def is_ambiguous(self) -> bool:
@@ -257,9 +261,10 @@ class Face:
         box: square around the face, framed as FER2013 frames its faces, whatever detector found it.
         score: the detector's own confidence, 0 to 1 (Haar: see :class:`mien.runtime.inference.detect.HaarDetector`).
         landmarks: ``(5, 2)`` float32 pixel positions (x, y) in the order of :data:`LANDMARK_NAMES`, or None.
-        readings: one per model, in the order in which the models were given; empty before classification and where
-            the face is not measurable.
-        unmeasurable: why the face was not read (``"too small"``, ``"dark"`` …); None where it was.
+        readings: one per model, in the order in which the models were given; empty before classification, and in a
+            stream where the face is not measurable.
+        unmeasurable: why no reading of the face can be trusted (``"too small"``, ``"turned away"`` …), by the quality
+            check; None where one can. In a single picture the readings are given all the same.
         track: the face's place in its stream; None in a single picture.
         turned: degrees (0, 90, 180 or 270) by which the picture has to be turned clockwise for the face to be upright;
             box and landmarks are in the pixels of the picture as it is.
@@ -351,8 +356,8 @@ class Frame:
         if self.width < 1 or self.height < 1:
             raise ValueError(f"a frame needs a positive size, got {self.width} x {self.height}")
         for face in self.faces:
-            expected = self.models if face.unmeasurable is None else ()
-            if tuple(reading.model for reading in face.readings) != expected:
+            given = tuple(reading.model for reading in face.readings)
+            if given != self.models and (given or face.unmeasurable is None):
                 raise ValueError(f"each measurable face of a frame needs one reading of each of {self.models}")
 
     def __len__(self) -> int:
@@ -362,7 +367,7 @@ class Frame:
     @property
     def readings(self) -> Sequence[Reading]:
         """The first model's reading of each measurable face."""
-        return [face.reading for face in self.faces if face.readings]
+        return [face.reading for face in self.faces if face.readings and face.unmeasurable is None]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, the schema of ``mien read --json``."""

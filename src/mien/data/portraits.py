@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.core.errors import DatasetError, PictureError
-from mien.core.pictures import is_picture_file, read_picture
+from mien.core.picture_files import iter_pictures
+from mien.core.pictures import read_picture
 from mien.core.preprocess import Image
 
 Split = Literal["train", "validation", "held-out"]
@@ -58,7 +59,11 @@ def read_folder(folder: Path, *, long_side: int | None = None) -> list[Image]:
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder; docs/face-detector.md says where its pictures are from")
     pictures = []
-    for file in sorted(filter(is_picture_file, folder.rglob("*"))):
+    try:
+        files = list(iter_pictures([folder]))
+    except PictureError:
+        files = []
+    for file in files:
         try:
             picture = read_picture(file)
         except PictureError:

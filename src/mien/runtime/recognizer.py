@@ -75,6 +75,8 @@ class Recognizer:
             :attr:`Frame.rejected <mien.core.face.Frame.rejected>`. In a build without the gate it is one that looks
             unlike a face to every model, its energy being below the threshold in the model's manifest.
         max_pixels: picture files with more are refused from their header.
+        quality: what a face must be for its reading to be trusted (:attr:`Face.unmeasurable
+            <mien.core.face.Face.unmeasurable>`); None for the defaults.
 
     Raises:
         ModelError: a model, detector or provider cannot be used, or two models have the same name.
@@ -92,6 +94,7 @@ class Recognizer:
         search_size: int | None = None,
         reject_non_faces: bool = True,
         max_pixels: int = MAX_PIXELS,
+        quality: QualityLimits | None = None,
     ) -> None:
         self._options: dict[str, Any] = {
             "detector": detector,
@@ -101,6 +104,7 @@ class Recognizer:
             "min_size": min_size,
             "search_size": search_size,
             "reject_non_faces": reject_non_faces,
+            "quality": quality,
         }
         self._model = model
         self._threads = threads

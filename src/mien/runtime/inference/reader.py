@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from mien.runtime.inference.classify import OnnxClassifier
 from mien.runtime.inference.detect import Detector, WholePicture, make_detector
 from mien.runtime.inference.face_gate import FaceGate, bundled_gate
 from mien.runtime.inference.library import DEFAULT_MODEL, open_model
+from mien.runtime.inference.quality import CROP, QualityLimits, assess
 from mien.runtime.inference.upright import turned, turned_back, way_up
 
 Model = str | Path | OnnxClassifier
@@ -36,6 +38,7 @@ class FaceReader:
         face_gate: refuses finds that are no faces; None refuses none.
         by_energy: refuse a find that looks unlike a face to every model, its energy being below the threshold in the
             model's manifest; for a build without a face gate.
+        quality: what a face must be for its reading to be trusted; None for the defaults.
 
     Raises:
         ModelError: there is no model, or two have the same name.
@@ -48,8 +51,10 @@ class FaceReader:
         *,
         face_gate: FaceGate | None = None,
         by_energy: bool = False,
+        quality: QualityLimits | None = None,
     ) -> None:
         self.detector = detector
+        self._quality = quality or QualityLimits()
         self.models = tuple(models)
         self.names = tuple(model.name for model in self.models)
         self.inputs = tuple(dict.fromkeys(model.input for model in self.models))
@@ -65,6 +70,7 @@ class FaceReader:
         """The faces of an RGB picture, their crops, and the number of finds that the face gate refused.
 
         A picture that lies on its side or stands on its head is read upright; its faces say by how much it was turned.
+        The quality check says of each face whether its reading can be trusted (``unmeasurable``).
         """
         found = self._judged(picture, self.detector.detect(picture))
         degrees = way_up(picture, found[0], self.detector, self._accepted)
@@ -73,7 +79,17 @@ class FaceReader:
             finds = self.detector.detect(turned(picture, degrees))
             again = self._judged(picture, [turned_back(find, degrees, width, height) for find in finds])
             found = again if again[0] else found
-        return found
+        faces, crops, refused = found
+        return self._assessed(picture, faces, crops), crops, refused
+
+    def _assessed(self, picture: Image, faces: Sequence[Face], crops: Crops) -> tuple[Face, ...]:
+        """The faces with the reason why one cannot be measured, from the crop that a network sees where it is alike."""
+        own = next((cut for spec, cut in crops.items() if same_crops(spec, CROP)), None)
+        reasons = (
+            assess(picture, face, limits=self._quality, crop=None if own is None else own[index])
+            for index, face in enumerate(faces)
+        )
+        return tuple(replace(face, unmeasurable=reason) for face, reason in zip(faces, reasons, strict=True))
 
     def _accepted(self, picture: Image, finds: Sequence[Face]) -> Sequence[Face]:
         return self._judged(picture, finds)[0]
@@ -116,6 +132,7 @@ def open_reader(
     min_size: float | None = None,
     search_size: int | None = None,
     reject_non_faces: bool = True,
+    quality: QualityLimits | None = None,
 ) -> FaceReader:
     """A reader from names; see :class:`mien.Recognizer` for what they mean.
 
@@ -131,7 +148,7 @@ def open_reader(
     finds = make_detector(detector, **options) if isinstance(detector, str) else detector
     judged = reject_non_faces and not isinstance(finds, WholePicture)  # that it is a face was said, not found
     face_gate = bundled_gate() if judged else None
-    return FaceReader(finds, models, face_gate=face_gate, by_energy=judged and face_gate is None)
+    return FaceReader(finds, models, face_gate=face_gate, by_energy=judged and face_gate is None, quality=quality)
 
 
 def _crops(picture: Image, faces: Sequence[Face], spec: InputSpec) -> Image:

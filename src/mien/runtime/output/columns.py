@@ -25,7 +25,7 @@ from mien.core.safe_text import printable
 
 PICTURE_COLUMNS = (
     *("source", "status", "reason", "annotated", "width", "height", "detector"),
-    *("face", "box_x", "box_y", "box_width", "box_height", "score", "turned"),
+    *("face", "box_x", "box_y", "box_width", "box_height", "score", "turned", "unmeasurable"),
     *("model", "expression", "confidence", "polarity", "candidates", "coverage", "energy"),
     *(str(e) for e in Expression),
 )
@@ -93,6 +93,7 @@ def picture_rows(frame: Frame, annotated: Path | None = None) -> Iterator[list[s
         for reading in face.readings:
             cells = {**about, "face": str(number), **_place(face), **_said(reading), **_probabilities(reading)}
             cells["status"], cells["turned"] = read, str(face.turned)
+            cells["unmeasurable"] = face.unmeasurable or ""
             cells["expression"], cells["polarity"] = reading.expression, reading.polarity
             cells["confidence"] = f"{reading.confidence:.{PROBABILITY_DIGITS}f}"
             cells["energy"] = f"{reading.energy:.{SCORE_DIGITS}f}"

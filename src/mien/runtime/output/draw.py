@@ -28,8 +28,9 @@ def annotate(picture: Image, frame: Frame, *, show: Literal["bars", "words"] = "
     """The picture with its results drawn in, RGB uint8.
 
     Each face gets corners, its number where there are several, and, for each model, the expression in words; what is
-    ambiguous says so ("neutral, sad or angry"). A panel with the bars of all expressions, side by side for several
-    models, stands where it covers no other face; where there is no such place it is left out, and the words remain.
+    ambiguous says so ("neutral, sad or angry"), and of a face that is not measurable only the reason is told. A panel
+    with the bars of all expressions, side by side for several models, stands where it covers no other face; where there
+    is no such place it is left out, and the words remain.
 
     Sizes follow the picture's. One with a longer side below 480 pixels is enlarged by a whole factor, as text could not
     be read in it.
@@ -48,15 +49,18 @@ def annotate(picture: Image, frame: Frame, *, show: Literal["bars", "words"] = "
     alone = len(areas) == 1
     taken: list[Area] = []
     for face, area, unit in zip(frame.faces, areas, units, strict=True):
-        draw_corners(canvas, area, COLOURS[face.reading.expression], unit)
+        draw_corners(canvas, area, _NO_EXPRESSION if face.unmeasurable else COLOURS[face.reading.expression], unit)
     for number, (face, area, unit) in enumerate(zip(frame.faces, areas, units, strict=True), start=1):
         several = len(face.readings) > 1
-        lines = [
-            ("" if alone else f"{number}  ") + (f"{r.model}: " if several else "") + headline(r) for r in face.readings
-        ]
+        own = "" if alone else f"{number}  "
+        lines = [own + (f"{r.model}: " if several else "") + headline(r) for r in face.readings]
         colours = [COLOURS[reading.expression] for reading in face.readings]
+        if face.unmeasurable:
+            lines, colours = [own + state_in_words(face)], [_NO_EXPRESSION]
         taken.append(paste_label(canvas, label(list(zip(lines, colours, strict=True)), unit), area, unit))
     for index, (face, area, unit) in enumerate(zip(frame.faces, areas, units, strict=True)) if show == "bars" else ():
+        if face.unmeasurable:
+            continue
         panel = bars(face.readings, unit, titles=len(frame.models) > 1)
         occupied = [*areas[:index], area.features(), *areas[index + 1 :], *taken]
         for place in places(panel, area, canvas, unit, alone=alone):

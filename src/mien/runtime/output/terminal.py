@@ -30,7 +30,9 @@ class TableSink(Sink):
             widths["model"] = min(max(5, *map(len, models)), 18)
         rest = max(console.width - sum(widths.values()) - 2 * (len(widths) + 1), 36)
         self._widths = {"picture": rest // 2, **widths, "could be": rest - rest // 2}
-        self._pictures = self._faces = self._without = self._turned = self._rejected = self._failed = 0
+        self._pictures = self._faces = self._without = self._turned = self._rejected = self._failed = (
+            self._unmeasurable
+        ) = 0
         self._coverage = 0.0
 
     def write(self, frame: Frame, picture: Picture) -> None:  # noqa: ARG002
@@ -42,16 +44,19 @@ class TableSink(Sink):
         self._rejected += frame.rejected
         self._without += len(frame) == 0
         self._turned += any(face.turned for face in frame.faces)
+        self._unmeasurable += sum(face.unmeasurable is not None for face in frame.faces)
         name = _tail(printable(frame.source or "picture"), self._widths["picture"])
         if not frame.faces:
             self._print([name, "–", "no face"], style="dim")
         for number, face in enumerate(frame.faces, start=1):
             for reading in face.readings:
-                self._coverage = reading.coverage
+                self._coverage = self._coverage if face.unmeasurable else reading.coverage
                 percent = f"{reading.confidence * 100:.0f} %"
                 model = [reading.model] if self._several else []
-                row = [str(number), reading.expression, percent, reading.polarity, *model, reading.describe()]
-                self._print([name, *row])
+                said = f"not measurable: {face.unmeasurable}" if face.unmeasurable else reading.describe()
+                polarity = "" if face.unmeasurable else reading.polarity
+                row = [str(number), reading.expression, percent, polarity, *model, said]
+                self._print([name, *row], style="dim" if face.unmeasurable else "")
 
     def fail(self, source: str, error: MienError) -> None:  # noqa: ARG002
         """Count the failure; the command prints it."""
@@ -61,11 +66,13 @@ class TableSink(Sink):
         """Print the counts, and what read."""
         counts = [counted(self._pictures, "picture"), counted(self._faces, "face")]
         counts += [f"{self._without} without a face"] if self._without else []
+        counts += [f"{self._unmeasurable} not measurable"] if self._unmeasurable else []
         counts += [f"{self._turned} turned upright"] if self._turned else []
         counts += [counted(self._rejected, "find") + " rejected as no face"] if self._rejected else []
         counts += [f"{self._failed} could not be read"] if self._failed else []
         self._console.print(f"\n{' · '.join(counts)}", highlight=False, markup=False)
-        meaning = f" · 'could be' holds the truth for {self._coverage * 100:.0f} % of faces" if self._coverage else ""
+        share = f"{self._coverage * 100:.0f} %"
+        meaning = f" · 'could be' holds the truth for {share} of faces like FER2013's" if self._coverage else ""
         self._console.print(self._named + meaning, style="dim", highlight=False, markup=False)
 
     def _print(self, cells: Sequence[str], style: str = "") -> None:
