@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import platform
 import shutil
@@ -19,7 +18,7 @@ from mien.bulk.inputs import Item, file_system
 from mien.bulk.tables import EVENTS, FACES, ITEMS, item_row, picture_cells, stream_cells, table_of
 from mien.core.errors import BulkError, MienError, VideoError
 from mien.core.face import Frame
-from mien.runtime.stream.source import Source
+from mien.runtime.stream.source import SkippingSource, Source
 from mien.runtime.stream.stream_picture import StreamPicture
 
 if TYPE_CHECKING:
@@ -194,10 +193,17 @@ class _Part:
 
     def pictures(self) -> Generator[StreamPicture, None, None]:
         with closing(self._source.pictures()) as pictures:
-            yield from itertools.takewhile(
-                lambda picture: picture.time < self._end,
-                itertools.dropwhile(lambda picture: picture.time < self._start, pictures),
-            )
+            for picture in pictures:
+                if picture.time >= self._end:
+                    return
+                if picture.time >= self._start:
+                    yield picture
+                else:
+                    self.skip_to(self._start)
+
+    def skip_to(self, time: float) -> None:
+        if isinstance(self._source, SkippingSource):
+            self._source.skip_to(time)
 
     def close(self) -> None:
         self._source.close()
