@@ -24,9 +24,13 @@ def rows_of(out, folder):
     """Each table without what differs from run to run, in one order."""
     Output(out).export(folder)
     found = {}
-    for name in ("faces", "events", "items"):
+    for name in ("faces", "events", "recordings", "items"):
         table = pq.read_table(folder / f"{name}.parquet")
         table = table.drop_columns([c for c in ("batch", "seconds", "worker") if c in table.column_names])
-        by = [(column, "ascending") for column in ("item", "frame", "face", "time") if column in table.column_names]
+        by = [
+            (column, "ascending")
+            for column in ("item", "frame", "face", "time", "track")
+            if column in table.column_names
+        ]
         found[name] = table.sort_by(by).to_pylist()
     return found

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import shlex
 import signal
 import subprocess
 import time
 
+import numpy as np
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -65,6 +69,37 @@ def test_a_shard_reads_like_its_files(inputs, toy, tmp_path):
     items = DeltaTable(tmp_path / "out" / "items").to_pyarrow_table().to_pylist()
     (reason,) = (row["reason"] for row in items if row["reason"])
     assert reason.startswith(f"{tmp_path / 'shard.tar'}#damaged.jpg: ")
+
+
+def test_a_row_for_each_second_is_the_mean_of_its_frames(inputs, toy, tmp_path):
+    film = inputs / "film.mp4"
+    bulk(film, tmp_path / "frames", toy, options={"every": None})
+    bulk(film, tmp_path / "seconds", toy, options={"every": None, "rows": "second"})
+    faces = rows_of(tmp_path / "frames", tmp_path / "a")
+    seconds = rows_of(tmp_path / "seconds", tmp_path / "b")
+    assert seconds["faces"] == []
+    assert [row["event"] for row in seconds["events"]] == [row["event"] for row in faces["events"]]
+    assert [row["time"] for row in seconds["recordings"]] == [0.0, 1.0, 2.0]
+    for row in seconds["recordings"]:
+        mine = [one for one in faces["faces"] if row["time"] <= one["time"] < row["time"] + 1]
+        assert row["frames"] == len(mine) == 10
+        for name in ("happy", "smoothed_happy", "box_x"):
+            assert row[name] == pytest.approx(np.mean([one[name] for one in mine]), abs=2e-6)
+        assert row["track"] == mine[0]["track"]
+
+
+def test_compacting_leaves_only_its_files_also_after_the_clock_went_back(inputs, toy, tmp_path):
+    """The log of an earlier compaction says that it was made a day from now."""
+    out = tmp_path / "out"
+    bulk(inputs / "0.png", out, toy)
+    bulk(inputs / "[01].png", out, toy)
+    table = DeltaTable(out / "items")
+    table.optimize.compact()
+    log = out / "items" / "_delta_log" / f"{table.version():020d}.json"
+    made = re.search(r'"deletionTimestamp":(\d+)', log.read_text())[1]
+    log.write_text(log.read_text().replace(made, str(int(made) + 86_400_000)))
+    Output(out).compact()
+    assert len(pq.read_table(sorted((out / "items").glob("*.parquet")))) == 2
 
 
 def test_compacting_keeps_the_rows(inputs, toy, tmp_path):
@@ -132,7 +167,7 @@ def _empty():
     [
         (lambda out: out.write_text("x"), "is a file: name a folder"),
         (lambda out: (out.mkdir(), (out / "thesis.doc").write_text("x")), "holds other files, such as 'thesis.doc'"),
-        (lambda out: (out.mkdir(), (out / "run.json").write_text("{}")), "not of schema 1"),
+        (lambda out: (out.mkdir(), (out / "run.json").write_text("{}")), "not of schema 2"),
         (lambda out: (out.mkdir(), (out / "run.json").write_text("{")), "is not JSON"),
     ],
 )
@@ -141,6 +176,42 @@ def test_an_output_that_cannot_be_used_is_one_sentence(inputs, toy, tmp_path, ma
     with pytest.raises(BulkError, match=says) as error:
         bulk(inputs / "0.png", tmp_path / "out", toy)
     assert "\n" not in str(error.value)
+
+
+def _on_a_small_disk(inputs, toy, tmp_path, size):
+    """A run whose output lies on a file system of its own."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    line = shlex.join(command(inputs, disk / "out", toy))
+    script = f"mount -t tmpfs -o {size} tmpfs {shlex.quote(str(disk))} && {line}; code=$?; ls {disk}; exit $code"
+    return subprocess.run(["unshare", "-Urm", "sh", "-c", script], check=False, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="session")
+def _own_mounts():
+    done = subprocess.run(
+        ["unshare", "-Urm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=False, capture_output=True
+    )
+    if done.returncode != 0:
+        pytest.skip("this user may not mount a file system of its own")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_own_mounts")
+@pytest.mark.parametrize(
+    ("size", "says"),
+    [
+        ("size=60k", "the disk is full: make room and run the same command again"),
+        ("size=8k", "the disk is full: make room and run the same command again"),
+        ("ro", "is read-only for this user: name another folder"),
+    ],
+)
+def test_a_disk_that_fills_or_cannot_be_written_is_one_sentence(inputs, toy, tmp_path, size, says):
+    done = _on_a_small_disk(inputs / "[0-7].png", toy, tmp_path, size)
+    assert done.returncode == 1
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("mien: "))
+    assert says in line
+    assert "Traceback" not in done.stderr
 
 
 def _children(pid):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.core.expression import FER2013, Expression, Polarity
+from mien.core.expression import FER2013, Expression
 from mien.core.face import Box, Event, Face, Frame, Reading, Track
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mien.core.errors import ConfigError
 from mien.core.pictures import MAX_PIXELS
@@ -13,6 +13,10 @@ from mien.runtime.inference.library import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from mien.runtime.recognizer import Recognizer
+
+
+VideoRows = Literal["frame", "second"]
+"""What a row of a video stands for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,8 @@ class BulkOptions:
         search_size: long side of the one copy that is searched, pixels.
         min_score: least score of a detection.
         every: seconds of a video from one picture that is read to the next; None for all pictures.
+        rows: whether a video has a row in ``faces`` for each face of a frame, or one in ``recordings`` for each second
+            and track.
         max_pixels: larger pictures are refused.
     """
 
@@ -35,6 +41,7 @@ class BulkOptions:
     search_size: int | None = None
     min_score: float | None = None
     every: float | None = 1.0
+    rows: VideoRows = "frame"
     max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
@@ -43,6 +50,8 @@ class BulkOptions:
             raise ConfigError("a bulk run needs a model: name one")
         if self.every is not None and not 0 < self.every < float("inf"):
             raise ConfigError(f"every is {self.every}: it is seconds above 0, or None for all pictures")
+        if self.rows not in get_args(VideoRows):
+            raise ConfigError(f"rows is '{self.rows}': it is frame or second")
         if self.max_pixels < 1:
             raise ConfigError(f"max_pixels is {self.max_pixels}: it is at least 1")
 
@@ -72,6 +81,7 @@ class BulkOptions:
             "search_size": self.search_size,
             "min_score": self.min_score,
             "every": self.every,
+            "rows": self.rows,
             "max_pixels": self.max_pixels,
         }
 

@@ -1,9 +1,10 @@
 """The output of a bulk run: Delta Lake tables of which `items` is the one that commits.
 
-A batch is appended to ``faces`` and ``events`` first and to ``items`` last, and only with its rows in ``items`` it
-counts. What a driver that was killed in between left in the other tables is deleted when the next one opens the output.
-Each commit carries two transaction identifiers of Delta Lake: the batch's, and the driver's. Delta Lake refuses a
-commit whose identifier another writer has moved on since, so a second driver ends the first instead of mixing with it.
+A batch is appended to ``faces``, ``events`` and ``recordings`` first and to ``items`` last, and only with its rows in
+``items`` it counts. What a driver that was killed in between left in the other tables is deleted when the next one
+opens the output. Each commit carries two transaction identifiers of Delta Lake: the batch's, and the driver's. Delta
+Lake refuses a commit whose identifier another writer has moved on since, so a second driver ends the first instead of
+mixing with it.
 """
 
 from __future__ import annotations
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
     from deltalake import CommitProperties, DeltaTable
 
 _BATCH, _DRIVER = "mien batch", "mien driver"
-_ORDER = ("faces", "events", "items")
 _TARGET = 128 << 20
 """Bytes that a file has after compaction, where there are so many."""
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Output:
         self.about: dict[str, Any] = about
         self._batch = 0
         self._driver = 0
-        self._tables = {name: self._open(name) for name in _ORDER}
+        self._tables = {name: self._open(name) for name in TABLES}
 
     @classmethod
     def create(cls, folder: Path, about: dict[str, Any], extra: Sequence[str] = ()) -> Output:
@@ -93,22 +93,19 @@ class Output:
         _need_deltalake()
         import pyarrow as pa
         from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
 
         strange = [path.name for path in folder.iterdir() if path.name not in TABLES] if folder.is_dir() else []
         if strange:
             raise BulkError(f"{folder}: holds other files, such as '{strange[0]}': name a new or empty folder")
         if clash := next((name for name in extra if name in ITEMS), None):
             raise BulkError(f"the manifest's own column '{clash}' is one of mien's: rename it")
-        try:
+        with _writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for name, columns in TABLES.items():
                 kinds = columns | (dict.fromkeys(extra, "string") if name == "items" else {})
                 schema = pa.schema([(column, pa.type_for_alias(kind)) for column, kind in kinds.items()])
                 DeltaTable.create(str(folder / name), schema=schema, mode="ignore")
             write_whole(_about(folder), json.dumps({"schema": _SCHEMA, **about}, indent=2) + "\n")
-        except (OSError, DeltaError) as error:
-            raise BulkError(f"{folder}: cannot be written ({error})") from None
         return cls(folder)
 
     def claim(self) -> None:
@@ -117,11 +114,11 @@ class Output:
         Raises:
             BulkError: another driver claims it in the same moment, or it cannot be written.
         """
-        self._driver = 1 + max(self._transaction(name, _DRIVER) for name in _ORDER)
+        self._driver = 1 + max(self._transaction(name, _DRIVER) for name in TABLES)
         done = self._transaction("items", _BATCH)
-        for name in _ORDER:
+        for name in TABLES:
             self._commit(name, None, [(_DRIVER, self._driver)])
-        for name in _ORDER[:-1]:
+        for name in [*TABLES][:-1]:
             if self._transaction(name, _BATCH) > done:
                 with _writing(self.folder):
                     self._tables[name].delete(
@@ -146,7 +143,7 @@ class Output:
         import pyarrow as pa
 
         number = self._batch + 1
-        for name in _ORDER:
+        for name in TABLES:
             rows = pa.concat_tables([result.tables[name] for result in results], promote_options="default")
             at = rows.schema.get_field_index("batch")
             rows = rows.set_column(at, "batch", pa.array([number] * len(rows), pa.int64()))
@@ -187,9 +184,16 @@ class Output:
             before = len(table.file_uris())
             with _writing(self.folder):
                 table.optimize.compact(target_size=_TARGET, commit_properties=self._mark([(_DRIVER, self._driver)]))
-                table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+                self._remove_unused(name)
             counts[name] = before, len(table.file_uris())
         return counts
+
+    def _remove_unused(self, name: str) -> None:
+        """Remove the files that a table does not need; Delta Lake's own way leaves some after a clock went back."""
+        needed = {uri.rsplit("/", 1)[-1] for uri in self._tables[name].file_uris()}
+        for path in (self.folder / name).glob("*.parquet"):
+            if path.name not in needed:
+                path.unlink()
 
     def export(self, target: Path) -> dict[str, int]:
         """Write each table as one plain Parquet file into the folder ``target``; rows, by table.
@@ -202,8 +206,8 @@ class Output:
 
         from mien.core.files import replacing
 
-        rows = dict.fromkeys(_ORDER, 0)
-        for name in _ORDER:
+        rows = dict.fromkeys(TABLES, 0)
+        for name in TABLES:
             path = target / f"{name}.parquet"
             if path.exists():
                 raise BulkError(f"{path}: exists already: name another folder")
@@ -220,10 +224,8 @@ class Output:
     def write_about(self, **more: Any) -> None:
         """Add to ``run.json``."""
         self.about |= more
-        try:
+        with _writing(self.folder):
             write_whole(_about(self.folder), json.dumps(self.about, indent=2) + "\n")
-        except OSError as error:
-            raise BulkError(f"{self.folder}: cannot be written ({error.strerror or error})") from None
 
     def _open(self, name: str) -> DeltaTable:
         from deltalake import DeltaTable
@@ -272,10 +274,9 @@ def _writing(folder: Path) -> Iterator[None]:
     except CommitFailedError:
         raise BulkError(f"{folder}: another run has taken this output over; this one has stopped") from None
     except (OSError, DeltaError) as error:
-        full = "No space left" in str(error) or "os error 28" in str(error)
-        remedy = (
-            "the disk is full: make room and run the same command again" if full else f"cannot be written ({error})"
-        )
+        said = " ".join(str(error).split())
+        full = "No space left" in said or "os error 28" in said
+        remedy = "the disk is full: make room and run the same command again" if full else f"cannot be written ({said})"
         raise BulkError(f"{folder}: {remedy}") from None
 
 

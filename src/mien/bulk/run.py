@@ -146,8 +146,9 @@ def _commit_all(
             progress(counts.add(result))
             counts.check()
             if time.monotonic() - last > _EVERY:
-                output.commit(waiting)
-                waiting, last = [], time.monotonic()
+                batch, waiting = waiting, []  # one whose commit failed must not be tried again: half of it may be there
+                output.commit(batch)
+                last = time.monotonic()
     except (BulkError, KeyboardInterrupt):
         if waiting:
             output.commit(waiting)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import platform
 import shutil
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from mien.bulk.inputs import Item, file_system
-from mien.bulk.tables import EVENTS, FACES, ITEMS, item_row, picture_cells, stream_cells, table_of
+from mien.bulk.tables import ITEMS, TABLES, item_row, picture_cells, second_cells, second_of, stream_cells, table_of
 from mien.core.errors import BulkError, MienError, VideoError
 from mien.core.face import Frame
-from mien.runtime.stream.source import Source
+from mien.runtime.stream.source import SkippingSource, Source
 from mien.runtime.stream.stream_picture import StreamPicture
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ class UnitReader:
 
     def read(self, unit: Unit, heartbeat: Heartbeat = lambda: None) -> UnitResult:
         """The rows of a unit; an item that cannot be read is a row like any other."""
-        rows = _Rows(self._key, unit.items)
+        rows = _Rows(self._key, unit.items, seconds=self._options.rows == "second")
         self._read_pictures(unit.items, rows, heartbeat)
         for number, item in enumerate(unit.items):
             if item.is_video:
@@ -166,6 +165,7 @@ class UnitReader:
                 number, str(error).replace(path, item.uri) if path.startswith(tempfile.gettempdir()) else str(error)
             )
             return
+        rows.end_second(number)
         rows.done(number, frames=frames, faces=faces, seconds=time.monotonic() - began)
 
     def _watched(self, path: Path, item: Item) -> Generator[Frame, None, None]:
@@ -194,10 +194,17 @@ class _Part:
 
     def pictures(self) -> Generator[StreamPicture, None, None]:
         with closing(self._source.pictures()) as pictures:
-            yield from itertools.takewhile(
-                lambda picture: picture.time < self._end,
-                itertools.dropwhile(lambda picture: picture.time < self._start, pictures),
-            )
+            for picture in pictures:
+                if picture.time >= self._end:
+                    return
+                if picture.time >= self._start:
+                    yield picture
+                else:
+                    self.skip_to(self._start)
+
+    def skip_to(self, time: float) -> None:
+        if isinstance(self._source, SkippingSource):
+            self._source.skip_to(time)
 
     def close(self) -> None:
         self._source.close()
@@ -206,58 +213,65 @@ class _Part:
 class _Rows:
     """The rows of a unit while they come."""
 
-    def __init__(self, key: str, items: Sequence[Item]) -> None:
+    def __init__(self, key: str, items: Sequence[Item], *, seconds: bool) -> None:
         self._items = items
         self._identities = [item.identity(key) for item in items]
-        self._faces: list[dict[str, Any]] = []
-        self._events: list[dict[str, Any]] = []
-        self._done: list[dict[str, Any]] = []
+        self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+        self._second: list[dict[str, Any]] | None = [] if seconds else None
         self._reasons: Counter[str] = Counter()
         self._found = 0
         self._last = time.monotonic()
 
     def picture(self, number: int, frame: Frame) -> None:
-        self._faces += self._signed(number, picture_cells(frame))
+        self._add("faces", number, picture_cells(frame))
         now = time.monotonic()
         self.done(number, frames=1, faces=len(frame), seconds=now - self._last)
         self._last = now
 
     def frame(self, number: int, index: int, frame: Frame) -> None:
         faces, events = stream_cells(index, frame)
-        self._faces += self._signed(number, faces)
-        self._events += self._signed(number, events)
+        self._add("events", number, events)
+        if self._second is None:
+            self._add("faces", number, faces)
+            return
+        if self._second and faces and second_of(faces[0]) != second_of(self._second[0]):
+            self.end_second(number)
+        self._second += faces
 
-    def mark(self) -> tuple[int, int]:
-        return len(self._faces), len(self._events)
+    def end_second(self, number: int) -> None:
+        """Add up the second at hand."""
+        if self._second is not None:
+            self._add("recordings", number, second_cells(self._second))
+            self._second = []
 
-    def drop_since(self, mark: tuple[int, int]) -> None:
-        del self._faces[mark[0] :], self._events[mark[1] :]
+    def mark(self) -> dict[str, int]:
+        return {name: len(rows) for name, rows in self._rows.items()}
+
+    def drop_since(self, mark: dict[str, int]) -> None:
+        for name, length in mark.items():
+            del self._rows[name][length:]
+        self._second = None if self._second is None else []
 
     def done(self, number: int, *, frames: int, faces: int, seconds: float) -> None:
         self._found += faces
         about = item_row(self._items[number], self._identities[number])
-        self._done.append(
+        self._rows["items"].append(
             about | {"status": "read", "frames": frames, "faces": faces, "seconds": seconds, "worker": _worker()}
         )
 
     def fail(self, number: int, reason: str) -> None:
-        self._done.append(failed_row(self._items[number], self._identities[number], reason))
+        self._rows["items"].append(failed_row(self._items[number], self._identities[number], reason))
         self._reasons[reason.replace(self._items[number].uri, "").strip(": ")] += 1
 
     def result(self) -> UnitResult:
-        tables = {
-            "faces": table_of(FACES, self._faces),
-            "events": table_of(EVENTS, self._events),
-            "items": table_of(ITEMS, self._done),
-        }
+        tables = {name: table_of(columns, self._rows[name]) for name, columns in TABLES.items()}
         size = sum(max(item.size, 0) for item in self._items)
-        return UnitResult(tables, len(self._done) - self._reasons.total(), self._found, size, self._reasons)
+        read = len(self._rows["items"]) - self._reasons.total()
+        return UnitResult(tables, read, self._found, size, self._reasons)
 
-    def _signed(
-        self, number: int, rows: Iterator[dict[str, Any]] | Sequence[dict[str, Any]]
-    ) -> Iterator[dict[str, Any]]:
+    def _add(self, table: str, number: int, rows: Iterable[dict[str, Any]]) -> None:
         mine = {"item": self._identities[number].hex(), "id": self._items[number].id}
-        return (mine | row for row in rows)
+        self._rows[table] += (mine | row for row in rows)
 
 
 def failed_row(item: Item, identity: bytes, reason: str) -> dict[str, Any]:
@@ -268,7 +282,7 @@ def failed_row(item: Item, identity: bytes, reason: str) -> dict[str, Any]:
 def failed_result(item: Item, key: str, reason: str) -> UnitResult:
     """What is handed in for an item that ended its worker."""
     rows = table_of(ITEMS, [failed_row(item, item.identity(key), f"{item.uri}: {reason}")])
-    tables = {"faces": table_of(FACES, []), "events": table_of(EVENTS, []), "items": rows}
+    tables = {name: table_of(columns, []) for name, columns in TABLES.items()} | {"items": rows}
     return UnitResult(tables, 0, 0, max(item.size, 0), Counter([reason]))
 
 

@@ -70,6 +70,10 @@ def run(
         Any,
         typer.Option(parser=_every, metavar="TIME|RATE|all", help="Pictures of a video: 1s apart, 5fps, or all."),
     ] = "1s",
+    rows: Annotated[
+        str,
+        typer.Option(metavar="frame|second", help="A row of a video: a face in a frame, or a track in a second."),
+    ] = "frame",
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = MAX_PIXELS,
     on: Annotated[str, typer.Option(help="Where it is read: local, or ray.", metavar="local|ray")] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core if not given.")] = None,
@@ -88,6 +92,8 @@ def run(
 
     if on not in ("local", "ray"):
         raise typer.BadParameter(f"it is local or ray, not '{on}'", param_hint="--on")
+    if rows not in ("frame", "second"):
+        raise typer.BadParameter(f"it is frame or second, not '{rows}'", param_hint="--rows")
     from mien.runtime import DEFAULT_MODEL
 
     options = BulkOptions(
@@ -97,6 +103,7 @@ def run(
         search_size=search_size,
         min_score=min_score,
         every=every or None,
+        rows="second" if rows == "second" else "frame",
         max_pixels=max_pixels,
     )
     done = run_bulk(

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from mien.core.errors import LabelError, nearest
 
-
 MIXED = "mixed"
 """Where the most probable polarity is not that of the most probable expression."""
 

@@ -87,7 +87,7 @@ def test_csv_has_a_row_for_each_face_and_model(frames, tmp_path):
     ]
     (face,) = frames[0].faces
     for row, one in zip(rows[:2], face.readings, strict=True):
-        assert tuple(row) == PICTURE_COLUMNS
+        assert tuple(row) == tuple(PICTURE_COLUMNS)
         assert (row["source"], row["detector"], row["face"]) == (frames[0].source, "haar", "1")
         assert float(row["box_width"]) == pytest.approx(face.box.width, abs=0.01)
         assert [float(row[e]) for e in FER2013] == pytest.approx(one.probabilities.tolist(), abs=1e-6)

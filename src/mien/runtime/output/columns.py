@@ -23,24 +23,24 @@ from mien.core.face import (
 )
 from mien.core.safe_text import printable
 
-PICTURE_COLUMNS = (
-    *("source", "status", "reason", "annotated", "width", "height", "detector"),
-    *("face", "box_x", "box_y", "box_width", "box_height", "score", "turned", "unmeasurable"),
-    *("model", "expression", "confidence", "polarity", "candidates", "coverage", "energy"),
-    *(str(e) for e in Expression),
-)
-"""Of pictures: one row for each face and model, and one for each input without; an expression that the model does not
-know is empty."""
+PICTURE_COLUMNS: dict[str, str] = {
+    **dict.fromkeys(("source", "status", "reason", "annotated"), "string"),
+    **dict.fromkeys(("width", "height"), "int64"),
+    "detector": "string",
+    "face": "int64",
+    **dict.fromkeys(("box_x", "box_y", "box_width", "box_height", "score"), "float64"),
+    "turned": "int64",
+    **dict.fromkeys(("unmeasurable", "model", "expression"), "string"),
+    "confidence": "float64",
+    **dict.fromkeys(("polarity", "candidates"), "string"),
+    **dict.fromkeys(("coverage", "energy"), "float64"),
+    **{str(e): "float64" for e in Expression},
+}
+"""Of pictures: name and type of each column, in order. One row for each face and model, and one for each input without;
+an expression that the model does not know is empty."""
 
 PICTURE_STATES = ("read", "no face", "unreadable")
 """What became of an input: the status of its rows."""
-
-PICTURE_WHOLE_NUMBERS = ("width", "height", "face", "turned")
-PICTURE_NUMBERS = (
-    *("box_x", "box_y", "box_width", "box_height", "score", "confidence", "coverage", "energy"),
-    *(str(e) for e in Expression),
-)
-"""Columns of pictures that are no text."""
 
 RECORDING_SCHEMA = 3
 """Version of the columns of a recording; it grows when a column changes its meaning, its name or goes.

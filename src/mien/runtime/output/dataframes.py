@@ -10,14 +10,7 @@ import numpy as np
 from mien.core.errors import MienError
 from mien.core.expression import Expression
 from mien.core.face import Frame
-from mien.runtime.output.columns import (
-    PICTURE_COLUMNS,
-    PICTURE_NUMBERS,
-    PICTURE_WHOLE_NUMBERS,
-    RECORDING_COLUMNS,
-    picture_rows,
-    recording_rows,
-)
+from mien.runtime.output.columns import PICTURE_COLUMNS, RECORDING_COLUMNS, picture_rows, recording_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,11 +23,6 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "float64": float,
     "string": str,
     "bool": lambda cell: cell == "true",
-}
-
-_PICTURE_TYPES = {
-    name: "int64" if name in PICTURE_WHOLE_NUMBERS else "float64" if name in PICTURE_NUMBERS else "string"
-    for name in PICTURE_COLUMNS
 }
 
 
@@ -99,7 +87,7 @@ def _columns(frames: Frame | Iterable[Frame]) -> _Cells:
     if any(streams):
         rows = [row for index, frame in enumerate(given) for row in recording_rows(index, frame)]
         return _typed(RECORDING_COLUMNS, rows)
-    return _typed(_PICTURE_TYPES, [row for frame in given for row in picture_rows(frame)])
+    return _typed(PICTURE_COLUMNS, [row for frame in given for row in picture_rows(frame)])
 
 
 def _typed(types: Mapping[str, str], rows: Sequence[Sequence[str]]) -> _Cells:

@@ -44,20 +44,62 @@ class Decoding:
         self._container = container
         self._stream = stream
         self._first: float | None = None
+        self._stamped = True
+        self._reached: int | None = None
+        self._key, self._delay = -1, 0
+        self._wanted: float | None = None
 
     def __iter__(self) -> Iterator[VideoFrame]:
         """The frames, with :attr:`time` set for each."""
+        while True:
+            for frame in self._decoded():
+                self._stamp(frame)
+                if self._wanted is not None and self.time > self._wanted and self._key >= 0:
+                    break  # a list may tell when frames are decoded, which says only nearly when they are shown
+                self._wanted = None
+                yield frame
+            else:
+                return
+            self._go_to(self._key - 1)
+
+    def skip_to(self, time: float) -> None:
+        """Go on at the last keyframe before ``time``, where the file lists one that has not been reached yet.
+
+        The frames that come next may still lie before ``time``; none that is shown from then on is left out.
+        """
+        base = self._stream.time_base
+        if self._first is None or not self._stamped or base is None:
+            return
+        entries = self._stream.index_entries
+        if not len(entries):
+            return
+        self._delay = max(int(self._first / base) - entries[0].timestamp, 0)
+        key = entries.search_timestamp(int((self._first + time) / base) - self._delay)
+        if key >= 0 and self._reached is not None and entries[key].timestamp > self._reached:
+            self._wanted = time
+            self._go_to(key)
+
+    def _go_to(self, key: int) -> None:
+        """Go on at an entry of the file's list, or at the keyframe before it."""
+        entries = self._stream.index_entries
+        while key > 0 and not entries[key].is_keyframe:
+            key -= 1
+        self._key = key
+        self._container.seek(entries[max(key, 0)].timestamp + self._delay, stream=self._stream)
+
+    def _decoded(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
             try:
                 frames = self._stream.decode(packet)
             except av.FFmpegError:
                 self.damaged += 1
                 continue
+            if packet is not None and packet.dts is not None:
+                self._reached = packet.dts
             for frame in frames:
                 if frame.is_corrupt:
                     self.damaged += 1
                     continue
-                self._stamp(frame)
                 yield frame
 
     def _packets(self) -> Iterator[Packet[Any] | None]:
@@ -80,7 +122,9 @@ class Decoding:
         if stamp is not None and math.isfinite(stamp):
             self._first = stamp if self._first is None else self._first
             self.time = stamp - self._first
-        elif self._first is None:
+            return
+        self._stamped = False
+        if self._first is None:
             self._first = 0.0
         else:
             self.time += 1 / float(self._stream.average_rate or _USUAL_RATE)

@@ -45,6 +45,7 @@ class VideoFile:
         self._stream.thread_type = "FRAME" if threads > 1 else "NONE"
         self._stream.codec_context.thread_count = threads
         self._end = announced_end(container, self._stream)
+        self._frames = Decoding(container, self._stream)
         self._closed = False
 
     def pictures(self) -> Generator[StreamPicture, None, None]:
@@ -53,7 +54,7 @@ class VideoFile:
         Raises:
             VideoError: not one can be decoded.
         """
-        frames, converter, time, index = Decoding(self._container, self._stream), Converter(), 0.0, -1
+        frames, converter, time, index = self._frames, Converter(), 0.0, -1
         try:
             for index, frame in enumerate(frames):
                 if self._closed:
@@ -71,6 +72,10 @@ class VideoFile:
         if frames.broken or time < self._end - max(0.5, 0.02 * self._end):
             announced = f" of {self._end:.1f} s" if self._end > time else ""
             self._say(f"{self.name}: the file is cut short, it was read as far as it goes: {time:.1f} s{announced}")
+
+    def skip_to(self, time: float) -> None:
+        """Go on at the last keyframe before ``time``, where that leaves something out."""
+        self._frames.skip_to(time)
 
     def close(self) -> None:
         """End :meth:`pictures`."""

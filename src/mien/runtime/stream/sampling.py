@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 
 from mien.core.errors import VideoError
-from mien.runtime.stream.source import Say, Source
+from mien.runtime.stream.source import Say, SkippingSource, Source
 from mien.runtime.stream.stream_picture import ArrayPicture, StreamPicture
 
 WARM_UP = 1.0
@@ -19,7 +19,8 @@ class SampledSource:
     """One picture every ``every`` seconds of another source, the first at once; a source itself.
 
     A live source is opened for each picture and closed before the wait for the next. One that is missing is said and
-    left out; if it is the first, that is an error. A file is read through, and its pictures are taken by its own time.
+    left out; if it is the first, that is an error. Of a file the pictures are taken by its own time; what lies between
+    one and the keyframe before the next is not decoded.
 
     Args:
         open_: opens the source.
@@ -93,6 +94,8 @@ class SampledSource:
                 if picture.time >= due:
                     yield picture
                     due = (picture.time // self._every + 1) * self._every
+                    if isinstance(self._first, SkippingSource):
+                        self._first.skip_to(due)
 
     def _last_of_warm_up(self, source: Source) -> StreamPicture:
         with closing(source), closing(source.pictures()) as pictures:

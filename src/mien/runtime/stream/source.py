@@ -39,6 +39,15 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class SkippingSource(Source, Protocol):
+    """A source that need not decode what nobody asks for."""
+
+    def skip_to(self, time: float) -> None:
+        """Leave out pictures before ``time`` seconds, as many as are easily left out; to be called between two."""
+        ...
+
+
 def say_in_log(notice: str) -> None:
     """Log a notice as a warning of the logger ``mien``: what happens to it where nobody listens."""
     logging.getLogger("mien").warning(notice)
