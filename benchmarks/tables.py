@@ -256,6 +256,19 @@ def recall_table(root: Path) -> str:
     return f"{table(heads, rows)}\n\n{said}"
 
 
+def cuts_table(root: Path) -> str:
+    """Hard cuts told, and what is taken for one."""
+    found = _read(root, "cuts")
+    if found is None:
+        return _missing("python benchmarks/cuts.py")
+    rows = []
+    for row in found["rows"]:
+        told = f"{row['found']} of {row['cuts']} ({row['found'] / row['cuts']:.1%})" if row["cuts"] else ""
+        rows.append((row["film"], str(row["fps"]), f"{60 * row['hours']:.0f}", told, str(row["wrong"])))
+    heads = ("film", "frames/s", "minutes", "cuts told", "false cuts")
+    return f"{table(heads, rows)}\n\n{_footer(found)}"
+
+
 def turned_table(root: Path) -> str:
     """Pictures that lie on their side or stand on their head."""
     found = _read(root, "turned")
@@ -405,6 +418,7 @@ GENERATORS: dict[str, Callable[[Path], str]] = {
     "cold": cold_table,
     "folder": folder_table,
     "recall": recall_table,
+    "cuts": cuts_table,
     "turned": turned_table,
     "framing": framing_table,
     "train_speed": train_speed_table,

@@ -174,30 +174,48 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An expression that began or ended on a track, from sustained evidence.
+    """Something that happened at a moment of a stream.
+
+    An expression *began* or *ended* on a track, from sustained evidence; or a *cut* ended every track, as the picture
+    shows another scene.
 
     Attributes:
-        kind: which of the two.
-        track: id of the track.
-        expression: the expression.
-        time: when it began or ended, seconds from the start of the stream.
-        strength: mean smoothed probability of it: over the evidence that began it, or over its whole length.
+        kind: which of the three.
+        track: id of the track; None for a cut.
+        expression: the expression; None for a cut.
+        time: when, seconds from the start of the stream.
+        strength: mean smoothed probability of the expression: over the evidence that began it, or over its whole
+            length; None for a cut.
+
+    Raises:
+        ValueError: an expression's event without track, expression or strength, or a cut with one.
     """
 
-    kind: Literal["began", "ended"]
-    track: int
-    expression: Expression
+    kind: Literal["began", "ended", "cut"]
+    track: int | None
+    expression: Expression | None
     time: float
-    strength: float
+    strength: float | None
+
+    def __post_init__(self) -> None:
+        """Check that it is whole."""
+        given = [value is not None for value in (self.track, self.expression, self.strength)]
+        if any(given) if self.kind == "cut" else not all(given):
+            raise ValueError(f"an expression's event needs a track, an expression and a strength, a cut none: {self}")
+
+    @classmethod
+    def cut(cls, time: float) -> Event:
+        """A cut, seconds from the start of the stream."""
+        return cls("cut", None, None, time, None)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return {
             "kind": self.kind,
             "track": self.track,
-            "expression": str(self.expression),
+            "expression": None if self.expression is None else str(self.expression),
             "time": round(self.time, TIME_DIGITS),
-            "strength": round(self.strength, PROBABILITY_DIGITS),
+            "strength": None if self.strength is None else round(self.strength, PROBABILITY_DIGITS),
         }
 
 
@@ -315,7 +333,7 @@ class Frame:
         source: the file or stream it came from, where there is one.
         time: seconds from the start of its stream; None for a single picture.
         rejected: finds of the detector that were dropped because they did not look like a face.
-        events: expressions that began or ended with this frame of a stream.
+        events: expressions that began or ended with this frame of a stream, and a cut before it.
     """
 
     width: int

@@ -219,13 +219,15 @@ class Recognizer:
             VideoError: the source cannot be opened, holds no picture, or was lost for good.
             ValueError: ``detect_every`` is no number of frames.
         """
+        from mien.runtime.stream.camera import Camera
         from mien.runtime.stream.opening import open_source
         from mien.runtime.stream.source import Source, say_in_log
         from mien.runtime.stream.watcher import Watcher, watch_pictures
 
-        watcher = Watcher(self.reader, detect_every=detect_every, smoothing=smoothing, quality=quality)
         if not isinstance(source, Source):
             source = open_source(source, say=say or say_in_log, threads=self._threads)
+        cuts = not isinstance(source, Camera)
+        watcher = Watcher(self.reader, detect_every=detect_every, smoothing=smoothing, quality=quality, cuts=cuts)
         return watch_pictures(watcher, source, stop=stop)
 
     def _ahead(self, pool: ThreadPoolExecutor, pictures: Iterable[Picture], limit: int) -> Iterator[_Found | _Failed]:

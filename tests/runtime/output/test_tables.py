@@ -46,7 +46,7 @@ def test_csv_has_a_row_for_each_face_each_empty_frame_and_each_event(tmp_path):
         *("empty", "empty", "face", "face", "face", "face"),
     ]
     first = rows[0]
-    assert (first["schema"], first["frame"], first["time"], first["track"]) == ("2", "0", "0.000000", "1")
+    assert (first["schema"], first["frame"], first["time"], first["track"]) == ("3", "0", "0.000000", "1")
     assert (first["held"], first["polarity"], first["detected"], first["model"]) == ("happy", "positive", "true", "toy")
     assert (first["candidates"], first["coverage"], first["unmeasurable"]) == ("happy", "0.9", "")
     assert float(first["happy"]) == pytest.approx(0.6, abs=1e-6)
@@ -69,7 +69,7 @@ def test_csv_and_parquet_hold_the_same_cells(tmp_path):
     assert {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)} == {
         name: kind.replace("float64", "double") for name, kind in RECORDING_COLUMNS.items()
     }
-    assert table.schema.metadata[b"mien_recording"] == b"2"
+    assert table.schema.metadata[b"mien_recording"] == b"3"
     for text, typed in zip(rows_of(tmp_path / "r.csv"), table.to_pylist(), strict=True):
         for name, cell in text.items():
             if cell == "":
@@ -86,7 +86,7 @@ def test_json_lines_keep_every_model_and_every_key(tmp_path):
     models = ("toy", "second")
     one = frame(0.5, face(models=models), models=models)
     write(JsonLinesSink(tmp_path / "r.jsonl"), [one])
-    assert json.loads((tmp_path / "r.jsonl").read_text()) == {"schema": 2, "frame": 0, **one.to_dict()}
+    assert json.loads((tmp_path / "r.jsonl").read_text()) == {"schema": 3, "frame": 0, **one.to_dict()}
     stream = io.StringIO()
     write(JsonLinesSink(stream), [one, frame(0.6)])
     assert [json.loads(line)["frame"] for line in stream.getvalue().splitlines()] == [0, 1]

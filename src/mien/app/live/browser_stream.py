@@ -61,7 +61,7 @@ class BrowserStream:
     """
 
     def __init__(self, recognizer: Recognizer, *, alone: bool = False) -> None:  # noqa: D107
-        self._watcher = Watcher(recognizer.reader)
+        self._watcher = Watcher(recognizer.reader, cuts=False)
         self._count = 0
         self.subject = Subject(alone=alone)
 

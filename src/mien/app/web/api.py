@@ -67,13 +67,13 @@ class FaceJson(BaseModel):
 
 
 class EventJson(BaseModel):
-    """An expression that began or ended."""
+    """An expression that began or ended, or a cut, which ends every track."""
 
-    kind: str
-    track: int
-    expression: str
+    kind: str = Field(description="began, ended or cut.")
+    track: int | None = Field(description="Null for a cut, like expression and strength.")
+    expression: str | None
     time: float
-    strength: float
+    strength: float | None
 
 
 class FrameJson(BaseModel):

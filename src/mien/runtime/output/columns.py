@@ -35,14 +35,14 @@ know is empty."""
 PICTURE_STATES = ("read", "no face", "unreadable")
 """What became of an input: the status of its rows."""
 
-RECORDING_SCHEMA = 2
+RECORDING_SCHEMA = 3
 """Version of the columns of a recording; it grows when a column changes its meaning, its name or goes.
 
-Schema 1 called a face's probabilities ``raw_happy`` and so on; it is read as well.
+Schema 1 called a face's probabilities ``raw_happy`` and so on, schema 2 knew no cuts; both are read as well.
 """
 
 ROW_KINDS = ("face", "empty", "event")
-"""A face of a frame; a frame without a face; an expression that began or ended."""
+"""A face of a frame; a frame without a face; an expression that began or ended, or a cut."""
 
 RECORDING_COLUMNS: dict[str, str] = {
     "schema": "int64",
@@ -171,9 +171,9 @@ def _tracked(face: Face) -> dict[str, str]:
 
 def _event(event: Event) -> dict[str, str]:
     return {
-        "track": str(event.track),
+        "track": "" if event.track is None else str(event.track),
         "event": event.kind,
         "event_time": f"{event.time:.{TIME_DIGITS}f}",
-        "event_expression": event.expression,
-        "event_strength": f"{event.strength:.{PROBABILITY_DIGITS}f}",
+        "event_expression": event.expression or "",
+        "event_strength": "" if event.strength is None else f"{event.strength:.{PROBABILITY_DIGITS}f}",
     }

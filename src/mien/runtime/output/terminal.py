@@ -88,7 +88,7 @@ class StreamTerminal(Sink):
         self._status: Status | None = None
         self._began: float | None = None
         self._told = 0.0
-        self._frames = self._events = self._faces = self._unmeasurable = self._rejected = 0
+        self._frames = self._events = self._faces = self._unmeasurable = self._rejected = self._cuts = 0
         self._tracks: set[int] = set()
         self._time = 0.0
         self._watched = WatchedTime()
@@ -105,10 +105,13 @@ class StreamTerminal(Sink):
         self._unmeasurable += sum(face.unmeasurable is not None for face in frame.faces)
         self._rejected += frame.rejected
         self._tracks.update(face.track.id for face in frame.faces if face.track)
-        self._events += len(frame.events)
+        self._events += sum(event.kind != "cut" for event in frame.events)
+        self._cuts += sum(event.kind == "cut" for event in frame.events)
         self._time = frame.time or 0.0
         self._watched.add(self._time)
         for event in frame.events:
+            if event.kind == "cut":
+                continue
             said = f"{clock(event.time)}  face {event.track}: an expression like {event.expression} {event.kind}"
             self._console.print(said, soft_wrap=True)
         if self._status and now - self._told >= 1:
@@ -125,6 +128,7 @@ class StreamTerminal(Sink):
 
     def _counts(self) -> str:
         parts = [counted(self._frames, "frame"), counted(len(self._tracks), "face"), counted(self._events, "event")]
+        parts += [counted(self._cuts, "cut")] if self._cuts else []
         parts += [counted(self._rejected, "find") + " rejected as no face"] if self._rejected else []
         if self._unmeasurable:
             parts.append(f"{100 * self._unmeasurable / self._faces:.0f} % of faces not measurable")

@@ -51,7 +51,7 @@ class Recording:
             model does not know; NaN where the face was not measurable.
         probabilities: ``(n, 8)`` float32, those of each single frame, before smoothing, likewise.
         reasons: ``(n,)`` str, why each face was not measurable; empty where it was.
-        events: what began and ended.
+        events: what began and ended, and cuts.
         notes: what the reader must know: that the last line was cut, that the program was killed.
     """
 
@@ -277,6 +277,8 @@ def _state(row: Row) -> int:
 
 
 def _event(row: Row) -> Event:
+    if row["event"] == "cut" and row["event_time"] is not None:
+        return Event.cut(float(row["event_time"]))
     if row["event"] not in ("began", "ended") or row["event_time"] is None or row["event_strength"] is None:
         raise _RefusedError(f"an event at {row['time']} s is not complete")
     return Event(

@@ -124,6 +124,12 @@ class Follower:
             return self._search(picture, thorough_after=THOROUGH_AFTER_LOSS)
         return carried + seen
 
+    def begin_anew(self) -> None:
+        """End every track, and search the next picture thoroughly: it shows another scene."""
+        self.tracker.end_all()
+        self._look_from.clear()
+        self._searched_at = self._searched_index = self._thorough_at = -math.inf
+
     def _is_to_be_looked_for(self, track: int, picture: StreamPicture) -> bool:
         return self._near is not None and picture.time >= self._look_from.get(track, -math.inf)
 

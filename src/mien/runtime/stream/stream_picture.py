@@ -53,6 +53,10 @@ class StreamPicture(Protocol):
         """A copy with a long side of at most ``long_side`` pixels, and its scale."""
         ...
 
+    def luma(self, long_side: int) -> Image:
+        """A rough grey copy ``(h, w)`` with a long side of at most ``long_side``, for looking at every picture."""
+        ...
+
     def cut(self, area: Area) -> tuple[Image, tuple[int, int]]:
         """What is in an area, or a little more; and where its left and top are."""
         ...
@@ -71,6 +75,10 @@ class ArrayPicture:
     def reduced(self, long_side: int) -> tuple[Image, float]:
         """A copy with a long side of at most ``long_side`` pixels, and its scale."""
         return shrunk(self.rgb, long_side)
+
+    def luma(self, long_side: int) -> Image:
+        """A rough grey copy ``(h, w)`` with a long side of at most ``long_side``."""
+        return _grey(self.rgb, long_side)
 
     def cut(self, area: Area) -> tuple[Image, tuple[int, int]]:
         """What is in an area, and where its left and top are."""
@@ -140,6 +148,12 @@ class DecodedPicture:
         image, rest = shrunk(self._converter.rgb(planes, self._frame), long_side)
         return _turned(image, self._turns), scale * rest
 
+    def luma(self, long_side: int) -> Image:
+        """A rough grey copy ``(h, w)`` with a long side of at most ``long_side``."""
+        if self._planes is None:
+            return _grey(self.rgb, long_side)
+        return _turned(shrunk(_thinned(self._planes[0], long_side), long_side)[0], self._turns)
+
     def cut(self, area: Area) -> tuple[Image, tuple[int, int]]:
         """What is in an area, or a little more; and where its left and top are."""
         left, top, right, bottom = area
@@ -171,6 +185,16 @@ def _turned(image: Image, turns: int) -> Image:
         return image
     codes = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
     return cast(Image, cv2.rotate(image, codes[turns]))
+
+
+def _grey(rgb: Image, long_side: int) -> Image:
+    return cast(Image, cv2.cvtColor(shrunk(_thinned(rgb, long_side), long_side)[0], cv2.COLOR_RGB2GRAY))
+
+
+def _thinned(plane: Image, long_side: int) -> Image:
+    """Every so many-th pixel, so that a copy still has twice the long side or more."""
+    step = max(max(plane.shape[:2]) // (2 * long_side), 1)
+    return np.ascontiguousarray(plane[::step, ::step])
 
 
 def _halved(plane: Image) -> Image:

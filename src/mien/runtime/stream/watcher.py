@@ -14,6 +14,7 @@ from mien.core.face import Event, Face, Frame, Reading, Track
 from mien.core.preprocess import Image, InputSpec, crop_face, same_crops
 from mien.runtime.inference.quality import COVERED, CROP, QualityLimits, assess
 from mien.runtime.inference.reader import FaceReader
+from mien.runtime.stream.cuts import CutDetector
 from mien.runtime.stream.follow import DetectEvery, Follower, Seen, Window, around, cut
 from mien.runtime.stream.prefetch import Prefetch
 from mien.runtime.stream.smooth import NEUTRAL_PROFILE, Smoother, Smoothing
@@ -43,6 +44,7 @@ class Look:
         others: faces that are followed, and were never cut out.
         reasons: why each of the seen cannot be read, or None.
         crops: uint8 ``(n, *spec.shape)`` of those that can, for each kind of input.
+        cut: whether a hard cut lies before it.
     """
 
     width: int
@@ -52,6 +54,7 @@ class Look:
     others: tuple[Seen, ...]
     reasons: tuple[str | None, ...]
     crops: dict[InputSpec, Image]
+    cut: bool = False
 
     def __len__(self) -> int:
         """Number of faces that were cut out."""
@@ -66,6 +69,7 @@ class Watcher:
         detect_every: frames from one search of the whole picture to the next, or ``"auto"``.
         smoothing: how readings are smoothed, and when expressions are held; None for the defaults.
         quality: what a face must be to be read; None for the defaults.
+        cuts: whether hard cuts end all tracks, as in edited films; a camera has none.
 
     Raises:
         ValueError: a number of frames below 1.
@@ -78,8 +82,10 @@ class Watcher:
         detect_every: DetectEvery = "auto",
         smoothing: Smoothing | None = None,
         quality: QualityLimits | None = None,
+        cuts: bool = True,
     ) -> None:
         self._reader = reader
+        self._cuts = CutDetector() if cuts else None
         self._quality = quality or QualityLimits()
         self._follower = Follower(reader.detector, detect_every=detect_every)
         first = reader.models[0].manifest
@@ -103,13 +109,16 @@ class Watcher:
             picture: the picture.
             choose: which faces may be read; None for all.
         """
+        cut_before = self._cuts is not None and self._cuts.step(picture)
+        if cut_before:
+            self._follower.begin_anew()
         seen = self._follower.follow(picture)
         chosen = None if choose is None else choose(seen)
         mine = tuple(one for one in seen if chosen is None or one.track in chosen)
         others = tuple(one for one in seen if chosen is not None and one.track not in chosen)
         reasons, crops = self._cut_out(picture, mine)
         stacked = {spec: np.stack(images) for spec, images in crops.items() if images}
-        return Look(picture.width, picture.height, picture.time, mine, others, tuple(reasons), stacked)
+        return Look(picture.width, picture.height, picture.time, mine, others, tuple(reasons), stacked, cut_before)
 
     def conclude(self, look: Look, readings: Sequence[tuple[Reading, ...]], source: str | None = None) -> Frame:
         """The frame of a picture that was looked at, from the readings of what was cut out of it.
@@ -126,7 +135,7 @@ class Watcher:
             source=source,
             time=look.time,
             rejected=rejected,
-            events=(*self._endings(look.time), *events),
+            events=(*self._endings(look.time), *([Event.cut(look.time)] if look.cut else []), *events),
         )
 
     def _cut_out(
