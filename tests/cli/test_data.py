@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from mien.cli import data
-from mien.core.errors import DatasetError
+from mien.core.errors import DatasetError, LabelError
 from mien.core.face import Box, Face
 
 
@@ -129,3 +129,17 @@ def test_show_draws_counts_and_faces(mine, tmp_path):
     assert f"wrote {tmp_path / 'new' / 'mine.png'}" in result.stdout
     picture = cv2.imread(str(tmp_path / "new" / "mine.png"))
     assert picture.shape[0] > 500
+
+
+def test_numbers_and_parts_are_asked_for_by_name(mine, tmp_path):
+    for word, number in (("happy", "1"), ("sad", "4")):
+        for split in ("train", "test"):
+            if (mine / split / word).exists():
+                (mine / split / word).rename(mine / split / number)
+    refused = run("show", mine)
+    assert isinstance(refused.exception, LabelError)
+    assert "--classes" in str(refused.exception)
+    assert json.loads(run("show", mine, "--classes", "affectnet", "--json").stdout)["labels"] == ["fear", "happy"]
+    (tmp_path / "part.csv").write_text(f"emotion,pixels\n3,{' '.join(['7'] * 2304)}\n")
+    assert "--counts any" in str(run("show", tmp_path / "part.csv").exception)
+    assert json.loads(run("show", tmp_path / "part.csv", "--counts", "any", "--json").stdout)["pictures"] == 1

@@ -42,7 +42,7 @@ def test_missing_file(tmp_path, spec):
         fer2013.read_csv(tmp_path / "nothing.csv", spec)
 
 
-@pytest.mark.parametrize("lines", [["emotion,pixels"], [""], ["emotion,pixel,Usage"]])
+@pytest.mark.parametrize("lines", [["emotion,Usage"], [""], ["emotion,pixel,Usage"]])
 def test_missing_column(lines, write, spec):
     with pytest.raises(DatasetError, match=r"fer2013\.csv, line 1: expected the columns emotion,pixels,Usage, found"):
         fer2013.read_csv(write(lines), spec)

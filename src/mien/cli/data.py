@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.detector import LazyDetector
-from mien.cli.options import AsJson, DataRoot, DatasetName, DetectorName
+from mien.cli.options import AsJson, DataRoot, DatasetClasses, DatasetCounts, DatasetName, DetectorName
 from mien.core.files import write_whole
 from mien.core.safe_text import json_text
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mien.data.dataset import Dataset
+    from mien.data.fer2013 import Counts
     from mien.data.leaks import Leaks
+    from mien.data.numbered_classes import Classes
 
 
 _SHOWN = 12
@@ -41,9 +43,11 @@ def show(
         typer.Option(help="Draw class counts and faces here; the licence says who may see it.", metavar="FILE"),
     ] = None,
     detector: DetectorName = "auto",
+    counts: DatasetCounts = "published",
+    classes: DatasetClasses = None,
 ) -> None:
     """Print the pictures of each split and class, the licence, and how many are blank, doubled or leaked."""
-    rows, found = _load(dataset, data, detector)
+    rows, found = _load(dataset, data, detector, counts, classes)
     splits = {name: rows.split(name).counts for name in dict.fromkeys(rows.splits.tolist())}
     persons = len(set(rows.metadata["subject"].tolist())) if "subject" in rows.metadata else None
     if png is not None:
@@ -96,12 +100,18 @@ def show(
 
 
 def leaks(
-    dataset: DatasetName, *, data: DataRoot = None, as_json: AsJson = False, detector: DetectorName = "auto"
+    dataset: DatasetName,
+    *,
+    data: DataRoot = None,
+    as_json: AsJson = False,
+    detector: DetectorName = "auto",
+    counts: DatasetCounts = "published",
+    classes: DatasetClasses = None,
 ) -> None:
     """List the rows whose exact pixels stand in another split, that contradict each other, or that are blank."""
     from dataclasses import asdict
 
-    whole, found = _load(dataset, data, detector)
+    whole, found = _load(dataset, data, detector, counts, classes)
     files = dict(zip(whole.rows.tolist(), whole.metadata.get("file", whole.rows).tolist(), strict=True))
     if as_json:
         named = {row for rows in (*(c.rows for c in found.crossings), *found.conflicts, found.blank) for row in rows}
@@ -124,12 +134,15 @@ def leaks(
     console.print("every row: --json", style="dim")
 
 
-def _load(name: str, root: Path | None, detector: str) -> tuple[Dataset, Leaks]:
+def _load(
+    name: str, root: Path | None, detector: str, counts: Counts, classes: Classes | None
+) -> tuple[Dataset, Leaks]:
     from mien.core.preprocess import InputSpec
     from mien.data.leaks import find_leaks
     from mien.data.load import load_dataset
 
-    rows = load_dataset(name, InputSpec(), root=root, detector=LazyDetector(detector))
+    finder = LazyDetector(detector)
+    rows = load_dataset(name, InputSpec(), root=root, counts=counts, classes=classes, detector=finder)
     return rows, find_leaks(rows)
 
 

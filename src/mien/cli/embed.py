@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mien.cli.detector import LazyDetector
-from mien.cli.options import DataRoot, DatasetName, DetectorName
+from mien.cli.options import DataRoot, DatasetClasses, DatasetCounts, DatasetName, DetectorName
 from mien.cli.train import need_torch
 from mien.core.errors import ConfigError
 
@@ -41,6 +41,8 @@ def embed(
     ] = None,
     licence: Annotated[str, typer.Option(help="Of the network's weights.")] = "as the network's own licence allows",
     detector: DetectorName = "auto",
+    counts: DatasetCounts = "published",
+    classes: DatasetClasses = None,
     data: DataRoot = None,
 ) -> None:
     """Make a face-recognition network read expressions: a linear head on its vectors, as one ordinary model."""
@@ -64,7 +66,7 @@ def embed(
     except ValueError as error:
         raise ConfigError(str(error)) from None
     embedding = OnnxEmbedding(network, spec, order="bgr" if bgr else "rgb")
-    rows = load_dataset(dataset, spec, root=data, detector=LazyDetector(detector))
+    rows = load_dataset(dataset, spec, root=data, counts=counts, classes=classes, detector=LazyDetector(detector))
     check_apart(rows)
     fitted, chosen_on = rows.split(train), rows.split(validation)
     label = name or f"{network.stem}-{head}"

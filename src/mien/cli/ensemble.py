@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.cli.options import DataRoot
+from mien.cli.options import DataRoot, DatasetClasses, DatasetCounts
 from mien.cli.predictors import load_for, open_predictor
 from mien.core.errors import ConfigError
 
@@ -33,6 +33,8 @@ def ensemble(
         str | None, typer.Option(help="What weighted and stacked are fitted on.", metavar="DATASET")
     ] = None,
     split: Annotated[str, typer.Option(help="Its part; never one that is reported.", metavar="NAME")] = "public",
+    counts: DatasetCounts = "published",
+    classes: DatasetClasses = None,
     data: DataRoot = None,
 ) -> None:
     """Put models together into one, which 'mien evaluate' and 'mien compare' take like any other."""
@@ -54,7 +56,7 @@ def ensemble(
     predictors = tuple(open_predictor(member) for member in members)
     rows, fitted = None, None
     if dataset is not None:
-        whole = parted(load_for(dataset, predictors[0], data), predictors)
+        whole = parted(load_for(dataset, predictors[0], data, counts=counts, classes=classes), predictors)
         rows = whole.split(split).relabel(predictors[0].labels)
         fitted = Fitted(whole.name, whole.folds, (split,))
     chosen: Combine = "mean" if combine == "mean" else "weighted" if combine == "weighted" else "stacked"

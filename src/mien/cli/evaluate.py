@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mien.cli.options import AsJson, DataRoot, DatasetName, DetectorName, DropUnknown, ModelName, ReportedSplit
+from mien.cli.options import (
+    AsJson,
+    DataRoot,
+    DatasetClasses,
+    DatasetCounts,
+    DatasetName,
+    DetectorName,
+    DropUnknown,
+    ModelName,
+    ReportedSplit,
+)
 from mien.cli.predictors import load_for, open_predictor
 from mien.core.errors import ConfigError
 from mien.core.files import write_whole
@@ -60,6 +70,8 @@ def evaluate(
     ledger: Annotated[Path | None, typer.Option(help="Append the result to this file.", metavar="FILE")] = None,
     record: Annotated[bool, typer.Option("--record", help="Keep the result in the model's manifest.")] = False,
     detector: DetectorName = "auto",
+    counts: DatasetCounts = "published",
+    classes: DatasetClasses = None,
     data: DataRoot = None,
 ) -> None:
     """Measure a model on one split of a dataset: accuracy with its interval, per expression, calibration, slices."""
@@ -78,7 +90,9 @@ def evaluate(
         from mien.core.predictor import TenCropped
 
         predictor = TenCropped(predictor)
-    rows = parted(load_for(dataset, predictor, data, detector), [predictor], _read_fold(fold))
+    rows = parted(
+        load_for(dataset, predictor, data, detector, counts=counts, classes=classes), [predictor], _read_fold(fold)
+    )
     split = split or reported_split(rows)
     if robustness and split == "private" and ledger is None:
         raise ConfigError("--robustness on 'private' must be written down: add --ledger, or choose on --split public")
@@ -124,6 +138,8 @@ def compare(
         Path | None, typer.Option(help="Append what the change added to this results log.", metavar="FILE")
     ] = None,
     detector: DetectorName = "auto",
+    counts: DatasetCounts = "published",
+    classes: DatasetClasses = None,
     data: DataRoot = None,
 ) -> None:
     """Say whether models differ on the same rows: paired bootstrap and McNemar's exact test for every pair."""
@@ -144,7 +160,11 @@ def compare(
     found: dict[str, Predictions] = {}
     for model, predictor in predictors.items():
         name = model if one_name else predictor.name
-        loaded = parted(load_for(dataset, predictor, data, detector), list(predictors.values()), _read_fold(fold))
+        loaded = parted(
+            load_for(dataset, predictor, data, detector, counts=counts, classes=classes),
+            list(predictors.values()),
+            _read_fold(fold),
+        )
         split = split or reported_split(loaded)
         found[name] = predict(
             predictor,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.detector import face_crops
-from mien.cli.options import DataRoot
+from mien.cli.options import DataRoot, DatasetClasses, DatasetCounts
 from mien.cli.predictors import load_for, open_predictor
 from mien.cli.progress import say
 from mien.core.errors import ConfigError, DatasetError, MissingExtraError, PictureError, nearest
@@ -69,6 +69,8 @@ def explain(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of samples, noise, fresh weights and intervals.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON.")] = False,
+    counts: DatasetCounts = "published",
+    classes: DatasetClasses = None,
     data: DataRoot = None,
 ) -> None:
     """Show what a network looks at: maps of several methods, how far they can be trusted, and averages.
@@ -93,7 +95,7 @@ def explain(
         subject = picture.name
     else:
         conditions = _conditions(predictor, networks or [])
-        rows = load_for(what, predictor, data)
+        rows = load_for(what, predictor, data, counts=counts, classes=classes)
         rows = (rows if split == "all" else rows.split(split)).relabel(predictor.labels)
         subject = f"{rows.name}/{split}"
         crops, names = _sampled(rows, scored, seed)

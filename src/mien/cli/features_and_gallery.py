@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 import typer
 
 from mien.cli.detector import face_crops
-from mien.cli.options import DataRoot, DatasetName, DetectorName, DropUnknown, ModelName, ReportedSplit
+from mien.cli.options import (
+    DataRoot,
+    DatasetClasses,
+    DatasetCounts,
+    DatasetName,
+    DetectorName,
+    DropUnknown,
+    ModelName,
+    ReportedSplit,
+)
 from mien.cli.predictors import load_for, open_in_torch, open_predictor
 
 
@@ -76,6 +85,8 @@ def gallery(
     seed: Annotated[int, typer.Option(min=0, help="Of the random draw.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the page (HTML) and the picture (PNG, SVG).")] = Path("gallery"),
     drop_unknown: DropUnknown = False,
+    counts: DatasetCounts = "published",
+    classes: DatasetClasses = None,
     data: DataRoot = None,
 ) -> None:
     """Show faces of a dataset with truth and reading below each. The files show its faces: keep them to yourself."""
@@ -84,7 +95,7 @@ def gallery(
     from mien.explain import gallery as pictures
 
     predictor = open_predictor(model)
-    rows = parted(load_for(dataset, predictor, data), [predictor])
+    rows = parted(load_for(dataset, predictor, data, counts=counts, classes=classes), [predictor])
     found = pictures.gallery(
         predictor,
         rows,

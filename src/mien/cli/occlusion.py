@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mien.cli.options import AsJson, DataRoot, DatasetName, DropUnknown, ModelName, ReportedSplit, Threads
+from mien.cli.options import (
+    AsJson,
+    DataRoot,
+    DatasetClasses,
+    DatasetCounts,
+    DatasetName,
+    DropUnknown,
+    ModelName,
+    ReportedSplit,
+    Threads,
+)
 from mien.cli.predictors import load_for, open_predictor
 from mien.cli.progress import interrupted, say
 
@@ -67,6 +77,8 @@ def measure(
     ] = None,
     as_json: AsJson = False,
     drop_unknown: DropUnknown = False,
+    counts: DatasetCounts = "published",
+    classes: DatasetClasses = None,
     data: DataRoot = None,
 ) -> None:
     """Test a model with parts of the face covered: accuracy, and the recall that each expression loses."""
@@ -78,7 +90,7 @@ def measure(
 
     regions = [region(name) for name in names] if names else list(REGIONS.values())
     predictor = open_predictor(model)
-    rows = parted(load_for(dataset, predictor, data), [predictor])
+    rows = parted(load_for(dataset, predictor, data, counts=counts, classes=classes), [predictor])
     split = split or reported_split(rows)
     result = occlusion.measure(
         predictor,

@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from mien.data.fer2013 import Counts
+from mien.data.numbered_classes import Classes
+
 DatasetName = Annotated[
     str,
     typer.Argument(
@@ -31,6 +34,14 @@ FaceDetector = Annotated[
 ]
 DataRoot = Annotated[
     Path | None, typer.Option("--data", help="Folder that holds the datasets, if not MIEN_DATA.", metavar="ROOT")
+]
+DatasetCounts = Annotated[
+    Counts,
+    typer.Option("--counts", help="any: accept a FER2013 that is not the published one, such as a part of it."),
+]
+DatasetClasses = Annotated[
+    Classes | None,
+    typer.Option("--classes", help="Whose numbers the classes are, where a folder or manifest has numbers for them."),
 ]
 ReportedSplit = Annotated[
     str | None,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from mien.core.ensemble import Ensemble
     from mien.core.predictor import Predictor
     from mien.data.dataset import Dataset
+    from mien.data.fer2013 import Counts
+    from mien.data.numbered_classes import Classes
     from mien.models.network import TorchPredictor
 
 
@@ -74,8 +76,17 @@ def open_in_torch(model: str) -> TorchPredictor:
     return TorchPredictor(build(model), record.input, FER2013, name=f"{model}, untrained")
 
 
-def load_for(dataset: str, predictor: Predictor, root: Path | None, detector: str = "auto") -> Dataset:
+def load_for(
+    dataset: str,
+    predictor: Predictor,
+    root: Path | None,
+    detector: str = "auto",
+    *,
+    counts: Counts = "published",
+    classes: Classes | None = None,
+) -> Dataset:
     """A dataset cropped to what a predictor takes; the detector of that name finds the faces of whole pictures."""
     from mien.data.load import load_dataset
 
-    return load_dataset(dataset, predictor.input, root=root, detector=LazyDetector(detector))
+    finder = LazyDetector(detector)
+    return load_dataset(dataset, predictor.input, root=root, counts=counts, classes=classes, detector=finder)

@@ -59,7 +59,7 @@ def sweep(
     if change:
         chosen = chosen.override(settings_of(change))
     for dataset in values.get("data.dataset", [chosen.data.dataset]):
-        find_faces(dataset, LazyDetector(detector), root=data)
+        find_faces(dataset, LazyDetector(detector), root=data, classes=chosen.data.classes)
     folder = out or Path("sweeps") / chosen.name
     try:
         result = run(

@@ -68,7 +68,7 @@ def train(
     if seed is not None:
         settings["seed"] = seed
     chosen = chosen.override(settings) if settings else chosen
-    find_faces(chosen.data.dataset, LazyDetector(detector), root=data)
+    find_faces(chosen.data.dataset, LazyDetector(detector), root=data, classes=chosen.data.classes)
     folder = out or Path("runs") / f"{chosen.name}-{chosen.seed}"
     try:
         run = fit(chosen, folder, root=data, threads=threads, workers=workers)

@@ -20,6 +20,8 @@ from mien.core.expression import FER2013, Expression
 from mien.core.preprocess import Image, InputSpec, crop_pictures
 from mien.data.dataset import Dataset, text_column
 from mien.data.picture_index import PictureIndex
+from mien.data.splits import with_splits
+from mien.data.table_file import read_header, read_table
 
 Counts = Literal["published", "any"]
 """Whether a file must hold exactly what was published, or may be any file in the same layout."""
@@ -45,17 +47,26 @@ _FOLDERS = {
 }
 _PIXELS_SHA256 = "c267d81af4fae7bced50ff1be0ce06f7d14fb05887ece2efe39e04c35f8558b1"
 _SIDE = 48
-_COLUMNS = ("emotion", "pixels", "usage")
-_SPLITS = {usage.encode(): split for usage, split in SPLITS.items()}
-_EMOTIONS = {str(index).encode(): index for index in range(len(FER2013))}
+_EMOTIONS = {str(index): index for index in range(len(FER2013))}
 _FILE = re.compile(rf"({'|'.join(SPLITS)})_\d+\.")
-_MEND = "take the original file again, or pass counts='any' if it is meant to be another"
+_MEND = (
+    "take the original file again or, if it is meant to be another, allow it with --counts any (data.counts: any in a "
+    "recipe, counts='any' in Python)"
+)
+PART_FILES: Mapping[str, str] = {
+    "train.csv": "train",
+    "validation.csv": "validation",
+    "val.csv": "validation",
+    "test.csv": "test",
+}
+"""Files in which others lay out parts of FER2013 without its Usage, and the splits that they become."""
 
 
 def read_csv(file: Path, spec: InputSpec, *, counts: Counts = "published") -> Dataset:
     """Read ``fer2013.csv``: columns ``emotion`` (0 to 6), ``pixels`` (48 x 48 values), ``Usage``.
 
-    Training, PublicTest and PrivateTest become the splits ``train``, ``public`` and ``private``.
+    Training, PublicTest and PrivateTest become the splits ``train``, ``public`` and ``private``. A file without
+    ``Usage`` gets splits as every dataset without. Kaggle's ``icml_face_data.csv`` holds the same rows.
 
     Args:
         file: the CSV file.
@@ -69,6 +80,8 @@ def read_csv(file: Path, spec: InputSpec, *, counts: Counts = "published") -> Da
     """
     images, indices, splits = _read_rows(file)
     if counts == "published":
+        if splits is None:
+            raise DatasetError(f"{file} has no column Usage, and is not FER2013 as published: {_MEND}")
         check_counts(file, Counter(zip(splits, (FER2013[i] for i in indices), strict=True)), PUBLISHED)
         found = hashlib.sha256(images.data).hexdigest()
         if found != _PIXELS_SHA256:
@@ -76,15 +89,67 @@ def read_csv(file: Path, spec: InputSpec, *, counts: Counts = "published") -> Da
                 f"{file}: the pixels, or the order of the rows, are not the published ones: expected sha256 "
                 f"{_PIXELS_SHA256}, found {found}: {_MEND}"
             )
-    return Dataset(
+    return _dataset(images, indices, splits, spec)
+
+
+def part_files(folder: Path) -> list[Path]:
+    """The tables of pixels in a folder that holds parts of FER2013 in files of their own (:data:`PART_FILES`)."""
+    return [folder / name for name in PART_FILES if "pixels" in read_header(folder / name)]
+
+
+def read_parts(folder: Path, spec: InputSpec, *, counts: Counts = "published") -> Dataset:
+    """Read a folder of ``train.csv`` and ``test.csv``, as Kaggle has them, with ``emotion`` and ``pixels``.
+
+    Each file becomes a split; where there is but one, splits are made. Kaggle's own ``test.csv`` has no labels: its
+    rows are counted as left out.
+
+    Args:
+        folder: holds the files.
+        spec: what the pictures are cropped to.
+        counts: anything but ``"any"`` refuses them, as the published files are others.
+
+    Raises:
+        LabelError: an unknown emotion.
+        DatasetError: ``counts`` is ``"published"``, no file has labels, or one is damaged.
+    """
+    files = part_files(folder)
+    if counts == "published":
+        raise DatasetError(
+            f"{folder} holds {', '.join(file.name for file in files)} without Usage, and not FER2013 as published "
+            f"(fer2013.csv, or icml_face_data.csv): {_MEND}"
+        )
+    images: list[Image] = []
+    indices: list[int] = []
+    splits: list[str] = []
+    left_out = {}
+    for file in files:
+        if "emotion" not in read_header(file):
+            left_out[f"without an emotion ({file.name})"] = sum(1 for _ in read_table(file)[1])
+            continue
+        pictures, classes, usages = _read_rows(file)
+        images.append(pictures)
+        indices += classes
+        splits += usages or [PART_FILES[file.name]] * len(pictures)
+    if not images:
+        raise DatasetError(
+            f"{folder}: {', '.join(file.name for file in files)} has no column emotion, so that nobody knows what its "
+            "pictures show: take icml_face_data.csv of the same download, or fer2013.csv"
+        )
+    dataset = _dataset(np.concatenate(images), indices, splits if len(set(splits)) > 1 else None, spec)
+    return replace(dataset, left_out=left_out)
+
+
+def _dataset(images: Image, indices: list[int], splits: list[str] | None, spec: InputSpec) -> Dataset:
+    dataset = Dataset(
         name="fer2013",
         images=crop_pictures(images, spec),
         indices=np.array(indices, dtype=np.int64),
         labels=FER2013,
-        splits=text_column(splits),
+        splits=text_column(splits or ["train"] * len(images)),
         rows=np.arange(len(images), dtype=np.int64),
         licence=LICENCE,
     )
+    return with_splits(dataset) if splits is None else dataset
 
 
 def is_fer2013(index: PictureIndex) -> bool:
@@ -140,47 +205,39 @@ def _deviations(found: Mapping[tuple[str, Expression], int], expected: Mapping[s
     ]
 
 
-def _read_rows(file: Path) -> tuple[Image, list[int], list[str]]:
+def _read_rows(file: Path) -> tuple[Image, list[int], list[str] | None]:
+    """Pictures, classes and splits of a table; no splits where it has no Usage."""
+    header, rows = read_table(file)
+    missing = [name for name in ("emotion", "pixels") if name not in header]
+    if missing or len(set(header)) < len(header):
+        fault = f"{' and '.join(missing)} missing" if missing else "one occurs twice"
+        raise DatasetError(
+            f"{file}, line 1: expected the columns emotion,pixels,Usage, found {','.join(header)[:200] or 'nothing'}: "
+            f"{fault}"
+        )
+    emotions, values = header.index("emotion"), header.index("pixels")
+    usages = header.index("usage") if "usage" in header else None
     pixels, indices, splits = bytearray(), [], []
-    try:
-        with file.open("rb") as lines:
-            order = _columns(file, lines.readline())
-            for number, line in enumerate(lines, start=2):
-                fields = line.rstrip(b"\r\n").split(b",")
-                if len(fields) != 3:
-                    raise DatasetError(
-                        f"{file}, line {number}: expected 3 values, found {len(fields)}: the file is cut or damaged; "
-                        "take the original file again"
-                    )
-                emotion, values, usage = (fields[column].strip(b' "') for column in order)
-                if emotion not in _EMOTIONS:
-                    valid = ", ".join(f"{index} ({label})" for index, label in enumerate(FER2013))
-                    raise LabelError(f"{file}, line {number}: expected an emotion of {valid}, found {_text(emotion)}")
-                if usage not in _SPLITS:
-                    valid = ", ".join(_text(name) for name in _SPLITS)
-                    raise DatasetError(f"{file}, line {number}: expected a Usage of {valid}, found {_text(usage)}")
-                pixels += _pixels(file, number, values)
-                indices.append(_EMOTIONS[emotion])
-                splits.append(_SPLITS[usage])
-    except OSError as error:
-        raise DatasetError(f"{file}: {error.strerror or error}") from None
+    for number, row in rows:
+        emotion = row[emotions].removesuffix(".0")
+        if emotion not in _EMOTIONS:
+            valid = ", ".join(f"{index} ({label})" for index, label in enumerate(FER2013))
+            raise LabelError(f"{file}, line {number}: expected an emotion of {valid}, found {_text(emotion)}")
+        if usages is not None:
+            usage = row[usages]
+            if usage not in SPLITS:
+                valid = ", ".join(map(_text, SPLITS))
+                raise DatasetError(f"{file}, line {number}: expected a Usage of {valid}, found {_text(usage)}")
+            splits.append(SPLITS[usage])
+        pixels += _pixels(file, number, row[values])
+        indices.append(_EMOTIONS[emotion])
     if not indices:
         raise DatasetError(f"{file} has a header and no rows: take the original file again")
-    return np.frombuffer(pixels, dtype=np.uint8).reshape(-1, _SIDE, _SIDE), indices, splits
+    images = np.frombuffer(pixels, dtype=np.uint8).reshape(-1, _SIDE, _SIDE)
+    return images, indices, None if usages is None else splits
 
 
-def _columns(file: Path, line: bytes) -> list[int]:
-    header = [name.strip(' "\r\n').lower() for name in line.decode("utf-8-sig", errors="replace").split(",")]
-    missing = [name for name in _COLUMNS if name not in header]
-    if missing or len(header) != len(_COLUMNS):
-        raise DatasetError(
-            f"{file}, line 1: expected the columns emotion,pixels,Usage, found {','.join(header)[:200] or 'nothing'}"
-            f"{': ' + ' and '.join(missing) + ' missing' if missing else ''}"
-        )
-    return [header.index(name) for name in _COLUMNS]
-
-
-def _pixels(file: Path, number: int, text: bytes) -> bytes:
+def _pixels(file: Path, number: int, text: str) -> bytes:
     expected = f"{file}, line {number}: expected {_SIDE * _SIDE} pixel values of 0 to 255"
     try:
         values = np.fromstring(text, dtype=np.int64, sep=" ")
@@ -194,5 +251,5 @@ def _pixels(file: Path, number: int, text: bytes) -> bytes:
     return values.astype(np.uint8).tobytes()
 
 
-def _text(value: bytes) -> str:
-    return f"'{value[:40].decode(errors='replace')}'"
+def _text(value: str) -> str:
+    return f"'{value[:40]}'"

@@ -20,9 +20,11 @@ from mien.data.class_folders import index_folder
 from mien.data.csv_manifest import index_manifest
 from mien.data.dataset import Dataset
 from mien.data.found_faces import Finder, FoundFaces, faces_of
+from mien.data.numbered_classes import Classes
 from mien.data.picture_index import PictureIndex
 from mien.data.posed import JAFFE, KDEF, RAFD
 from mien.data.sequences import CK48, CKPLUS, MUG
+from mien.data.table_file import read_header
 
 ENTRY_POINTS = "mien.datasets"
 """Group of entry points by which other packages bring datasets: the dataset's name, and a callable that takes the
@@ -34,7 +36,7 @@ LAYOUTS = {layout.name: layout for layout in (CKPLUS, CK48, JAFFE, KDEF, RAFD, M
 NAMES = ("fer2013", "ferplus", *LAYOUTS)
 """Datasets that have a name."""
 
-_PICTURES, _VOTES = "fer2013.csv", "fer2013new.csv"
+_PICTURES, _KAGGLE, _VOTES = "fer2013.csv", "icml_face_data.csv", "fer2013new.csv"
 
 
 def load_dataset(
@@ -44,21 +46,24 @@ def load_dataset(
     root: Path | None = None,
     cache: Path | None = None,
     counts: fer2013.Counts = "published",
+    classes: Classes | None = None,
     detector: Finder | None = None,
 ) -> Dataset:
     """Load a dataset, cropped to ``spec``.
 
     Args:
         name_or_path: one of :data:`NAMES`, or what another package brings (:data:`ENTRY_POINTS`); or the path of
-            ``fer2013.csv``, of ``fer2013new.csv`` beside it, of a CSV manifest, of FER2013's image folders, of a folder
-            in the layout of one of :data:`LAYOUTS`, or of a folder ``class/*.png`` or ``split/class/*.png``. A folder
-            of that very name is meant by ``Path("fer2013")`` or ``"./fer2013"``. A name means the whole dataset as
-            published; a path may hold a part of it, FER2013 aside.
+            ``fer2013.csv`` or ``icml_face_data.csv``, of ``fer2013new.csv`` beside it, of a CSV manifest, of FER2013's
+            image folders, of a folder in the layout of one of :data:`LAYOUTS`, or of a folder ``class/*.png`` or
+            ``split/class/*.png``. A folder of that very name is meant by ``Path("fer2013")`` or ``"./fer2013"``. A name
+            means the whole dataset as published; a path may hold a part of it, FER2013 aside.
         spec: what every picture is cropped to.
         root: where named datasets lie, as ``fer2013/fer2013.csv`` or ``fer2013.csv``, ``jaffe/`` and so on; if None,
             ``MIEN_DATA``, else ``mien/data`` in the platform's folder for users' data.
         cache: where decoded datasets are kept; if None, ``MIEN_CACHE``, else the platform's cache folder.
-        counts: ``"any"`` accepts a FER2013 that differs from the published one.
+        counts: ``"any"`` accepts a FER2013 that differs from the published one, a part of it or a cleaned one, also in
+            ``train.csv`` and ``test.csv``.
+        classes: whose numbers the classes of a folder or manifest are, where they are numbers.
         detector: finds the faces of datasets that hold whole pictures; None takes those that were found before.
 
     Returns:
@@ -71,10 +76,11 @@ def load_dataset(
         DatasetError: unknown name, nothing at the path, another layout, a damaged or altered file, unreadable
             pictures, or whole pictures whose faces have not been found.
     """
-    found = _listed(name_or_path, root, counts)
+    found = _listed(name_or_path, root, counts, classes)
     if isinstance(found, Path):
         return _csv(found, spec, counts, cache)
     index, layout = found
+    layout = layout if classes is None else f"{layout}-{classes}"
     build = partial(index.read, spec)
     if index.whole:
         faces = faces_of(index, detector, folder=cache)
@@ -103,54 +109,63 @@ def load_votes(root: Path | None = None) -> NDArray[np.int64]:
     return ferplus.read_votes(_named("ferplus", root))[2]
 
 
-def name_of(name_or_path: str | Path, *, root: Path | None = None) -> str:
+def name_of(name_or_path: str | Path, *, root: Path | None = None, classes: Classes | None = None) -> str:
     """What a dataset is called when it is loaded, from its list alone; if it is gone, what its name or path says."""
     if isinstance(name_or_path, str) and name_or_path in NAMES:
         return name_or_path
     try:
-        found = _listed(name_or_path, root, "any")
+        found = _listed(name_or_path, root, "any", classes)
     except (DatasetError, LabelError):
         return Path(name_or_path).name.removesuffix(".csv")
     if isinstance(found, Path):
-        return "ferplus" if "image name" in _header(found) else "fer2013"
+        return "ferplus" if "image name" in read_header(found) else "fer2013"
     return found[0].name
 
 
 def find_faces(
-    name_or_path: str | Path, detector: Finder, *, root: Path | None = None, cache: Path | None = None
+    name_or_path: str | Path,
+    detector: Finder,
+    *,
+    root: Path | None = None,
+    cache: Path | None = None,
+    classes: Classes | None = None,
 ) -> None:
     """Look for the faces of a dataset of whole pictures, so that later loads need no detector; others are left alone.
 
     Raises:
         DatasetError: unknown name, nothing at the path, or another layout.
     """
-    found = _listed(name_or_path, root, "any")
+    found = _listed(name_or_path, root, "any", classes)
     if not isinstance(found, Path) and found[0].whole:
         faces_of(found[0], detector, folder=cache)
 
 
-def _listed(name_or_path: str | Path, root: Path | None, counts: fer2013.Counts) -> tuple[PictureIndex, str] | Path:
-    """The pictures of a dataset and the name of its layout, or the CSV file that holds the pixels themselves."""
+def _listed(
+    name_or_path: str | Path, root: Path | None, counts: fer2013.Counts, classes: Classes | None
+) -> tuple[PictureIndex, str] | Path:
+    """The pictures of a dataset and the name of its layout, or the file or folder that holds the pixels themselves."""
     named = isinstance(name_or_path, str) and name_or_path in NAMES
     if named and name_or_path in LAYOUTS:
         return LAYOUTS[str(name_or_path)].named(root or data_folder()), str(name_or_path)
     source = _named(str(name_or_path), root) if named else Path(name_or_path).expanduser()
-    if (source / _PICTURES).is_file():
-        source /= _PICTURES
+    source = next((source / name for name in (_PICTURES, _KAGGLE) if (source / name).is_file()), source)
     if source.is_dir():
+        if fer2013.part_files(source):
+            return source
         for layout in LAYOUTS.values():
             found = layout.index(source, whole=False)
             if found is not None:
                 return found, layout.name
-        index = index_folder(source, others=[layout.looks_like for layout in LAYOUTS.values()])
+        index = index_folder(source, others=[layout.looks_like for layout in LAYOUTS.values()], classes=classes)
         if named or fer2013.is_fer2013(index):
             return fer2013.as_fer2013(index, counts=counts), "fer2013-folder"
         return index, "folder"
     if not source.is_file():
         return _brought(str(name_or_path), root)
-    if _header(source) & {"image name", "emotion", "pixels"}:
+    header = set(read_header(source))
+    if header & {"image name", "pixels"} and not {"path", "label"} <= header:
         return source
-    return index_manifest(source), "manifest"
+    return index_manifest(source, classes=classes), "manifest"
 
 
 def _brought(name: str, root: Path | None) -> tuple[PictureIndex, str]:
@@ -175,7 +190,10 @@ def _brought(name: str, root: Path | None) -> tuple[PictureIndex, str]:
 def _csv(source: Path, spec: InputSpec, counts: fer2013.Counts, cache: Path | None) -> Dataset:
     build: Callable[[], Dataset] = partial(fer2013.read_csv, source, spec, counts=counts)
     files, layout = [source], f"fer2013-{counts}"
-    if "image name" in _header(source):
+    if source.is_dir():
+        build = partial(fer2013.read_parts, source, spec, counts=counts)
+        files, layout = fer2013.part_files(source), f"fer2013-parts-{counts}"
+    elif "image name" in read_header(source):
         build = partial(_voted, source, spec, counts, cache)
         files, layout = [source, source.with_name(_PICTURES)], f"ferplus-{counts}"
     return cached(build, source=source, files=files, spec=spec, layout=layout, folder=cache)
@@ -197,8 +215,8 @@ def _cut(index: PictureIndex, spec: InputSpec, found: FoundFaces) -> Dataset:
 def _named(name: str, root: Path | None) -> Path:
     """Where a named dataset lies: its CSV file, or the folder that holds FER2013's ``train`` and ``test``."""
     root = root or data_folder()
-    file = _VOTES if name == "ferplus" else _PICTURES
-    places = [root / "fer2013" / file, root / file]
+    files = (_VOTES,) if name == "ferplus" else (_PICTURES, _KAGGLE)
+    places = [folder / file for file in files for folder in (root / "fer2013", root)]
     if name == "fer2013":
         places.append(root / "fer2013" / "train")
     for place in places:
@@ -208,9 +226,3 @@ def _named(name: str, root: Path | None) -> Path:
         f"{name} is not there; looked for {', '.join(map(str, places))}. Put it there, or say where it is: --data ROOT "
         "(root= in Python), the environment variable MIEN_DATA, or the path itself in place of the name"
     )
-
-
-def _header(file: Path) -> set[str]:
-    with file.open("rb") as lines:
-        line = lines.readline(4096)
-    return {name.strip(' "\r\n').lower() for name in line.decode("utf-8-sig", errors="replace").split(",")}

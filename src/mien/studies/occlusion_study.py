@@ -216,7 +216,10 @@ def run_study(
     def cells() -> Iterator[Cell[tuple[PooledProtocol, Arm]]]:
         for recipe in recipes:
             first = pretraining if recipe.weights.source == PRETRAINING else None
-            whole = load_dataset(recipe.data.dataset, input_of(first or recipe), root=runner.root)
+            data = recipe.data
+            whole = load_dataset(
+                data.dataset, input_of(first or recipe), root=runner.root, counts=data.counts, classes=data.classes
+            )
             bench = _Bench(recipe, first, whole, folder, seed)
             hold_folder(folder, bench.protocol)
             yield from (_NetworkCell(bench, condition) for condition in TRAINED)

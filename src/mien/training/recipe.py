@@ -15,6 +15,8 @@ from mien.core.fitted import Folds
 from mien.core.model_reference import ModelReference
 from mien.core.predictor import Views
 from mien.core.schema import from_mapping, to_mapping
+from mien.data.fer2013 import Counts
+from mien.data.numbered_classes import Classes
 
 R = TypeVar("R")
 
@@ -52,6 +54,9 @@ class DataConfig:
         validation: split that chooses epochs; never one that is reported.
         labels: a set of :data:`mien.core.expression.LABEL_SETS`, or None for the dataset's own.
         limit: use only this many training rows, evenly spread; for quick tries.
+        counts: ``any`` accepts a FER2013 that is not the published one, such as a part of it or a cleaned one.
+        classes: whose numbers the classes are, where a folder or manifest has numbers for classes
+            (:data:`mien.data.numbered_classes.NUMBERS`).
         folds: makes the splits ``train``, ``validation`` and ``test`` anew, see :class:`mien.core.fitted.Folds`.
     """
 
@@ -60,6 +65,8 @@ class DataConfig:
     validation: str = "public"
     labels: LabelSet | None = None
     limit: int | None = None
+    counts: Counts = "published"
+    classes: Classes | None = None
     folds: Folds | None = None
 
     def __post_init__(self) -> None:

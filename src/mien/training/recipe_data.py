@@ -27,7 +27,7 @@ def load_rows(recipe: Recipe, spec: InputSpec, root: Path | None) -> Dataset:
         TrainingError: there are no votes where the recipe wants them.
     """
     data = recipe.data
-    dataset = load_dataset(data.dataset, spec, root=root)
+    dataset = load_dataset(data.dataset, spec, root=root, counts=data.counts, classes=data.classes)
     if recipe.votes is not None:
         dataset = with_votes(dataset, spec, root)
     if data.folds is not None:

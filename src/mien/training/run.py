@@ -91,7 +91,8 @@ class Run:
     def fitted(self) -> Fitted:
         """The rows that fit its weights and choose among them."""
         data = self.recipe.data
-        return Fitted(name_of(data.dataset), data.folds, (data.train, data.validation), (data.validation,))
+        name = name_of(data.dataset, classes=data.classes)
+        return Fitted(name, data.folds, (data.train, data.validation), (data.validation,))
 
     @property
     def seen(self) -> tuple[Fitted, ...]:
