@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import face_detector_tables
 import model_pages
 import network_tables
 import study_pages
@@ -38,6 +39,7 @@ DOCUMENTS = (
     "docs/explain.md",
     "docs/networks.md",
     "docs/occlusion.md",
+    "docs/face-detector.md",
 )
 LEDGER = Path("results/private_test.jsonl")
 OCCLUSION = Path("results/occlusion.json")
@@ -287,6 +289,14 @@ def turned_table(root: Path) -> str:
     return f"{table(heads, rows)}\n\n{_footer(found)}"
 
 
+def face_detectors(root: Path) -> str:
+    """What each face detector finds, and what it costs."""
+    found = _read(root, "face_detectors")
+    if found is None:
+        return _missing("python benchmarks/face_detectors.py PORTRAITS BACKGROUNDS JAFFE")
+    return f"{face_detector_tables.tables(found)}\n\n{_footer(found)}"
+
+
 def framing_table(root: Path) -> str:
     """How FER2013 frames its faces."""
     found = _read(root, "framing")
@@ -420,6 +430,7 @@ GENERATORS: dict[str, Callable[[Path], str]] = {
     "recall": recall_table,
     "cuts": cuts_table,
     "turned": turned_table,
+    "face_detectors": face_detectors,
     "framing": framing_table,
     "train_speed": train_speed_table,
     "explaining": explaining_table,
