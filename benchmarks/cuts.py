@@ -81,7 +81,7 @@ def main() -> None:
     for fps in RATES:
         people = _portraits(options.portraits)
         rows += [_cut_film(fps, options.minutes, people), *_uncut_films(fps, options.minutes, people)]
-    harness.write("cuts", {"minutes": options.minutes, "rows": rows}, folder=options.out)
+    harness.write("cuts", {"threads": 1, "minutes": options.minutes, "rows": rows}, folder=options.out)
 
 
 def _cut_film(fps: int, minutes: float, people: Callable[[np.random.Generator], Picture]) -> dict[str, object]:

@@ -271,6 +271,29 @@ def cuts_table(root: Path) -> str:
     return f"{table(heads, rows)}\n\n{_footer(found)}"
 
 
+def quality_table(root: Path) -> str:
+    """How often the quality check speaks, and what it says."""
+    found = _read(root, "quality")
+    if found is None:
+        return _missing("python benchmarks/quality.py")
+    rows = []
+    for row in found["rows"]:
+        told = sum(row["reasons"].values())
+        why = ", ".join(f"{reason} {count}" for reason, count in row["reasons"].items())
+        right = [f"{row[k]:.1%}" if k in row else "" for k in ("right_where_silent", "right_where_told")]
+        rows.append((row["faces"], row["detector"], f"{row['n']:,}", f"{told} ({told / row['n']:.1%})", why, *right))
+    heads = (
+        "faces",
+        "detector",
+        "read",
+        "not measurable",
+        "because",
+        "right where it is silent",
+        "right where it speaks",
+    )
+    return f"{table(heads, rows)}\n\nModel `{found['model']}`. {_footer(found)}"
+
+
 def turned_table(root: Path) -> str:
     """Pictures that lie on their side or stand on their head."""
     found = _read(root, "turned")
@@ -429,6 +452,7 @@ GENERATORS: dict[str, Callable[[Path], str]] = {
     "folder": folder_table,
     "recall": recall_table,
     "cuts": cuts_table,
+    "quality": quality_table,
     "turned": turned_table,
     "face_detectors": face_detectors,
     "framing": framing_table,

@@ -75,6 +75,11 @@ class QualityLimits:
                 raise ValueError(f"{one.name} must be 0 or more, got {value}")
 
 
+UNALIGNED = QualityLimits(max_grain=math.inf, min_texture=0.0)
+"""For faces that were cut out by somebody else: where their eyes and mouths lie is not known, so nothing can be said of
+what covers them. Of FER2013's faces that seem covered more are read right than of the others (docs/benchmarks.md)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cues:
     """What is measured on a crop; the limits say what it means.

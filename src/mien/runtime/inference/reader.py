@@ -17,7 +17,7 @@ from mien.runtime.inference.classify import OnnxClassifier
 from mien.runtime.inference.detect import Detector, WholePicture, make_detector
 from mien.runtime.inference.face_gate import FaceGate, bundled_gate
 from mien.runtime.inference.library import DEFAULT_MODEL, open_model
-from mien.runtime.inference.quality import CROP, QualityLimits, assess
+from mien.runtime.inference.quality import CROP, UNALIGNED, QualityLimits, assess
 from mien.runtime.inference.upright import turned, turned_back, way_up
 
 Model = str | Path | OnnxClassifier
@@ -146,6 +146,8 @@ def open_reader(
     if not isinstance(detector, str) and given:
         raise ModelError(f"{' and '.join(given)}: for a detector that is given by name; set it on the detector itself")
     finds = make_detector(detector, **options) if isinstance(detector, str) else detector
+    if quality is None and isinstance(finds, WholePicture):
+        quality = UNALIGNED
     judged = reject_non_faces and not isinstance(finds, WholePicture)  # that it is a face was said, not found
     face_gate = bundled_gate() if judged else None
     return FaceReader(finds, models, face_gate=face_gate, by_energy=judged and face_gate is None, quality=quality)
