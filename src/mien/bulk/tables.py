@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.bulk.inputs import Item
 from mien.core.face import Frame
+from mien.core.safe_text import utf8_text
 from mien.runtime.output.columns import PICTURE_COLUMNS, RECORDING_COLUMNS, picture_rows, recording_rows
 
 if TYPE_CHECKING:
@@ -17,11 +18,18 @@ _PICTURE_KINDS = {
     **dict.fromkeys(("source", "detector", "expression"), "string"),
     **dict.fromkeys(("width", "height", "face", "turned"), "int64"),
 }
+_OF_INPUTS = ("status", "reason", "annotated")
+"""Columns of ``mien read`` that are the items' here, or nobody's."""
+
 _BELONGS = {"batch": "int64", "item": "string", "id": "string"}
 
 FACES: dict[str, str] = {
     **_BELONGS,
-    **{name: RECORDING_COLUMNS.get(name) or _PICTURE_KINDS.get(name, "float64") for name in PICTURE_COLUMNS},
+    **{
+        name: RECORDING_COLUMNS.get(name) or _PICTURE_KINDS.get(name, "float64")
+        for name in PICTURE_COLUMNS
+        if name not in _OF_INPUTS
+    },
     **{name: kind for name, kind in RECORDING_COLUMNS.items() if name not in (*_EVENT, "schema", "row")},
 }
 """A row for each face of a picture and model, or for each face of a sampled frame."""
@@ -47,8 +55,8 @@ TABLES = {"faces": FACES, "events": EVENTS, "items": ITEMS}
 
 def picture_cells(frame: Frame) -> Iterator[dict[str, Any]]:
     """The rows of a picture in :data:`FACES`, as text."""
-    for cells in picture_rows(frame):
-        yield dict(zip(PICTURE_COLUMNS, cells, strict=True))
+    for cells in picture_rows(frame) if frame.faces else ():
+        yield dict(zip(PICTURE_COLUMNS, cells, strict=True)) | {"source": frame.source or ""}  # as its item has it
 
 
 def stream_cells(index: int, frame: Frame) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -71,6 +79,12 @@ def item_row(item: Item, identity: bytes) -> dict[str, Any]:
     return dict(item.extra) | about | {"bytes": None if item.size < 0 else item.size}
 
 
+def _value(value: Any) -> Any:
+    if isinstance(value, str):
+        return utf8_text(value) or None
+    return value
+
+
 def table_of(columns: dict[str, str], rows: Sequence[dict[str, Any]]) -> pa.Table:
     """Rows as a table with these columns, and with a manifest's own; what is empty is null."""
     import pyarrow as pa
@@ -78,7 +92,7 @@ def table_of(columns: dict[str, str], rows: Sequence[dict[str, Any]]) -> pa.Tabl
     own = dict.fromkeys(name for row in rows for name in row if columns is ITEMS and name not in columns)
     made = {}
     for name, kind in (columns | dict.fromkeys(own, "string")).items():
-        values = [None if row.get(name) == "" else row.get(name) for row in rows]
+        values = [_value(row.get(name)) for row in rows]
         wanted = pa.type_for_alias(kind)
         text = any(isinstance(value, str) for value in values)
         made[name] = pa.array(values, pa.string()).cast(wanted) if text else pa.array(values, wanted)
