@@ -247,3 +247,20 @@ def test_killing_it_anywhere_leaves_a_readable_output_and_resuming_ends_it(input
     last = subprocess.run(command(inputs, out, toy), check=False, capture_output=True)
     assert last.returncode == 1  # one input is damaged
     assert rows_of(out, tmp_path / "killed") == rows_of(undisturbed[1], tmp_path / "whole")
+
+
+def test_names_that_are_no_text_are_rows_too(inputs, toy, tmp_path):
+    picture = (inputs / "0.png").read_bytes()
+    names = [b"caf\xe9.png", b"line\nend.png", b"broken\xff.png"]
+    folder = tmp_path / "named"
+    folder.mkdir()
+    try:
+        for name in names:
+            (folder / os.fsdecode(name)).write_bytes(b"none" if b"broken" in name else picture)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    assert bulk(folder, tmp_path / "out", toy).read == 2
+    found = rows_of(tmp_path / "out", tmp_path / "flat")
+    shown = {str(folder / name) for name in ("caf\\xe9.png", "line\nend.png", "broken\\xff.png")}
+    assert {row["uri"] for row in found["items"]} == shown
+    assert {row["source"] for row in found["faces"]} == {name for name in shown if "broken" not in name}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mien.bulk.inputs import Item
 from mien.core.expression import Expression
 from mien.core.face import Frame
+from mien.core.safe_text import utf8_text
 from mien.runtime.output.columns import PICTURE_COLUMNS, RECORDING_COLUMNS, picture_rows, recording_rows
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ TABLES = {"faces": FACES, "events": EVENTS, "recordings": RECORDINGS, "items": I
 def picture_cells(frame: Frame) -> Iterator[dict[str, Any]]:
     """The rows of a picture in :data:`FACES`, as text."""
     for cells in picture_rows(frame) if frame.faces else ():
-        row = dict(zip(PICTURE_COLUMNS, cells, strict=True))
+        row = dict(zip(PICTURE_COLUMNS, cells, strict=True)) | {"source": frame.source or ""}  # as its item has it
         yield {name: cell for name, cell in row.items() if name not in _OF_FILES}
 
 
@@ -111,6 +112,12 @@ def item_row(item: Item, identity: bytes) -> dict[str, Any]:
     return dict(item.extra) | about | {"bytes": None if item.size < 0 else item.size}
 
 
+def _value(value: Any) -> Any:
+    if isinstance(value, str):
+        return utf8_text(value) or None
+    return value
+
+
 def table_of(columns: dict[str, str], rows: Sequence[dict[str, Any]]) -> pa.Table:
     """Rows as a table with these columns, and with a manifest's own; what is empty is null."""
     import pyarrow as pa
@@ -118,7 +125,7 @@ def table_of(columns: dict[str, str], rows: Sequence[dict[str, Any]]) -> pa.Tabl
     own = dict.fromkeys(name for row in rows for name in row if columns is ITEMS and name not in columns)
     made = {}
     for name, kind in (columns | dict.fromkeys(own, "string")).items():
-        values = [None if row.get(name) == "" else row.get(name) for row in rows]
+        values = [_value(row.get(name)) for row in rows]
         wanted = pa.type_for_alias(kind)
         text = any(isinstance(value, str) for value in values)
         made[name] = pa.array(values, pa.string()).cast(wanted) if text else pa.array(values, wanted)

@@ -42,8 +42,9 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
         ValueError: one of its numbers is infinite or no number.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
-    return re.sub("[^\x00-\x7e]+", lambda found: json.dumps(_without_surrogates(found[0]))[1:-1], text)
+    return re.sub("[^\x00-\x7e]+", lambda found: json.dumps(utf8_text(found[0]))[1:-1], text)
 
 
-def _without_surrogates(text: str) -> str:
+def utf8_text(text: str) -> str:
+    r"""``text`` with its bytes that are no UTF-8 as escapes, such as ``\xff``, so that it can be written in UTF-8."""
     return re.sub("[\ud800-\udfff]", lambda found: escaped(found[0]), text)
