@@ -223,6 +223,17 @@ def _children(pid):
 
 
 @pytest.mark.slow
+def test_a_worker_that_is_killed_while_it_starts_is_started_again(inputs, toy, tmp_path):
+    driver = subprocess.Popen(command(inputs, tmp_path / "out", toy), stderr=subprocess.PIPE)
+    while not (starting := _children(driver.pid)):
+        time.sleep(0.01)
+    starting[0].kill()
+    _, said = driver.communicate()
+    assert driver.returncode == 1, said  # one input is damaged
+    assert Output(tmp_path / "out").status().read == 9
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("whom", ["driver", "worker"])
 def test_killing_it_anywhere_leaves_a_readable_output_and_resuming_ends_it(inputs, toy, tmp_path, undisturbed, whom):
     import psutil

@@ -74,7 +74,7 @@ def test_every_output_says_why(recognizer, strict, portrait, tmp_path):
     assert "holds the truth" not in shown.getvalue()  # the promise is not made for such a face
     face = json.loads(line.getvalue())["frames"][0]["faces"][0]
     assert (face["unmeasurable"], len(face["readings"])) == ("dark", 1)
-    (row,) = csv.DictReader(table.open())
+    (row,) = csv.DictReader(table.read_text().splitlines())
     assert (row["status"], row["unmeasurable"], row["model"]) == ("read", "dark", "tiny")
     assert "not measurable, dark" in page.read_text()
     marked, plain = annotate(portrait, frame), annotate(portrait, recognizer.read(portrait))

@@ -100,13 +100,14 @@ def _of(given: str, left_out: Counter[str], own: frozenset[str]) -> Iterator[Ite
         yield from _of_shard(given, left_out)
     elif ending in MANIFEST_ENDINGS:
         yield from _of_manifest(given)
-    elif _is_remote(given):
+    elif is_remote(given):
         yield from _of_remote(given, left_out)
     else:
         yield from _of_local(Path(given), left_out, own)
 
 
-def _is_remote(uri: str) -> bool:
+def is_remote(uri: str) -> bool:
+    """Whether it is an address, and no path."""
     return "://" in uri
 
 
@@ -136,9 +137,9 @@ def _local(path: str) -> Item:
 
 
 def _of_glob(pattern: str, left_out: Counter[str], own: frozenset[str]) -> Iterator[Item]:
-    if _is_remote(pattern):
+    if is_remote(pattern):
         fs, path = file_system(pattern)
-        matches = _asked(pattern, lambda: sorted(fs.glob(path)))
+        matches = asked(pattern, lambda: sorted(fs.glob(path)))
         names = [fs.unstrip_protocol(match) for match in matches]
     else:
         names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # a pattern may be absolute
@@ -166,8 +167,12 @@ def file_system(uri: str) -> tuple[Any, str]:
     return fs, path
 
 
-def _asked(uri: str, ask: Any) -> Any:
-    """The answer of a remote place, or one sentence."""
+def asked(uri: str, ask: Any) -> Any:
+    """The answer of a remote place.
+
+    Raises:
+        BulkError: it has none; in one sentence.
+    """
     try:
         return ask()
     except FileNotFoundError:
@@ -182,11 +187,11 @@ def _asked(uri: str, ask: Any) -> Any:
 
 def _of_remote(uri: str, left_out: Counter[str]) -> Iterator[Item]:
     fs, path = file_system(uri)
-    about = _asked(uri, lambda: fs.info(path))
+    about = asked(uri, lambda: fs.info(path))
     if about["type"] != "directory":
         yield _remote(uri, about)
         return
-    for name, details in sorted(_asked(uri, lambda: fs.find(path, detail=True)).items()):
+    for name, details in sorted(asked(uri, lambda: fs.find(path, detail=True)).items()):
         if _takes(name.removeprefix(path), left_out):
             yield _remote(fs.unstrip_protocol(name), details)
 
@@ -197,8 +202,8 @@ def _remote(uri: str, about: dict[str, Any]) -> Item:
 
 
 def _of_shard(uri: str, left_out: Counter[str]) -> Iterator[Item]:
-    fs, path = file_system(uri) if _is_remote(uri) else (None, uri)
-    about = _local(uri) if fs is None else _remote(uri, _asked(uri, lambda: fs.info(path)))
+    fs, path = file_system(uri) if is_remote(uri) else (None, uri)
+    about = _local(uri) if fs is None else _remote(uri, asked(uri, lambda: fs.info(path)))
     try:
         with open(uri, "rb") if fs is None else fs.open(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:  # noqa: PTH123
             for member in tar:
@@ -220,7 +225,7 @@ def _of_manifest(uri: str) -> Iterator[Item]:
         if end is not None and end <= (start or 0.0):
             raise BulkError(f"{place}: it ends at {end:g} s, which is not after its start at {start or 0:g} s")
         address = _beside(uri, row["uri"])
-        item = _remote_unasked(address) if _is_remote(address) else _local(address)
+        item = _remote_unasked(address) if is_remote(address) else _local(address)
         span = "" if start is None and end is None else f"@{start or 0:g}-{'' if end is None else f'{end:g}'}"
         extra = tuple((name, value) for name, value in row.items() if name not in _OWN)
         yield item._replace(id=row.get("id") or item.uri + span, start=start, end=end, extra=extra)
@@ -233,9 +238,9 @@ def _remote_unasked(uri: str) -> Item:
 
 def _beside(manifest: str, uri: str) -> str:
     """A relative address counts from the manifest's folder."""
-    if _is_remote(uri) or Path(uri).is_absolute():
+    if is_remote(uri) or Path(uri).is_absolute():
         return uri
-    if _is_remote(manifest):
+    if is_remote(manifest):
         return f"{manifest.rsplit('/', 1)[0]}/{uri}"
     return str(Path(manifest).parent / uri)
 
@@ -253,9 +258,9 @@ def _seconds(text: str | None, name: str, place: str) -> float | None:
 
 
 def _opened(uri: str) -> Any:
-    if _is_remote(uri):
+    if is_remote(uri):
         fs, path = file_system(uri)
-        return _asked(uri, lambda: fs.open(path))
+        return asked(uri, lambda: fs.open(path))
     try:
         return Path(uri).open("rb")
     except OSError as error:

@@ -20,6 +20,8 @@ from mien.core.errors import BulkError, MissingExtraError
 _LOOK = 0.25
 """Seconds from one look at the workers' memory and progress to the next."""
 
+_STARTS = 3
+"""Workers in a row that may end before they are ready, as when one is killed, before the run does."""
 
 _GOES_ON = "goes on"
 
@@ -62,6 +64,7 @@ class _Pool:
         self._key = key
         self._again: deque[Unit] = deque()
         self._running: list[_Process] = []
+        self._failed_starts = 0
         self._context = multiprocessing.get_context("spawn")
 
     def run(self, workers: int) -> Iterator[UnitResult]:
@@ -106,6 +109,7 @@ class _Pool:
         if message == _GOES_ON:
             return None, None
         one.started, one.unit = True, None
+        self._failed_starts = 0
         return message, None
 
     def _fed(self, one: _Process) -> str | None:
@@ -134,7 +138,11 @@ class _Pool:
         _end(one)
         self._running.remove(one)
         if not one.started:
-            raise BulkError(f"a worker could not start ({reason}): there may be too little memory for so many workers")
+            self._failed_starts += 1
+            if self._failed_starts >= _STARTS:
+                raise BulkError(
+                    f"{_STARTS} workers in a row could not start ({reason}): there may be too little memory for so many"
+                )
         self._start()
         if one.unit is not None:
             again = one.unit.after_loss(sure=sure)

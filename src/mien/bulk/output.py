@@ -9,18 +9,15 @@ mixing with it.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mien.bulk.store import Store
 from mien.bulk.tables import ITEMS, TABLES
 from mien.bulk.worker import UnitResult
 from mien.core.errors import BulkError, MissingExtraError
-from mien.core.files import read_json, write_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,25 +62,19 @@ class Output:
         BulkError: there is no output, or it is damaged or of another version.
     """
 
-    def __init__(self, folder: Path) -> None:  # noqa: D107
+    def __init__(self, folder: str | Path) -> None:  # noqa: D107
         _need_deltalake()
-        self.folder = folder
-        remedy = "start it with `mien bulk run INPUT --out OUT`"
-        about = read_json(
-            _about(folder),
-            missing=BulkError(f"{folder}: no output of mien bulk: {remedy}"),
-            remedy=remedy,
-            damaged=BulkError,
-        )
+        self._store = Store(folder)
+        about = self._store.read_about()
         if not isinstance(about, dict) or about.get("schema") != _SCHEMA:
-            raise BulkError(f"{_about(folder)}: not of schema {_SCHEMA}, which this version of mien reads and writes")
+            raise BulkError(f"{folder}: not of schema {_SCHEMA}, which this version of mien reads and writes")
         self.about: dict[str, Any] = about
         self._batch = 0
         self._driver = 0
         self._tables = {name: self._open(name) for name in TABLES}
 
     @classmethod
-    def create(cls, folder: Path, about: dict[str, Any], extra: Sequence[str] = ()) -> Output:
+    def create(cls, folder: str | Path, about: dict[str, Any], extra: Sequence[str] = ()) -> Output:
         """Make the empty tables and ``run.json``, which is written last: without it there is no output yet.
 
         Raises:
@@ -94,18 +85,18 @@ class Output:
         import pyarrow as pa
         from deltalake import DeltaTable
 
-        strange = [path.name for path in folder.iterdir() if path.name not in TABLES] if folder.is_dir() else []
+        store = Store(folder)
+        strange = [name for name in store.names() if name not in TABLES]
         if strange:
-            raise BulkError(f"{folder}: holds other files, such as '{strange[0]}': name a new or empty folder")
+            raise BulkError(f"{store}: holds other files, such as '{strange[0]}': name a new or empty folder")
         if clash := next((name for name in extra if name in ITEMS), None):
             raise BulkError(f"the manifest's own column '{clash}' is one of mien's: rename it")
-        with _writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        with store.writing():
             for name, columns in TABLES.items():
                 kinds = columns | (dict.fromkeys(extra, "string") if name == "items" else {})
                 schema = pa.schema([(column, pa.type_for_alias(kind)) for column, kind in kinds.items()])
-                DeltaTable.create(str(folder / name), schema=schema, mode="ignore")
-            write_whole(_about(folder), json.dumps({"schema": _SCHEMA, **about}, indent=2) + "\n")
+                DeltaTable.create(store.at(name), schema=schema, mode="ignore", storage_options=store.options)
+        store.write_about({"schema": _SCHEMA, **about})
         return cls(folder)
 
     def claim(self) -> None:
@@ -120,7 +111,7 @@ class Output:
             self._commit(name, None, [(_DRIVER, self._driver)])
         for name in [*TABLES][:-1]:
             if self._transaction(name, _BATCH) > done:
-                with _writing(self.folder):
+                with self._store.writing():
                     self._tables[name].delete(
                         f"batch > {done}", commit_properties=self._mark([(_DRIVER, self._driver)])
                     )
@@ -182,7 +173,7 @@ class Output:
         counts = {}
         for name, table in self._tables.items():
             before = len(table.file_uris())
-            with _writing(self.folder):
+            with self._store.writing():
                 table.optimize.compact(target_size=_TARGET, commit_properties=self._mark([(_DRIVER, self._driver)]))
                 self._remove_unused(name)
             counts[name] = before, len(table.file_uris())
@@ -191,9 +182,9 @@ class Output:
     def _remove_unused(self, name: str) -> None:
         """Remove the files that a table does not need; Delta Lake's own way leaves some after a clock went back."""
         needed = {uri.rsplit("/", 1)[-1] for uri in self._tables[name].file_uris()}
-        for path in (self.folder / name).glob("*.parquet"):
-            if path.name not in needed:
-                path.unlink()
+        for file in self._store.names(name):
+            if file.endswith(".parquet") and file not in needed:
+                self._store.remove(f"{name}/{file}")
 
     def export(self, target: Path) -> dict[str, int]:
         """Write each table as one plain Parquet file into the folder ``target``; rows, by table.
@@ -224,17 +215,16 @@ class Output:
     def write_about(self, **more: Any) -> None:
         """Add to ``run.json``."""
         self.about |= more
-        with _writing(self.folder):
-            write_whole(_about(self.folder), json.dumps(self.about, indent=2) + "\n")
+        self._store.write_about(self.about)
 
     def _open(self, name: str) -> DeltaTable:
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 
         try:
-            return DeltaTable(str(self.folder / name))
+            return DeltaTable(self._store.at(name), storage_options=self._store.options)
         except (OSError, DeltaError) as error:
-            raise BulkError(f"{self.folder / name}: is missing or damaged ({error}): start a new output") from None
+            raise BulkError(f"{self._store.at(name)}: is missing or damaged ({error}): start a new output") from None
 
     def _batches(self, name: str, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
         yield from self._tables[name].to_pyarrow_dataset().to_batches(columns=columns)
@@ -260,48 +250,8 @@ class Output:
             for field in missing:
                 rows = rows.append_column(field, pa.nulls(len(rows), field.type))
             rows = rows.select(schema.names).cast(schema)
-        with _writing(self.folder):
+        with self._store.writing():
             write_deltalake(table, rows, mode="append", commit_properties=self._mark(marks))
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """What Delta Lake raises while it writes, as one sentence."""
-    from deltalake.exceptions import CommitFailedError, DeltaError
-
-    try:
-        yield
-    except CommitFailedError:
-        raise BulkError(f"{folder}: another run has taken this output over; this one has stopped") from None
-    except (OSError, DeltaError) as error:
-        said = " ".join(str(error).split())
-        full = "No space left" in said or "os error 28" in said
-        remedy = "the disk is full: make room and run the same command again" if full else f"cannot be written ({said})"
-        raise BulkError(f"{folder}: {remedy}") from None
-
-
-def output_exists(folder: Path) -> bool:
-    """Whether a run has been started there."""
-    return _about(folder).exists()
-
-
-def check_writable(folder: Path) -> None:
-    """Say before any work that nothing can be written.
-
-    Raises:
-        BulkError: the folder is a file or read-only.
-    """
-    there = folder
-    while not there.exists():
-        there = there.parent
-    if not there.is_dir():
-        raise BulkError(f"{there}: is a file: name a folder for the output")
-    if not os.access(there, os.W_OK):
-        raise BulkError(f"{there}: is read-only for this user: name another folder for the output")
-
-
-def _about(folder: Path) -> Path:
-    return folder / "run.json"
 
 
 def _need_deltalake() -> None:

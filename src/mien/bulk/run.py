@@ -16,7 +16,8 @@ from mien.bulk.cluster import run_ray
 from mien.bulk.inputs import Item, find_items
 from mien.bulk.local import run_local
 from mien.bulk.options import BulkOptions, Limits
-from mien.bulk.output import Output, Status, check_writable, output_exists
+from mien.bulk.output import Output, Status
+from mien.bulk.store import Store
 from mien.bulk.worker import Unit, UnitResult
 from mien.core.errors import BulkError
 from mien.core.policy import Feature, Place, Purpose, decide
@@ -56,7 +57,7 @@ class Progress:
 
 def run_bulk(
     inputs: Sequence[str],
-    out: Path,
+    out: str | Path,
     *,
     purpose: Purpose,
     place: Place,
@@ -70,7 +71,7 @@ def run_bulk(
 
     Args:
         inputs: as for :func:`~mien.bulk.inputs.find_items`.
-        out: folder of the output, new or of the same options.
+        out: folder of the output, new or of the same options; a path, or an address such as ``s3://bucket/out``.
         purpose: what it is done for; the law decides by it.
         place: where the people are whose faces are read.
         options: what decides the rows.
@@ -92,7 +93,7 @@ def run_bulk(
     options, limits = options or BulkOptions(), limits or Limits()
     if workers is not None and workers < 1:
         raise BulkError(f"workers is {workers}: at least one process reads")
-    check_writable(out)
+    Store(out).check_writable()
     recognizer = options.recognizer()
     decides, key = options.decides(recognizer), options.key(recognizer)
     del recognizer
@@ -184,9 +185,9 @@ class _Counts:
             )
 
 
-def _opened(out: Path, about: dict[str, Any], extra: Sequence[str]) -> Output:
+def _opened(out: str | Path, about: dict[str, Any], extra: Sequence[str]) -> Output:
     """The output, made or found; one of other options is refused with what differs."""
-    if not output_exists(out):
+    if not Store(out).has_output():
         return Output.create(out, about, extra)
     output = Output(out)
     before = output.about

@@ -30,6 +30,9 @@ _TRIES = 3
 _BACKOFF = 0.5
 """Seconds before the second try of a read that failed; each further one waits twice as long."""
 
+_PACK = 5000
+"""Rows after which they become a table."""
+
 Heartbeat = Callable[[], None]
 """Called whenever reading has come further."""
 
@@ -217,6 +220,7 @@ class _Rows:
         self._items = items
         self._identities = [item.identity(key) for item in items]
         self._rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+        self._packed: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
         self._second: list[dict[str, Any]] | None = [] if seconds else None
         self._reasons: Counter[str] = Counter()
         self._found = 0
@@ -245,11 +249,15 @@ class _Rows:
             self._second = []
 
     def mark(self) -> dict[str, int]:
-        return {name: len(rows) for name, rows in self._rows.items()}
+        """A point that :meth:`drop_since` goes back to."""
+        for name in TABLES:
+            self._pack(name)
+        return {name: len(packed) for name, packed in self._packed.items()}
 
     def drop_since(self, mark: dict[str, int]) -> None:
         for name, length in mark.items():
-            del self._rows[name][length:]
+            del self._packed[name][length:]
+            self._rows[name].clear()
         self._second = None if self._second is None else []
 
     def done(self, number: int, *, frames: int, faces: int, seconds: float) -> None:
@@ -264,14 +272,28 @@ class _Rows:
         self._reasons[reason.replace(self._items[number].uri, "").strip(": ")] += 1
 
     def result(self) -> UnitResult:
-        tables = {name: table_of(columns, self._rows[name]) for name, columns in TABLES.items()}
+        import pyarrow as pa
+
+        self.mark()
+        tables = {
+            name: pa.concat_tables(packed, promote_options="default") if packed else table_of(TABLES[name], [])
+            for name, packed in self._packed.items()
+        }
         size = sum(max(item.size, 0) for item in self._items)
-        read = len(self._rows["items"]) - self._reasons.total()
+        read = len(tables["items"]) - self._reasons.total()
         return UnitResult(tables, read, self._found, size, self._reasons)
+
+    def _pack(self, name: str) -> None:
+        """Rows take a tenth of the memory once they are a table: hours of a video at its full rate must not add up."""
+        if self._rows[name]:
+            self._packed[name].append(table_of(TABLES[name], self._rows[name]))
+            self._rows[name] = []
 
     def _add(self, table: str, number: int, rows: Iterable[dict[str, Any]]) -> None:
         mine = {"item": self._identities[number].hex(), "id": self._items[number].id}
         self._rows[table] += (mine | row for row in rows)
+        if len(self._rows[table]) >= _PACK:
+            self._pack(table)
 
 
 def failed_row(item: Item, identity: bytes, reason: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ Inputs = Annotated[
         metavar="INPUT...", help="Folders, globs, files, manifests (.csv, .parquet) or tar shards; paths or addresses."
     ),
 ]
-OutputFolder = Annotated[Path, typer.Argument(metavar="OUT", help="The output of a run.")]
+OutputFolder = Annotated[str, typer.Argument(metavar="OUT", help="The output of a run; a path or an address.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +58,9 @@ def _share(text: str) -> float:
 def run(
     inputs: Inputs,
     *,
-    out: Annotated[Path, typer.Option(help="Folder of the output; the same again goes on.", metavar="DIR")],
+    out: Annotated[
+        str, typer.Option(help="Folder of the output, a path or an address; the same again goes on.", metavar="DIR")
+    ],
     purpose: Annotated[Purpose, typer.Option(help="What it is done for; the law decides by it.")],
     place: Annotated[Place, typer.Option(help="Where the people are whose faces are read.")],
     model: Models = None,
