@@ -100,7 +100,7 @@ def _recall(
     kinds = [Kind(f"{size} px", size) for size in SIZES]
     kinds += [Kind(f"turned by {angle}°", ANGLED, angle) for angle in ANGLES]
     kinds += [Kind(title, ANGLED, change=change) for title, change in CHANGES.items()]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for kind in kinds:
         rng = np.random.default_rng(len(rows))
         scenes = _scenes(people, grounds, kind, faces, rng)
@@ -145,7 +145,7 @@ def _lay(canvas: Image, one: Portrait, kind: Kind, middle: tuple[float, float], 
     picture = kind.change(cast(Image, cv2.resize(one.picture, (width, height), interpolation=way)))
     centre = (one.box[:2] + one.box[2:] / 2) * scale
     matrix = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), kind.angle, 1.0)
-    matrix[:, 2] += cell / 2 - centre
+    matrix[:, 2] = matrix[:, 2] + cell / 2 - centre
     laid = cv2.warpAffine(picture, matrix, (cell, cell))
     share = cv2.warpAffine(np.ones((height, width), np.float32), matrix, (cell, cell))[..., None]
     left, top = (round(value - cell / 2) for value in middle)
@@ -221,7 +221,8 @@ def _nothing(detectors: dict[str, Detector], grounds: Sequence[Image], crops: in
         side = int(np.exp(rng.uniform(np.log(CROP_SIDES[0]), np.log(min(CROP_SIDES[1], *ground.shape[:2])))))
         top, left = (int(rng.integers(length - side + 1)) for length in ground.shape[:2])
         parts.append(np.ascontiguousarray(ground[top : top + side, left : left + side]))
-    gate, rows = bundled_gate(), {}
+    gate = bundled_gate()
+    rows: dict[str, dict[str, dict[str, int]]] = {}
     for name, one in detectors.items():
         rows[name] = {}
         for kind, pictures in (("crops", parts), ("pictures", grounds)):

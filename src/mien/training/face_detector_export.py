@@ -12,21 +12,21 @@ import numpy as np
 from mien.core.manifest import FaceDetectorManifest
 from mien.core.preprocess import Image
 from mien.core.provenance import commit
-from mien.data.face_scenes import Scene
 from mien.data.portraits import Portrait
 from mien.models.export import Provenance, export_face_detector
 from mien.models.face_detector import FaceDetectorNetwork
-from mien.training.face_detector_fit import find, gather, load_face_detector, overlaps, validation_scenes
+from mien.training.face_detector_fit import find, gather, load_face_detector, validation_scenes
 from mien.training.face_detector_recipe import RECIPE_FILE, FaceDetectorRecipe
 
 FALSE = 0.02
-"""False detections a validation scene that the least score lets through at most."""
+"""Detections in a part of a validation background that the least score lets through at most."""
 
 SURE = 0.9
 """Share of upright validation portraits that reach the score from which the detector is sure."""
 
-_SCORES = np.arange(0.3, 0.91, 0.05)
+_SCORES = np.arange(0.25, 0.91, 0.05)
 _UPRIGHT = 320
+_PARTS = 400
 _COMPARED = 16
 
 
@@ -43,7 +43,7 @@ def export_face_detector_run(
     network, recipe = load_face_detector(folder), FaceDetectorRecipe.read(folder / RECIPE_FILE)
     material = gather(recipe, teacher, folder, root=root)
     scenes = validation_scenes(material, recipe)
-    least = least_score(network, scenes)
+    least = least_score(network, material.backgrounds["validation"], recipe.seed)
     counts = (len(material.portraits["train"]), len(material.crops), len(material.backgrounds["train"]))
     crops = f", {counts[1]:,} crops of {recipe.crops}'s training split" if recipe.crops else ""
     return export_face_detector(
@@ -68,14 +68,18 @@ def export_face_detector_run(
     )
 
 
-def least_score(network: FaceDetectorNetwork, scenes: Sequence[Scene]) -> float:
-    """The least of a few scores that lets at most :data:`FALSE` false detections a scene through."""
-    false = []
-    for scene in scenes:
-        rows = find(network, scene.picture, float(_SCORES[0]))
-        false.append(rows[overlaps(rows[:, :4], scene.boxes).max(axis=1, initial=0) < 0.3, 14])
-    scores = np.concatenate(false)
-    passing = [score for score in _SCORES if (scores >= score).sum() <= FALSE * len(scenes)]
+def least_score(network: FaceDetectorNetwork, backgrounds: Sequence[Image], seed: int) -> float:
+    """The least of a few scores that lets at most :data:`FALSE` detections a part of a background through."""
+    rng = np.random.default_rng(seed)
+    scores = np.zeros(0)
+    for index in range(_PARTS):
+        picture = backgrounds[index % len(backgrounds)]
+        side = int(rng.integers(min(96, *picture.shape[:2]), min(picture.shape[:2]) + 1))
+        top, left = (int(rng.integers(length - side + 1)) for length in picture.shape[:2])
+        part = picture[top : top + side, left : left + side]
+        copy = cast(Image, cv2.resize(part, (_UPRIGHT, _UPRIGHT), interpolation=cv2.INTER_LINEAR))
+        scores = np.concatenate([scores, find(network, copy, float(_SCORES[0]))[:, 14]])
+    passing = [score for score in _SCORES if (scores >= score).sum() <= FALSE * _PARTS]
     return round(float(passing[0] if passing else _SCORES[-1]), 2)
 
 
