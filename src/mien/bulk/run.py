@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mien.bulk.cluster import run_ray
-from mien.bulk.inputs import Item, find_items
+from mien.bulk.inputs import Item, find_items, is_remote
 from mien.bulk.local import run_local
 from mien.bulk.options import BulkOptions, Limits
 from mien.bulk.output import Output, Status
@@ -98,7 +98,8 @@ def run_bulk(
     decides, key = options.decides(recognizer), options.key(recognizer)
     del recognizer
     left_out = Counter[str]()
-    items = list(find_items(inputs, left_out=left_out, without=[out]))
+    own = [] if is_remote(str(out)) else [Path(out)]
+    items = list(find_items(inputs, left_out=left_out, without=own))
     extra = list(dict.fromkeys(name for item in items for name, _ in item.extra))
     about = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
