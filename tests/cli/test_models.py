@@ -37,7 +37,7 @@ def mien(home: Path):
 def test_list_shows_licence_and_state(mien, home):
     line = next(line for line in mien("list").stdout.splitlines() if line.startswith("yunet"))
     assert "not pulled" in line
-    assert "MIT (OpenCV Zoo)" in line
+    assert "MIT (OpenCV Zoo)" in mien("show", "yunet").stdout
     write_model(home, "mine")
     listed = {entry["name"]: entry for entry in json.loads(mien("list", "--json").stdout)}
     assert (listed["mine"]["state"], listed["mine"]["licence"]) == ("pulled", "Apache-2.0")

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
 from mien.cli.console import any_console
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from mien import __version__
+
+        print(f"mien {__version__}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="mien",
     help="Recognise facial expressions, fast and offline, and say how sure.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    add_completion=True,
 )
+
+
+@app.callback()
+def options(
+    version: Annotated[  # typer calls what stands in it
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Recognise facial expressions, fast and offline, and say how sure."""
 
 
 def run() -> None:

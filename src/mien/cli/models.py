@@ -36,10 +36,13 @@ def list_models(json_: AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "kind", "state", "size", "licence", "what it is", box=None, pad_edge=False)
+    table = Table("name", "kind", "state", "size", "what it is", box=None, pad_edge=False)
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     for entry in found:
-        table.add_row(entry.name, entry.kind, entry.state, _size(entry.bytes), entry.licence, entry.summary)
+        table.add_row(entry.name, entry.kind, entry.state, _size(entry.bytes), entry.summary)
     Console().print(table)
+    print("\nlicences and measurements: mien models show NAME")
 
 
 @group.command()

@@ -50,6 +50,13 @@ Part = tuple[bytes, int, int]
 """Name of a part of a file, and where its content starts and ends; beyond the file's end where it is cut."""
 
 
+def is_film(data: bytes) -> bool:
+    """Whether a file's first bytes, 64 of them at least, are those of a video: MP4, QuickTime, Matroska, WebM, AVI."""
+    brand = data[8:12]
+    mp4 = data[4:8] == b"ftyp" and brand not in _AVIF | _HEIC and brand != b"jp2 "
+    return mp4 or data.startswith(b"\x1a\x45\xdf\xa3") or (data.startswith(b"RIFF") and brand == b"AVI ")
+
+
 def format_of(data: bytes) -> Format | None:
     """The format that a file is in by its first bytes, 64 of them at least; None for anything else."""
     for start, kind in _STARTS.items():

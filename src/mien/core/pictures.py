@@ -24,6 +24,7 @@ from mien.core.picture_format import (
     damage,
     drops_transparency,
     format_of,
+    is_film,
     orientation,
     transparent_grey,
     white_level,
@@ -126,6 +127,10 @@ def _read(file: BinaryIO, name: str, max_pixels: int) -> Image:
     if not head:
         raise UnreadablePictureError(f"{name}: the file is empty (0 bytes)")
     kind = format_of(head)
+    if kind is None and is_film(head):
+        raise UnreadablePictureError(
+            f"{name}: is a film and no picture: mien watch {name} (Recognizer.watch in Python)"
+        )
     if kind is None:
         known = ", ".join(Format)
         raise UnreadablePictureError(f"{name}: not a picture that mien knows; it reads {known}")

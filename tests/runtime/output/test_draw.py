@@ -9,8 +9,8 @@ import pytest
 from mien.core.expression import FER2013, FERPLUS, SIX, Expression
 from mien.core.face import Box, Face, Frame, Reading
 from mien.core.predictor import candidate_set
-from mien.runtime.output.canvas import COLOURS
-from mien.runtime.output.draw import annotate, headline
+from mien.runtime.output.canvas import COLOURS, Area, bars, label, paste_label
+from mien.runtime.output.draw import _label_versions, annotate, headline
 
 
 def reading(*values: float, model: str = "toy", labels=FER2013) -> Reading:
@@ -122,3 +122,25 @@ def test_the_headline_says_what_is_sure_and_what_is_not():
 
 def test_colours_are_distinct():
     assert len(set(COLOURS.values())) == len(Expression)
+
+
+@pytest.mark.parametrize("gap", [4, 25, 90])
+@pytest.mark.parametrize("unmeasurable", [None, "turned away"])
+def test_in_a_crowd_no_label_covers_another_face_or_label(gap, unmeasurable):
+    side = 60
+    areas = [Area(30 + (side + gap) * (i % 6), 30 + (side + gap) * (i // 6), side, side) for i in range(24)]
+    canvas = np.zeros((60 + 4 * (side + gap), 60 + 6 * (side + gap), 3), dtype=np.uint8)
+    taken: list[Area] = []
+    for index, area in enumerate(areas):
+        face = Face(Box(area.left, area.top, side, side), 0.9, None, (HAPPY,), unmeasurable)
+        versions = [label(lines, 13) for lines in _label_versions(face, str(index + 1))]
+        taken.append(paste_label(canvas, versions, area, 13, [*areas[:index], *areas[index + 1 :], *taken]))
+    for index, one in enumerate(taken):
+        others = [*areas[:index], *areas[index + 1 :], *taken[:index], *taken[index + 1 :]]
+        assert not any(one.overlaps(other) for other in others)
+
+
+def test_a_panel_has_the_number_of_its_face():
+    plain, numbered = (bars([HAPPY], 13, number=number) for number in ("", "7"))
+    assert numbered.shape[0] > plain.shape[0]
+    np.testing.assert_array_equal(numbered[-60:], plain[-60:])

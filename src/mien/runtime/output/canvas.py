@@ -122,7 +122,9 @@ def label(lines: Sequence[tuple[str, Colour]], unit: int) -> Image:
     return patch
 
 
-def bars(readings: Sequence[Reading], unit: int, *, titles: bool = False, held: Expression | None = None) -> Image:
+def bars(
+    readings: Sequence[Reading], unit: int, *, titles: bool = False, held: Expression | None = None, number: str = ""
+) -> Image:
     """Bars of all expressions: one row for each, one column for each model; candidates are bright, the rest dim.
 
     Args:
@@ -130,6 +132,7 @@ def bars(readings: Sequence[Reading], unit: int, *, titles: bool = False, held: 
         unit: height of a line of text, pixels.
         titles: name the models above their columns.
         held: an expression to mark.
+        number: of the face, where there are several; it stands above the names.
     """
     size = unit * 4 // 5
     labels = [e for e in Expression if any(e in reading.labels for reading in readings)]
@@ -142,8 +145,12 @@ def bars(readings: Sequence[Reading], unit: int, *, titles: bool = False, held: 
     column_width = bar_width + number_width
     left = 2 * pad + max(name.shape[1] for name in names.values()) + size // 2
     width = left + (column_width + pad) * len(readings)
-    panel = np.full((row * (len(labels) + titles) + pad, width, 3), _PANEL, dtype=np.uint8)
-    for index, (expression, name) in enumerate(names.items(), start=titles):
+    head = int(titles or bool(number))
+    panel = np.full((row * (len(labels) + head) + pad, width, 3), _PANEL, dtype=np.uint8)
+    if number:
+        patch = _text(number, size, _BRIGHT)
+        panel[pad // 2 : pad // 2 + row, 2 * pad : 2 * pad + patch.shape[1]] = patch
+    for index, (expression, name) in enumerate(names.items(), start=head):
         top = pad // 2 + row * index
         panel[top : top + row, 2 * pad : 2 * pad + name.shape[1]] = name
         if expression is held:
@@ -180,11 +187,33 @@ def places(patch: Image, face: Area, canvas: Image, unit: int, *, alone: bool) -
     return [spot if spot.is_inside(canvas) else None for spot in spots]
 
 
-def paste_label(canvas: Image, patch: Image, face: Area, unit: int) -> Area:
-    """Lay a label above a face, or below where there is no room above."""
-    above, below = face.top - patch.shape[0] - unit // 4, face.bottom + unit // 4
-    fits = above >= 0 or below + patch.shape[0] > canvas.shape[0]
-    return paste(canvas, patch, face.left, above if fits else below)
+def paste_label(canvas: Image, versions: Sequence[Image], face: Area, unit: int, occupied: Sequence[Area]) -> Area:
+    """Lay a label beside its face: the longest version that covers no other face and no other label.
+
+    Above the face, below it, or where there is no room in the face's own upper part. Where none fits, as for faces that
+    overlap one another, the shortest lies there.
+
+    Args:
+        canvas: to draw into.
+        versions: the label, longest first.
+        face: its face.
+        unit: height of a line of text, pixels.
+        occupied: the other faces, and the labels that lie already.
+    """
+    for patch in versions:
+        for spot in _label_spots(patch, face, unit):
+            if spot.is_inside(canvas) and not any(spot.overlaps(other) for other in occupied):
+                return paste(canvas, patch, spot.left, spot.top)
+    return paste(canvas, versions[-1], face.left, face.top)
+
+
+def _label_spots(patch: Image, face: Area, unit: int) -> list[Area]:
+    height, width = patch.shape[:2]
+    above, below, end = face.top - height - unit // 4, face.bottom + unit // 4, face.right - width
+    outside = [(face.left, above), (end, above), (face.left, below), (end, below)]
+    fits = width <= face.width and height <= 0.4 * face.height
+    inside = [(face.left, face.top), (end, face.top)] if fits else []
+    return [Area(left, top, width, height) for left, top in outside + inside]
 
 
 def paste(canvas: Image, patch: Image, left: int, top: int) -> Area:

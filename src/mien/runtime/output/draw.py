@@ -50,18 +50,13 @@ def annotate(picture: Image, frame: Frame, *, show: Literal["bars", "words"] = "
     taken: list[Area] = []
     for face, area, unit in zip(frame.faces, areas, units, strict=True):
         draw_corners(canvas, area, _NO_EXPRESSION if face.unmeasurable else COLOURS[face.reading.expression], unit)
-    for number, (face, area, unit) in enumerate(zip(frame.faces, areas, units, strict=True), start=1):
-        several = len(face.readings) > 1
-        own = "" if alone else f"{number}  "
-        lines = [own + (f"{r.model}: " if several else "") + headline(r) for r in face.readings]
-        colours = [COLOURS[reading.expression] for reading in face.readings]
-        if face.unmeasurable:
-            lines, colours = [own + state_in_words(face)], [_NO_EXPRESSION]
-        taken.append(paste_label(canvas, label(list(zip(lines, colours, strict=True)), unit), area, unit))
+    for index, (face, area, unit) in enumerate(zip(frame.faces, areas, units, strict=True)):
+        versions = [label(lines, unit) for lines in _label_versions(face, "" if alone else str(index + 1))]
+        taken.append(paste_label(canvas, versions, area, unit, [*areas[:index], *areas[index + 1 :], *taken]))
     for index, (face, area, unit) in enumerate(zip(frame.faces, areas, units, strict=True)) if show == "bars" else ():
         if face.unmeasurable:
             continue
-        panel = bars(face.readings, unit, titles=len(frame.models) > 1)
+        panel = bars(face.readings, unit, titles=len(frame.models) > 1, number="" if alone else str(index + 1))
         occupied = [*areas[:index], area.features(), *areas[index + 1 :], *taken]
         for place in places(panel, area, canvas, unit, alone=alone):
             if place and not any(place.overlaps(other) for other in occupied):
@@ -107,14 +102,16 @@ class StreamDrawer:
         taken: list[Area] = []
         for face, area in zip(frame.faces, areas, strict=True):
             draw_corners(canvas, area, _colour(face), unit)
-        for face, area in zip(frame.faces, areas, strict=True):
-            number = f"{face.track.id}  " if not alone and face.track else ""
-            patch = label([(number + state_in_words(face), _colour(face))], unit)
-            taken.append(paste_label(canvas, patch, area, unit))
+        for index, (face, area) in enumerate(zip(frame.faces, areas, strict=True)):
+            number = str(face.track.id) if not alone and face.track else ""
+            words = [f"{number}  {state_in_words(face)}".strip(), number or state_in_words(face)]
+            versions = [label([(text, _colour(face))], unit) for text in words]
+            taken.append(paste_label(canvas, versions, area, unit, [*areas[:index], *areas[index + 1 :], *taken]))
         for index, (face, area) in enumerate(zip(frame.faces, areas, strict=True)):
             if face.track is None or face.track.smoothed is None or face.unmeasurable:
                 continue
-            panel = bars([face.track.smoothed], unit, held=face.track.held)
+            number = "" if alone else str(face.track.id)
+            panel = bars([face.track.smoothed], unit, held=face.track.held, number=number)
             occupied = [*areas[:index], area.features(), *areas[index + 1 :], *taken]
             place = self._choose(face.track.id, places(panel, area, canvas, unit, alone=alone), occupied)
             if place:
@@ -132,6 +129,20 @@ class StreamDrawer:
                     del self._sides[next(iter(self._sides))]
                 return spot
         return None
+
+
+def _label_versions(face: Face, number: str) -> list[list[tuple[str, Colour]]]:
+    """What a label can say of a face, the longest first: the shortest is its number, where there are several."""
+    own = f"{number}  " if number else ""
+    if face.unmeasurable:
+        words = [own + state_in_words(face), f"{own}not measurable", *([number] if number else [])]
+        return [[(text, _NO_EXPRESSION)] for text in words]
+    colours = [COLOURS[reading.expression] for reading in face.readings]
+    several = len(face.readings) > 1
+    whole = [own + (f"{r.model}: " if several else "") + headline(r) for r in face.readings]
+    short = [own + str(reading.expression) for reading in face.readings]
+    versions = [list(zip(lines, colours, strict=True)) for lines in (whole, short)]
+    return versions + ([[(number, colours[0])]] if number else [])
 
 
 def headline(reading: Reading) -> str:

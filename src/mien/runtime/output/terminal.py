@@ -29,6 +29,7 @@ class TableSink(Sink):
         if self._several:
             widths["model"] = min(max(5, *map(len, models)), 18)
         rest = max(console.width - sum(widths.values()) - 2 * (len(widths) + 1), 36)
+        self._narrow = console.width < sum(widths.values()) + 2 * (len(widths) + 1) + 36
         self._widths = {"picture": rest // 2, **widths, "could be": rest - rest // 2}
         self._pictures = self._faces = self._without = self._turned = self._rejected = self._failed = (
             self._unmeasurable
@@ -37,7 +38,7 @@ class TableSink(Sink):
 
     def write(self, frame: Frame, picture: Picture) -> None:  # noqa: ARG002
         """Print a row for each face and model, or one that says there is none."""
-        if self._pictures == 0:
+        if self._pictures == 0 and not self._narrow:
             self._print(list(self._widths), style="bold")
         self._pictures += 1
         self._faces += len(frame)
@@ -46,6 +47,8 @@ class TableSink(Sink):
         self._turned += any(face.turned for face in frame.faces)
         self._unmeasurable += sum(face.unmeasurable is not None for face in frame.faces)
         name = _tail(printable(frame.source or "picture"), self._widths["picture"])
+        if self._narrow:
+            self._console.print(printable(frame.source or "picture"), style="bold", highlight=False, markup=False)
         if not frame.faces:
             self._print([name, "–", "no face"], style="dim")
         for number, face in enumerate(frame.faces, start=1):
@@ -76,6 +79,10 @@ class TableSink(Sink):
         self._console.print(self._named + meaning, style="dim", highlight=False, markup=False)
 
     def _print(self, cells: Sequence[str], style: str = "") -> None:
+        if self._narrow:  # the picture has a line of its own, and what is said of a face wraps
+            words = "  ".join(cell for cell in cells[1:] if cell)
+            self._console.print(f"  {words}", style=style, highlight=False, markup=False)
+            return
         from rich.table import Table
         from rich.text import Text
 
