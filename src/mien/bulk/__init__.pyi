@@ -4,16 +4,22 @@ from .options import BulkOptions as BulkOptions
 from .options import Limits as Limits
 from .output import Output as Output
 from .output import Status as Status
+from .plan import Cost as Cost
+from .plan import Plan as Plan
+from .plan import plan_bulk as plan_bulk
 from .run import Progress as Progress
 from .run import run_bulk as run_bulk
 
 __all__ = [
     "BulkOptions",
+    "Cost",
     "Item",
     "Limits",
     "Output",
+    "Plan",
     "Progress",
     "Status",
     "find_items",
+    "plan_bulk",
     "run_bulk",
 ]

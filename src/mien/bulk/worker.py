@@ -129,7 +129,7 @@ class UnitReader:
                         continue
                     heartbeat()
                     try:
-                        path = _fetched(item, Path(folder), number)
+                        path = fetched(item, Path(folder), number)
                     except MienError as error:
                         rows.fail(number, str(error))
                         continue
@@ -153,7 +153,7 @@ class UnitReader:
         try:
             with (
                 tempfile.TemporaryDirectory(prefix="mien-bulk-") as folder,
-                closing(self._watched(_fetched(item, Path(folder), number), item)) as stream,
+                closing(self._watched(fetched(item, Path(folder), number), item)) as stream,
             ):
                 for frame in stream:
                     rows.frame(number, frames, replace(frame, source=item.uri))
@@ -321,7 +321,7 @@ def _forget(path: Path | None) -> None:
         path.unlink(missing_ok=True)
 
 
-def _fetched(item: Item, folder: Path, number: int) -> Path:
+def fetched(item: Item, folder: Path, number: int) -> Path:
     """The item as a local file; into ``folder`` if it is none yet.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +17,7 @@ from mien.core.policy import Place, Purpose
 from mien.core.safe_text import json_text
 
 if TYPE_CHECKING:
-    from mien.bulk import Progress, Status
+    from mien.bulk import BulkOptions, Progress, Status
 
 Inputs = Annotated[
     list[str],
@@ -48,6 +48,15 @@ def _every(text: str) -> float:
     return 1 / float(rate[1])
 
 
+Every = Annotated[
+    Any, typer.Option(parser=_every, metavar="TIME|RATE|all", help="Pictures of a video: 1s apart, 5fps, or all.")
+]
+VideoRowsOption = Annotated[
+    str,
+    typer.Option("--rows", metavar="frame|second", help="A row of a video: a face in a frame, or a track in a second."),
+]
+
+
 def _share(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text)
     if not match or float(match[1]) > 100:
@@ -68,14 +77,8 @@ def run(
     min_size: MinSize = None,
     search_size: SearchSize = None,
     min_score: MinScore = None,
-    every: Annotated[
-        Any,
-        typer.Option(parser=_every, metavar="TIME|RATE|all", help="Pictures of a video: 1s apart, 5fps, or all."),
-    ] = "1s",
-    rows: Annotated[
-        str,
-        typer.Option(metavar="frame|second", help="A row of a video: a face in a frame, or a track in a second."),
-    ] = "frame",
+    every: Every = "1s",
+    rows: VideoRowsOption = "frame",
     max_pixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = MAX_PIXELS,
     on: Annotated[str, typer.Option(help="Where it is read: local, or ray.", metavar="local|ray")] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core if not given.")] = None,
@@ -90,22 +93,18 @@ def run(
 
     Ends with 1 if an input could not be read; the others are read all the same.
     """
-    from mien.bulk import BulkOptions, Limits, run_bulk
+    from mien.bulk import Limits, run_bulk
 
     if on not in ("local", "ray"):
         raise typer.BadParameter(f"it is local or ray, not '{on}'", param_hint="--on")
-    if rows not in ("frame", "second"):
-        raise typer.BadParameter(f"it is frame or second, not '{rows}'", param_hint="--rows")
-    from mien.runtime import DEFAULT_MODEL
-
-    options = BulkOptions(
-        models=tuple(model or [DEFAULT_MODEL]),
-        detector=detector,
+    options = _options(
+        model,
+        detector,
         min_size=min_size,
         search_size=search_size,
         min_score=min_score,
-        every=every or None,
-        rows="second" if rows == "second" else "frame",
+        every=every,
+        rows=rows,
         max_pixels=max_pixels,
     )
     done = run_bulk(
@@ -124,25 +123,59 @@ def run(
         raise typer.Exit(1)
 
 
-def plan(inputs: Inputs, *, as_json: AsJson = False) -> None:
-    """Say what there is to read, before anything is."""
-    from mien.bulk import find_items
+def plan(
+    inputs: Inputs,
+    *,
+    purpose: Annotated[Purpose | None, typer.Option(help="What it is done for; with it some inputs are read.")] = None,
+    place: Annotated[Place | None, typer.Option(help="Where the people are whose faces are read.")] = None,
+    model: Models = None,
+    detector: FaceDetector = "auto",
+    min_size: MinSize = None,
+    every: Every = "1s",
+    rows: VideoRowsOption = "frame",
+    as_json: AsJson = False,
+) -> None:
+    """Say what there is to read, before anything is; with --purpose and --place also what reading it takes.
+
+    For that some 50 inputs are read, drawn by chance, the same ones each time.
+    """
+    from mien.bulk import plan_bulk
     from mien.runtime.output.terminal import counted
 
-    counts = {"pictures": 0, "videos": 0, "bytes": 0, "without_size": 0}
-    left_out = Counter[str]()
-    for item in find_items(inputs, left_out=left_out):
-        counts["videos" if item.is_video else "pictures"] += 1
-        counts["bytes"] += max(item.size, 0)
-        counts["without_size"] += item.size < 0
+    if (purpose is None) != (place is None):
+        raise typer.BadParameter("--purpose and --place go together: the law decides by both")
+    options = _options(model, detector, min_size=min_size, every=every, rows=rows)
+    made = plan_bulk(inputs, purpose=purpose, place=place, options=options)
     if as_json:
-        print(json_text({**counts, "left_out": dict(left_out.most_common())}))
+        print(json_text(asdict(made)))
         return
-    pictures, videos = counted(counts["pictures"], "picture"), counted(counts["videos"], "video")
-    print(f"{pictures} and {videos}, {_bytes(counts['bytes'])}")
-    if counts["without_size"]:
-        print(f"{counts['without_size']:,} of them of unknown size: missing, or at an address that was not asked")
-    _print_left_out(dict(left_out.most_common()))
+    print(f"{counted(made.pictures, 'picture')} and {counted(made.videos, 'video')}, {_bytes(made.bytes)}")
+    if made.without_size:
+        print(f"{made.without_size:,} of them of unknown size: missing, or at an address that was not asked")
+    _print_left_out(made.left_out)
+    if made.cost is None:
+        print("with --purpose and --place it says what reading them takes")
+        return
+    low, high = made.cost.interval
+    print(
+        f"{made.cost.core_hours:.3g} hours of one core (95 %: {low:.3g} to {high:.3g}) and {_bytes(made.cost.disk)} of "
+        f"output, by {counted(made.cost.sampled, 'input')} that were read"
+    )
+
+
+def _options(model: list[str] | None, detector: str, *, every: float, rows: str, **more: Any) -> BulkOptions:
+    from mien.bulk import BulkOptions
+    from mien.runtime import DEFAULT_MODEL
+
+    if rows not in ("frame", "second"):
+        raise typer.BadParameter(f"it is frame or second, not '{rows}'", param_hint="--rows")
+    return BulkOptions(
+        models=tuple(model or [DEFAULT_MODEL]),
+        detector=detector,
+        every=every or None,
+        rows="second" if rows == "second" else "frame",
+        **more,
+    )
 
 
 def status(out: OutputFolder, *, as_json: AsJson = False) -> None:
@@ -182,14 +215,10 @@ def _say(progress: Progress) -> None:
 
 
 def _say_json(progress: Progress) -> None:
-    from dataclasses import asdict
-
     print(json_text({**asdict(progress), "left": progress.left}), flush=True)
 
 
 def _print_status(status: Status, *, as_json: bool) -> None:
-    from dataclasses import asdict
-
     if as_json:
         print(json_text(asdict(status)))
         return

@@ -28,6 +28,10 @@ class VideoFile:
 
     Times are the container's own, from its first picture on. Pictures are turned upright as the file says. What cannot
     be decoded is skipped and counted.
+
+    Attributes:
+        name: what results call it.
+        duration: seconds that its header promises; 0 where it promises nothing.
     """
 
     live = False
@@ -44,7 +48,7 @@ class VideoFile:
         self._stream = video_stream(name, container)
         self._stream.thread_type = "FRAME" if threads > 1 else "NONE"
         self._stream.codec_context.thread_count = threads
-        self._end = announced_end(container, self._stream)
+        self.duration = announced_end(container, self._stream)
         self._frames = Decoding(container, self._stream)
         self._closed = False
 
@@ -69,8 +73,8 @@ class VideoFile:
             self._say(
                 f"{self.name}: {frames.damaged} damaged picture{'s were' if frames.damaged > 1 else ' was'} skipped"
             )
-        if frames.broken or time < self._end - max(0.5, 0.02 * self._end):
-            announced = f" of {self._end:.1f} s" if self._end > time else ""
+        if frames.broken or time < self.duration - max(0.5, 0.02 * self.duration):
+            announced = f" of {self.duration:.1f} s" if self.duration > time else ""
             self._say(f"{self.name}: the file is cut short, it was read as far as it goes: {time:.1f} s{announced}")
 
     def skip_to(self, time: float) -> None:
