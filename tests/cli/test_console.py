@@ -121,3 +121,13 @@ def test_without_standard_streams():
         ["sh", "-c", f"'{sys.executable}' -m mien models list >&- 2>&-"], check=False, capture_output=True
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+
+
+@needs_full
+@pytest.mark.parametrize("option", ["--csv", "--jsonl", "--parquet"])
+def test_a_stream_on_a_full_disk_is_one_sentence_and_leaves_the_device(folder, toy, option):
+    ended = mien("watch", folder, "--model", toy, "--detector", "haar", option, FULL)
+    assert ended.returncode == 1
+    assert ended.stderr.decode().splitlines()[-1].startswith("mien: /dev/full: ")
+    assert b"Traceback" not in ended.stderr
+    assert FULL.is_char_device()

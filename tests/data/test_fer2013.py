@@ -126,7 +126,7 @@ def test_folder_is_recognised_by_its_file_names(kaggle, spec):
     index = index_folder(kaggle)
     assert fer2013.is_fer2013(index)
     dataset = fer2013.as_fer2013(index, counts="any").read(spec)
-    assert dataset.name == "fer2013"
+    assert dataset.name == "fer2013 (part: 21 pictures)"
     assert dataset.licence == fer2013.LICENCE
     assert {split: len(dataset.split(split)) for split in ("train", "public", "private")} == dict.fromkeys(
         ("train", "public", "private"), 7

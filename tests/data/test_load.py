@@ -71,7 +71,7 @@ def test_published_counts_are_the_default(fer2013_lines, write, spec):
 def test_path_of_a_file_or_of_its_folder(fer2013_lines, write, spec):
     file = write(fer2013_lines, "here/fer2013.csv")
     for path in (file, str(file), file.parent):
-        assert load_dataset(path, spec, counts="any").name == "fer2013"
+        assert load_dataset(path, spec, counts="any").name == "fer2013 (part: 7 pictures)"
 
 
 def test_official_layout_under_another_name(fer2013_lines, write, spec):
@@ -130,7 +130,7 @@ def test_kaggle_folder(picture, spec, tmp_path):
         picture(f"kaggle/train/{label}/Training_1.jpg")
         picture(f"kaggle/test/{label}/PrivateTest_1.jpg")
     dataset = load_dataset(tmp_path / "kaggle", spec, counts="any")
-    assert dataset.name == "fer2013"
+    assert dataset.name == "fer2013 (part: 14 pictures)"
     assert len(dataset.split("private")) == 7
     with pytest.raises(DatasetError, match="expected 35887 rows, found 14"):
         load_dataset(tmp_path / "kaggle", spec)
@@ -142,7 +142,7 @@ def test_the_name_is_known_before_a_picture_is_opened(picture, fer2013_lines, wr
     picture("KA.AN1.39.tiff")
     places = [tmp_path / "mine", write(["path,label", "mine/sad/2.png,sad"], "list.csv"), write(fer2013_lines)]
     for place in places:
-        assert name_of(str(place)) == load_dataset(place, spec, counts="any").name
+        assert name_of(str(place), counts="any") == load_dataset(place, spec, counts="any").name
     assert name_of(places[2].parent / "fer2013new.csv") == "fer2013new"  # it is not there
     assert name_of(str(write(VOTES, "fer2013new.csv"))) == "ferplus"
     (tmp_path / "fer2013.csv").unlink()

@@ -43,7 +43,9 @@ def test_the_index_of_pandas_is_left_out(tmp_path):
     assert list(read_table(file)[1]) == [(2, ["a.png", "sad"])]
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0 a picture", bytes(range(256)), b"\0"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xd8\xff\xe0 a picture", bytes(range(256)), b"\0", "path,label\n".encode("utf-32")]
+)
 def test_what_is_no_table_has_no_columns_that_are_looked_for(content, tmp_path):
     (tmp_path / "x").write_bytes(content)
     assert not {"path", "pixels"} & set(read_header(tmp_path / "x"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import Expression
 from mien.core.picture_files import say_left_out, walk_folder
+from mien.core.safe_text import printable
 from mien.data.dataset import text_column
 from mien.data.numbered_classes import Classes, parse_label
 from mien.data.picture_index import PictureIndex, no_pictures, pictures_under, visible
@@ -105,6 +106,6 @@ def _unknown_layout(folder: Path, tops: Sequence[Path], others: Sequence[str]) -
         f"{folder} is in no known layout. Looked for: {'; '.join(['fer2013.csv, icml_face_data.csv', *others])}; "
         "pictures in class folders (angry/1.png) or in class folders of splits (train/angry/1.png), where a class is "
         f"one of {', '.join(Expression)}. "
-        f"Found: {len(folders)} folders and {len(files)} files{f' ({shown})' if shown else ''}. "
+        f"Found: {len(folders)} folders and {len(files)} files{f' ({printable(shown)})' if shown else ''}. "
         "Rename the folders, or list the pictures in a CSV file with the columns path,label"
     )

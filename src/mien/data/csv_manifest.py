@@ -34,9 +34,8 @@ def index_manifest(file: Path, *, classes: Classes | None = None) -> PictureInde
     missing = [name for name in _REQUIRED if name not in header]
     if missing or len(set(header)) != len(header):
         fault = f"lacks {' and '.join(missing)}: rename the columns that hold them" if missing else "repeats a column"
-        raise DatasetError(
-            f"{file}, line 1: expected columns path,label[,split][,…], found {','.join(header)[:200]}: {fault}"
-        )
+        names = ",".join(header)[:200] or "nothing"
+        raise DatasetError(f"{file}, line 1: expected columns path,label[,split][,…], found {names}: {fault}")
     numbers, expressions, rows = [], [], []
     no_expression = Counter[str]()
     for number, row in found:

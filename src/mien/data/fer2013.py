@@ -19,6 +19,7 @@ from mien.core.errors import DatasetError, LabelError
 from mien.core.expression import FER2013, Expression
 from mien.core.preprocess import Image, InputSpec, crop_pictures
 from mien.data.dataset import Dataset, text_column
+from mien.data.layout import part_of
 from mien.data.picture_index import PictureIndex
 from mien.data.splits import with_splits
 from mien.data.table_file import read_header, read_table
@@ -79,17 +80,18 @@ def read_csv(file: Path, spec: InputSpec, *, counts: Counts = "published") -> Da
             an unknown Usage, or other counts or pixels than published. Messages name the line.
     """
     images, indices, splits = _read_rows(file)
+    found = hashlib.sha256(images.data).hexdigest()
     if counts == "published":
         if splits is None:
             raise DatasetError(f"{file} has no column Usage, and is not FER2013 as published: {_MEND}")
-        check_counts(file, Counter(zip(splits, (FER2013[i] for i in indices), strict=True)), PUBLISHED)
-        found = hashlib.sha256(images.data).hexdigest()
+        check_counts(file, _counted(splits, indices), PUBLISHED)
         if found != _PIXELS_SHA256:
             raise DatasetError(
                 f"{file}: the pixels, or the order of the rows, are not the published ones: expected sha256 "
                 f"{_PIXELS_SHA256}, found {found}: {_MEND}"
             )
-    return _dataset(images, indices, splits, spec)
+    whole = found == _PIXELS_SHA256 and splits is not None and not _deviations(_counted(splits, indices), PUBLISHED)
+    return _dataset(images, indices, splits, spec, whole=whole)
 
 
 def part_files(folder: Path) -> list[Path]:
@@ -135,13 +137,17 @@ def read_parts(folder: Path, spec: InputSpec, *, counts: Counts = "published") -
             f"{folder}: {', '.join(file.name for file in files)} has no column emotion, so that nobody knows what its "
             "pictures show: take icml_face_data.csv of the same download, or fer2013.csv"
         )
-    dataset = _dataset(np.concatenate(images), indices, splits if len(set(splits)) > 1 else None, spec)
+    dataset = _dataset(np.concatenate(images), indices, splits if len(set(splits)) > 1 else None, spec, whole=False)
     return replace(dataset, left_out=left_out)
 
 
-def _dataset(images: Image, indices: list[int], splits: list[str] | None, spec: InputSpec) -> Dataset:
+def _counted(splits: list[str], indices: list[int]) -> Counter[tuple[str, Expression]]:
+    return Counter(zip(splits, (FER2013[index] for index in indices), strict=True))
+
+
+def _dataset(images: Image, indices: list[int], splits: list[str] | None, spec: InputSpec, *, whole: bool) -> Dataset:
     dataset = Dataset(
-        name="fer2013",
+        name="fer2013" if whole else part_of("fer2013", len(images)),
         images=crop_pictures(images, spec),
         indices=np.array(indices, dtype=np.int64),
         labels=FER2013,
@@ -174,9 +180,11 @@ def as_fer2013(index: PictureIndex, *, counts: Counts = "published") -> PictureI
     names = [_FILE.match(file.name) for file in index.files]
     if all(names):
         splits, published = [SPLITS[name[1]] for name in names if name], dict(PUBLISHED)
+    found = Counter(zip(splits, index.expressions, strict=True))
     if counts == "published":
-        check_counts(index.origin, Counter(zip(splits, index.expressions, strict=True)), published)
-    return replace(index, name="fer2013", splits=splits, licence=LICENCE)
+        check_counts(index.origin, found, published)
+    name = part_of("fer2013", len(index.files)) if _deviations(found, published) else "fer2013"
+    return replace(index, name=name, splits=splits, licence=LICENCE)
 
 
 def check_counts(

@@ -75,7 +75,7 @@ class Layout:
                 f"{folder} is not {self.title} as published: {'; '.join(deviations)}: take the original again, or "
                 "give its path in place of the name to use what is there"
             )
-        return replace(index, name=f"{self.name}{_PART}{len(index.files):,} pictures)")
+        return replace(index, name=part_of(self.name, len(index.files)))
 
     def deviations(self, index: PictureIndex) -> list[str]:
         """Where the counts differ from the published ones, in words."""
@@ -116,6 +116,11 @@ class Layout:
             "(root= in Python), the environment variable MIEN_DATA, or the path itself in place of the name. "
             f"{self.title} is its owners' to give: {self.licence}"
         )
+
+
+def part_of(name: str, pictures: int) -> str:
+    """What a dataset is called that is a part of the published one of that name, or an altered one."""
+    return f"{name}{_PART}{pictures:,} pictures)"
 
 
 def pictures_of(name: str) -> str:

@@ -109,17 +109,29 @@ def load_votes(root: Path | None = None) -> NDArray[np.int64]:
     return ferplus.read_votes(_named("ferplus", root))[2]
 
 
-def name_of(name_or_path: str | Path, *, root: Path | None = None, classes: Classes | None = None) -> str:
-    """What a dataset is called when it is loaded, from its list alone; if it is gone, what its name or path says."""
-    if isinstance(name_or_path, str) and name_or_path in NAMES:
-        return name_or_path
+def name_of(
+    name_or_path: str | Path,
+    *,
+    root: Path | None = None,
+    counts: fer2013.Counts = "published",
+    classes: Classes | None = None,
+) -> str:
+    """What a dataset is called when it is loaded, from its list alone; if it is gone, what its name or path says.
+
+    Only a FER2013 that may be another than the published one (``counts="any"``) has to be read for its name.
+    """
+    named = isinstance(name_or_path, str) and name_or_path in NAMES
+    if named and (counts == "published" or name_or_path != "fer2013"):
+        return str(name_or_path)
     try:
-        found = _listed(name_or_path, root, "any", classes)
+        found = _listed(name_or_path, root, counts, classes)
+        if not isinstance(found, Path):
+            return found[0].name
+        if found.is_file() and "image name" in read_header(found):
+            return "ferplus"
+        return "fer2013" if counts == "published" else _csv(found, InputSpec(), counts, None).name
     except (DatasetError, LabelError):
-        return Path(name_or_path).name.removesuffix(".csv")
-    if isinstance(found, Path):
-        return "ferplus" if "image name" in read_header(found) else "fer2013"
-    return found[0].name
+        return str(name_or_path) if named else Path(name_or_path).name.removesuffix(".csv")
 
 
 def find_faces(

@@ -76,6 +76,8 @@ def _layout(head: bytes) -> tuple[str, str, int]:
         encoding = "utf-16"
     elif 0 in head[:2]:  # a letter of a header is one byte and a zero
         encoding = "utf-16-be" if head[0] == 0 else "utf-16-le"
+    elif 0 in head.partition(b"\n")[0]:
+        raise UnicodeError("its header holds zero bytes")
     lines: Iterator[str] = iter(head.decode(encoding, errors="replace").splitlines())
     first = next(lines, "")
     if first.lower().startswith("sep=") and len(first) == 5:  # how a spreadsheet names the separator

@@ -9,6 +9,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
@@ -209,7 +210,10 @@ def _keep(record: Run, body: nn.Module, epoch: Epoch, folder: Path) -> Run:
     if is_first() and after != record:
         if after.best.epoch == epoch.epoch:
             with replacing(folder / WEIGHTS) as part:
-                save_file({name: value.contiguous() for name, value in body.state_dict().items()}, part)
+                try:
+                    save_file({name: value.contiguous() for name, value in body.state_dict().items()}, part)
+                except SafetensorError as error:  # which it makes of what the system says
+                    raise TrainingError(f"{folder / WEIGHTS}: cannot be written ({error}): make room") from None
         after.write(folder)
     return after
 

@@ -14,7 +14,7 @@ from mien.core.expression import LABEL_SETS
 from mien.core.preprocess import InputSpec
 from mien.data.dataset import Dataset
 from mien.data.folds import check_apart, in_folds
-from mien.data.layout import WHOLE
+from mien.data.layout import WHOLE, pictures_of
 from mien.data.load import load_dataset, load_votes
 from mien.training.recipe import Recipe
 
@@ -88,7 +88,7 @@ def with_votes(dataset: Dataset, spec: InputSpec, root: Path | None) -> Dataset:
         f"{dataset.name} has no crowd votes: FER+ has them for the rows of the published fer2013.csv alone; leave "
         "'votes' out, or train on that file or on ferplus"
     )
-    if dataset.name != "fer2013":
+    if pictures_of(dataset.name) != "fer2013":
         raise none
     crowd = load_dataset("ferplus", spec, root=root)
     try:
@@ -126,7 +126,7 @@ def translate_votes(dataset: Dataset, train: str, table: NDArray[np.int64]) -> D
         from sklearn.linear_model import LogisticRegression
     except ModuleNotFoundError:
         raise MissingExtraError("scikit-learn", "stats", "votes as labels") from None
-    if dataset.name != "fer2013":
+    if pictures_of(dataset.name) != "fer2013":
         raise TrainingError(f"votes_as 'labels' is for FER+'s votes on fer2013, not for {dataset.name}: leave it out")
     fitted = dataset.split(train)
     absent = [label for label, count in fitted.counts.items() if not count]

@@ -91,7 +91,7 @@ class Run:
     def fitted(self) -> Fitted:
         """The rows that fit its weights and choose among them."""
         data = self.recipe.data
-        name = name_of(data.dataset, classes=data.classes)
+        name = name_of(data.dataset, counts=data.counts, classes=data.classes)
         return Fitted(name, data.folds, (data.train, data.validation), (data.validation,))
 
     @property

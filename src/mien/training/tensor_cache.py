@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -35,6 +36,6 @@ def cached_tensor(kind: str, parts: Iterable[bytes], compute: Callable[[], Tenso
             whole = Path(own) / path.name
             save_file({"values": values}, whole)
             whole.replace(path)
-    except OSError:
+    except (OSError, SafetensorError):
         return values
     return values

@@ -15,6 +15,7 @@ from mien.core.face import Frame
 from mien.core.files import write_whole
 from mien.core.pictures import MAX_PIXELS, read_picture
 from mien.core.preprocess import Image
+from mien.core.safe_text import printable
 from mien.runtime.output.draw import annotate
 from mien.runtime.output.sinks import Picture, Sink
 
@@ -100,7 +101,7 @@ class AnnotateSink(Sink):
         try:
             write_whole(path, data)
         except OSError as error:
-            raise MienError(f"{path}: cannot be written ({error.strerror})") from None
+            raise MienError(f"{printable(path)}: cannot be written ({error.strerror})") from None
         self._last = path
 
     def _below(self, source: Path) -> Path:

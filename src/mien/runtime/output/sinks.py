@@ -56,7 +56,7 @@ class OutputFile:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = io.FileIO(path, "w" if overwrite or _is_device(path) else "x")
+            self._file = io.FileIO(path, "w" if overwrite or is_device(path) else "x")
         except FileExistsError:
             refuse_existing(path)
             raise MienError(f"{path}: its folder cannot be made, as a file has that name") from None
@@ -120,7 +120,7 @@ def refuse_outputs(outputs: Mapping[str, Path | None], *, overwrite: bool, input
     read = {_real(path) for path in inputs}
     named: dict[str, str] = {}
     for option, path in outputs.items():
-        if path is None or _is_device(path):
+        if path is None or is_device(path):
             continue
         key = _real(path)
         if key in named:
@@ -140,11 +140,12 @@ def refuse_existing(path: Path) -> None:
     """
     if path.is_dir():
         raise MienError(f"{path}: cannot be written, as it is a folder: name a file in it")
-    if path.exists() and not _is_device(path):
+    if path.exists() and not is_device(path):
         raise MienError(f"{path}: exists already; choose another name, or allow it to be replaced (--overwrite)")
 
 
-def _is_device(path: Path) -> bool:
+def is_device(path: Path) -> bool:
+    """Whether a path names neither a file nor a folder: a device or a pipe."""
     return path.exists() and not (path.is_file() or path.is_dir())
 
 

@@ -26,7 +26,7 @@ from mien.runtime.output.columns import (
     recording_rows,
     unreadable_row,
 )
-from mien.runtime.output.sinks import OpenText, OutputFile, Picture, Sink, refuse_existing
+from mien.runtime.output.sinks import OpenText, OutputFile, Picture, Sink, is_device, refuse_existing
 
 DOCUMENT_SCHEMA = 1
 """Version of the JSON document of pictures, and of their JSON lines."""
@@ -186,6 +186,8 @@ class ParquetSink(Sink):
         """
         if importlib.util.find_spec("pyarrow") is None:
             raise MissingExtraError("pyarrow", "parquet", "writing Parquet")
+        if is_device(path):
+            raise MienError(f"{path}: Parquet ends with what it holds, so that it needs a file: name one")
         self._path = path
         self._journal = journal_of(path)
         if not overwrite:
