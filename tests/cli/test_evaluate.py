@@ -30,7 +30,7 @@ def run(monkeypatch):
     app = typer.Typer()
     commands.register(app)
     monkeypatch.setattr(commands, "open_predictor", PREDICTORS.__getitem__)
-    monkeypatch.setattr(commands, "load_for", lambda name, predictor, root, detector: faces(name=name))
+    monkeypatch.setattr(commands, "load_for", lambda name, predictor, root, detector, **_: faces(name=name))
     return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
 
 
@@ -180,20 +180,26 @@ def test_a_run_without_torch_names_the_extra(monkeypatch, tmp_path):
 def test_the_dataset_is_loaded_for_the_models_input(monkeypatch, tmp_path):
     seen = {}
 
-    def load(name, spec, *, root, detector):
-        seen.update(name=name, spec=spec, root=root)
+    def load(name, spec, *, root, detector, counts, classes):
+        seen.update(name=name, spec=spec, root=root, counts=counts, classes=classes)
         assert "mien.runtime" not in str(vars(detector))  # no detector is made before a whole picture asks for it
 
     monkeypatch.setitem(sys.modules, "mien.data.load", SimpleNamespace(load_dataset=load))
-    commands.load_for("fer2013", PREDICTORS["linear"], tmp_path)
-    assert seen == {"name": "fer2013", "spec": PREDICTORS["linear"].input, "root": tmp_path}
+    commands.load_for("fer2013", PREDICTORS["linear"], tmp_path, counts="any", classes="raf-db")
+    assert seen == {
+        "name": "fer2013",
+        "spec": PREDICTORS["linear"].input,
+        "root": tmp_path,
+        "counts": "any",
+        "classes": "raf-db",
+    }
 
 
 @pytest.mark.parametrize(("splits", "expected"), [(["train", "test"], "test"), (["all"], "all"), (["only"], "only")])
 def test_the_split_that_is_reported_where_none_is_named(run, monkeypatch, splits, expected):
     rows = faces()
     renamed = replace(rows, splits=text_column([splits[i % len(splits)] for i in range(len(rows))]))
-    monkeypatch.setattr(commands, "load_for", lambda name, predictor, root, detector: renamed)
+    monkeypatch.setattr(commands, "load_for", lambda name, predictor, root, detector, **_: renamed)
     assert json.loads(run("evaluate", "linear", "faces", "--json").stdout)["split"] == expected
     assert f"linear on faces/{expected}" in run("evaluate", "linear", "faces").stdout
 
@@ -201,7 +207,7 @@ def test_the_split_that_is_reported_where_none_is_named(run, monkeypatch, splits
 def test_splits_that_leave_open_what_is_reported(run, monkeypatch):
     rows = faces()
     renamed = replace(rows, splits=text_column(["a", "b"] * (len(rows) // 2)))
-    monkeypatch.setattr(commands, "load_for", lambda name, predictor, root, detector: renamed)
+    monkeypatch.setattr(commands, "load_for", lambda name, predictor, root, detector, **_: renamed)
     assert "faces has the splits a, b: name the one" in str(run("evaluate", "linear", "faces").exception)
 
 

@@ -537,3 +537,13 @@ def test_a_pump_stops_when_told():
     assert not [
         thread for thread in threading.enumerate() if thread.name.startswith("mien") and thread.name != "mien-room"
     ]
+
+
+def test_what_a_folder_of_frames_holds_beside_them_is_said(tmp_path):
+    cv2.imwrite(str(tmp_path / "1.png"), np.zeros((8, 8, 3), dtype=np.uint8))
+    for name in ("notes.txt", ".2.png"):
+        (tmp_path / name).touch()
+    said = []
+    source = open_source(str(tmp_path), say=said.append)
+    assert len(list(source.pictures())) == 1
+    assert said == ["2 files left out: 1 .txt, 1 hidden"]
