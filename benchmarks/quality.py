@@ -10,7 +10,6 @@ labels: readings that the check speaks against should be wrong more often than t
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import tarfile
 from collections import Counter
@@ -83,7 +82,7 @@ def _portraits(path: Path, count: int) -> Iterator[bytes]:
     with tarfile.open(path) as archive:
         for member in [m for m in archive.getmembers() if m.isfile()][:count]:
             file = archive.extractfile(member)
-            yield io.BytesIO(file.read() if file else b"").getvalue()
+            yield file.read() if file else b""
 
 
 if __name__ == "__main__":
