@@ -33,11 +33,25 @@ def result(items: list[Item]) -> UnitResult:
     """What a worker hands in for pictures with a face each."""
     ids = [item.identity(_KEY).hex() for item in items]
     tables = {name: table_of(columns, []) for name, columns in TABLES.items()}
-    face = {"width": 320, "height": 240, "detector": "yunet", "face": 1, "expression": "happy", "model": "small"}
+    face: dict[str, object] = {
+        "width": 320,
+        "height": 240,
+        "detector": "yunet",
+        "face": 1,
+        "expression": "happy",
+        "model": "small",
+    }
     face |= dict.fromkeys(("angry", "happy", "box_x", "box_y", "box_width", "box_height", "score"), 0.5)
-    row = {"status": "read", "bytes": 20_000, "frames": 1, "faces": 1, "seconds": 0.02, "worker": "node/1"}
+    row: dict[str, object] = {
+        "status": "read",
+        "bytes": 20_000,
+        "frames": 1,
+        "faces": 1,
+        "seconds": 0.02,
+        "worker": "node/1",
+    }
     for name, cells in (("faces", face), ("items", row)):
-        columns = {"item": ids, "id": [item.id for item in items]}
+        columns: dict[str, list[object]] = {"item": [*ids], "id": [item.id for item in items]}
         columns |= {key: [value] * len(items) for key, value in cells.items()}
         columns |= {"uri": [item.uri for item in items]} if name == "items" else {}
         schema = tables[name].schema
@@ -109,14 +123,17 @@ def main() -> None:
     given = parser.parse_args()
     if given.step:
         step, *paths = given.step
-        {"plan": plan, "resume": resume}[step](*map(Path, paths))
+        if step == "plan":
+            plan(Path(paths[0]))
+        else:
+            resume(Path(paths[0]), Path(paths[1]))
         return
     with tempfile.TemporaryDirectory() as place:
         manifest, out = Path(place) / "list.csv", Path(place) / "out"
         write_manifest(manifest, given.inputs)
         measured: dict[str, Any] = {"inputs": given.inputs, "done": given.done, "unit": _UNIT}
         fill(manifest, out, given.done)
-        me = [sys.executable, __file__, "--step"]
+        me: list[str | Path] = [sys.executable, __file__, "--step"]
         for name, command in (("plan", [*me, "plan", manifest]), ("resume", [*me, "resume", manifest, out])):
             usage = harness.child(command)
             measured[name] = {"cpu_seconds": usage.cpu_seconds, "peak_mb": usage.peak_mb}
