@@ -6,18 +6,22 @@ import os
 import random
 import re
 import shlex
+import shutil
 import signal
 import subprocess
+import sys
 import time
+from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from bulk.outputs import bulk, command, rows_of
-from mien.bulk import Limits, Output, run_bulk
+from mien.bulk import Limits, Output, run_bulk, summarise
 from mien.core import BulkError, Place, PolicyError, Purpose
 from mien.runtime import Recognizer
 
@@ -46,8 +50,6 @@ def test_each_input_has_one_row(undisturbed, inputs):
 
 
 def test_again_does_nothing_twice_and_a_changed_input_once_more(inputs, toy, tmp_path):
-    import shutil
-
     folder = shutil.copytree(inputs, tmp_path / "in")
     first = bulk(folder, tmp_path / "out", toy)
     told = []
@@ -86,6 +88,39 @@ def test_a_row_for_each_second_is_the_mean_of_its_frames(inputs, toy, tmp_path):
         for name in ("happy", "smoothed_happy", "box_x"):
             assert row[name] == pytest.approx(np.mean([one[name] for one in mine]), abs=2e-6)
         assert row["track"] == mine[0]["track"]
+
+
+def test_the_report_counts_what_the_rows_say(undisturbed, inputs, toy, tmp_path):
+    made = summarise(Output(undisturbed[1]))
+    faces = rows_of(undisturbed[1], tmp_path / "rows")["faces"]
+    pictures = [row for row in faces if row["track"] is None]
+    (expressed,) = made.pictures.values()
+    assert expressed.faces == len(pictures)
+    assert expressed.shown == dict(Counter(row["expression"] for row in pictures).most_common())
+    assert expressed.means["happy"] == pytest.approx(np.mean([row["happy"] for row in pictures]))
+    assert made.videos.faces == len(faces) - len(pictures) == 3
+    bulk(inputs / "film.mp4", tmp_path / "out", toy, options={"rows": "second"})
+    seconds = summarise(Output(tmp_path / "out")).videos
+    assert seconds.shown == made.videos.shown
+    assert seconds.means == pytest.approx(made.videos.means, abs=1e-6)
+
+
+def test_mien_report_says_how_an_output_is_reported(undisturbed):
+    report = [sys.executable, "-m", "mien", "report", str(undisturbed[1])]
+    done = subprocess.run(report, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"`mien bulk report {undisturbed[1]}` adds it up" in done.stderr
+
+
+def test_rows_of_an_unfinished_commit_do_not_count(undisturbed, inputs, tmp_path):
+    """A driver was killed after it had written faces, and before it wrote their items."""
+    out = shutil.copytree(undisturbed[1], tmp_path / "out")
+    whole = rows_of(out, tmp_path / "whole")
+    table = DeltaTable(out / "faces")
+    rows = table.to_pyarrow_table()
+    late = rows.set_column(0, "batch", pa.array([10**6] * len(rows), pa.int64()))
+    write_deltalake(table, late, mode="append")
+    assert rows_of(out, tmp_path / "killed") == whole
 
 
 def test_compacting_leaves_only_its_files_also_after_the_clock_went_back(inputs, toy, tmp_path):
@@ -141,8 +176,6 @@ def test_an_item_that_takes_too_much_is_a_row_and_the_others_are_read(inputs, to
 
 
 def test_a_second_driver_ends_the_first(inputs, toy, tmp_path, undisturbed):
-    import shutil
-
     out = shutil.copytree(undisturbed[1], tmp_path / "out")
     first = Output(out)
     first.claim()

@@ -13,8 +13,10 @@ def test_each_block_runs_in_order(desk):
     pytest.importorskip("polars")
     pytest.importorskip("pandas")
     said = [block.run(desk) for block in blocks("docs/bulk.md")]
-    assert len(said) == 8
+    assert len(said) == 10
     assert "2 pictures and 0 videos" in said[0]
-    assert "2 of 2 inputs done: 2 read, 0 bad" in said[1]
-    assert said[2] == said[1]
-    assert "happy" in said[6]
+    assert "hours of one core" in said[1]
+    assert "2 of 2 inputs done: 2 read, 0 bad" in said[2]
+    assert said[3] == said[2]
+    assert "faces of pictures, by small" in said[4]
+    assert "happy" in said[8]

@@ -9,17 +9,23 @@ from .plan import Plan as Plan
 from .plan import plan_bulk as plan_bulk
 from .run import Progress as Progress
 from .run import run_bulk as run_bulk
+from .summary import Expressed as Expressed
+from .summary import Summary as Summary
+from .summary import summarise as summarise
 
 __all__ = [
     "BulkOptions",
     "Cost",
+    "Expressed",
     "Item",
     "Limits",
     "Output",
     "Plan",
     "Progress",
     "Status",
+    "Summary",
     "find_items",
     "plan_bulk",
     "run_bulk",
+    "summarise",
 ]

@@ -71,7 +71,8 @@ class Output:
         self.about: dict[str, Any] = about
         self._batch = 0
         self._driver = 0
-        self._tables = {name: self._open(name) for name in TABLES}
+        opened = {name: self._open(name) for name in reversed(TABLES)}  # all that `items` counts is there
+        self._tables = {name: opened[name] for name in TABLES}
 
     @classmethod
     def create(cls, folder: str | Path, about: dict[str, Any], extra: Sequence[str] = ()) -> Output:
@@ -121,7 +122,7 @@ class Output:
         """The identities of all items that are done."""
         return {
             bytes.fromhex(identity)
-            for batch in self._batches("items", ["item"])
+            for batch in self.batches("items", ["item"])
             for identity in batch.column("item").to_pylist()
         }
 
@@ -142,6 +143,13 @@ class Output:
                 self._commit(name, rows, [(_BATCH, number), (_DRIVER, self._driver)])
         self._batch = number
 
+    def batches(self, name: str, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+        """The rows of a table that count, some at a time; those that a killed driver left do not."""
+        import pyarrow.dataset as ds
+
+        done = ds.field("batch") <= self._transaction("items", _BATCH)
+        yield from self._tables[name].to_pyarrow_dataset().to_batches(columns=columns, filter=done)
+
     def status(self) -> Status:
         """What is committed."""
         import pyarrow.compute as pc
@@ -149,7 +157,7 @@ class Output:
         counts = {"read": 0, "bad": 0}
         faces = size = 0
         reasons: dict[str, int] = {}
-        for batch in self._batches("items", ["uri", "status", "reason", "faces", "bytes"]):
+        for batch in self.batches("items", ["uri", "status", "reason", "faces", "bytes"]):
             faces += pc.sum(batch.column("faces")).as_py() or 0
             size += pc.sum(batch.column("bytes")).as_py() or 0
             for status in counts:
@@ -205,7 +213,7 @@ class Output:
             schema = pa.schema(self._tables[name].schema().to_arrow())
             try:
                 with replacing(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
-                    for batch in self._batches(name, None):
+                    for batch in self.batches(name, None):
                         writer.write_batch(batch.cast(schema))
                         rows[name] += len(batch)
             except OSError as error:
@@ -225,9 +233,6 @@ class Output:
             return DeltaTable(self._store.at(name), storage_options=self._store.options)
         except (OSError, DeltaError) as error:
             raise BulkError(f"{self._store.at(name)}: is missing or damaged ({error}): start a new output") from None
-
-    def _batches(self, name: str, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
-        yield from self._tables[name].to_pyarrow_dataset().to_batches(columns=columns)
 
     def _transaction(self, name: str, app: str) -> int:
         return self._tables[name].transaction_version(app) or 0

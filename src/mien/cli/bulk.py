@@ -17,7 +17,7 @@ from mien.core.policy import Place, Purpose
 from mien.core.safe_text import json_text
 
 if TYPE_CHECKING:
-    from mien.bulk import BulkOptions, Progress, Status
+    from mien.bulk import BulkOptions, Expressed, Progress, Status
 
 Inputs = Annotated[
     list[str],
@@ -31,7 +31,7 @@ OutputFolder = Annotated[str, typer.Argument(metavar="OUT", help="The output of 
 def register(app: typer.Typer) -> None:
     """Add the group ``mien bulk`` to the command line."""
     group = typer.Typer(name="bulk", help="Read very many pictures and videos into one dataset.", no_args_is_help=True)
-    for command in (run, plan, status, compact, export):
+    for command in (run, plan, status, report, compact, export):
         group.command()(command)
     app.add_typer(group)
 
@@ -183,6 +183,30 @@ def status(out: OutputFolder, *, as_json: AsJson = False) -> None:
     from mien.bulk import Output
 
     _print_status(Output(out).status(), as_json=as_json)
+
+
+def report(out: OutputFolder, *, as_json: AsJson = False) -> None:
+    """Say what the faces of an output show, also while a run writes it."""
+    from mien.bulk import Output, summarise
+
+    made = summarise(Output(out))
+    if as_json:
+        print(json.dumps(asdict(made)))
+        return
+    _print_status(made.status, as_json=False)
+    for model, pictures in made.pictures.items():
+        _print_expressed(f"faces of pictures, by {model}", pictures)
+    if made.videos:
+        _print_expressed("faces in sampled frames of videos", made.videos)
+    if made.videos or made.pictures:
+        print("it is what a face looked like, not what a person felt")
+
+
+def _print_expressed(title: str, expressed: Expressed) -> None:
+    print(f"{title}: {expressed.faces:,}")
+    for name, count in expressed.shown.items():
+        mean = f", mean probability {expressed.means[name]:.3f}" if name in expressed.means else ""
+        print(f"  {name}: {count:,} ({count / expressed.faces:.1%}){mean}")
 
 
 def compact(out: OutputFolder) -> None:

@@ -163,6 +163,8 @@ def _recordings(paths: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
+        if (path / "run.json").exists() and (path / "items").is_dir():
+            raise MienError(f"{path}: is an output of mien bulk: `mien bulk report {path}` adds it up")
         inside = {file.stem: file for kind in _KINDS for file in sorted(path.glob(f"*{kind}"))}
         if not inside:
             raise MienError(f"{path}: no recording in this folder: none of its files ends in {', '.join(_KINDS)}")
