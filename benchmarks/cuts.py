@@ -154,9 +154,7 @@ def _shot(fps: int, people: Callable[[np.random.Generator], Picture], rng: np.ra
 
 def _portraits(path: Path | None) -> Callable[[np.random.Generator], Picture]:
     if path is None:
-        from skimage import data
-
-        whole: Picture = data.astronaut()[:250, 120:330]
+        whole = harness.portrait()[:250, 120:330]
         return lambda rng: np.asarray(np.clip(whole * rng.uniform(0.5, 1.2, 3), 0, 255), dtype=np.uint8)
     archive = tarfile.open(path)  # noqa: SIM115  # read for as long as the program runs
     names = [member for member in archive.getmembers() if member.isfile()]
