@@ -191,7 +191,7 @@ def report(out: OutputFolder, *, as_json: AsJson = False) -> None:
 
     made = summarise(Output(out))
     if as_json:
-        print(json.dumps(asdict(made)))
+        print(json_text(asdict(made)))
         return
     _print_status(made.status, as_json=False)
     for model, pictures in made.pictures.items():
