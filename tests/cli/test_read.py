@@ -243,3 +243,16 @@ def test_the_search_is_set_by_options(mien, pictures, option, value):
     picture = pictures / "a.png"
     assert len(json.loads(mien(picture, "--json").stdout)["frames"][0]["faces"]) == 1
     assert json.loads(mien(picture, "--json", option, value).stdout)["frames"][0]["faces"] == []
+
+
+def test_of_an_animation_the_first_picture_is_read_and_that_is_said(pictures, mien):
+    portrait = cv2.imread(str(pictures / "a.png"))
+    still, moving = pictures / "still.gif", pictures / "moving.gif"
+    for path, count in ((still, 1), (moving, 3)):
+        animation = cv2.Animation()
+        animation.frames = [portrait, portrait // 2, portrait // 4][:count]
+        animation.durations = [100] * count
+        assert cv2.imwriteanimation(str(path), animation)
+    said = "is animated: the first picture was read. For all of them: mien watch"
+    assert f"mien: {moving} {said} {moving}" in mien(moving).stderr
+    assert "animated" not in mien(still, pictures / "a.png").stderr

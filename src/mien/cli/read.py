@@ -55,6 +55,7 @@ def read(
     """
     import cv2
 
+    from mien.core.pictures import animation_format
     from mien.runtime.inference.activation import ActivationMapper
     from mien.runtime.inference.library import DEFAULT_MODEL
     from mien.runtime.output.annotated import SourcePictures
@@ -79,6 +80,7 @@ def read(
     sinks = _sinks(recognizer, json_=json_, csv=csv, annotate=annotate, report=report, explain=explain)
     failed = False
     small = 0
+    moving: list[str] = []
 
     def fail(source: str, error: PictureError) -> None:
         nonlocal failed
@@ -95,13 +97,25 @@ def read(
                 sink.write(frame, partial(pictures.of, frame))
             if not frame.faces and max(frame.width, frame.height) < _CUT_OUT:
                 small += 1
+            if frame.source and animation_format(Path(frame.source)):
+                moving.append(frame.source)
     finally:
         for sink in sinks:
             sink.close()
+    if moving:
+        _suggest_watch(moving)
     if small:
         _suggest_whole(small)
     if failed:
         raise typer.Exit(1)
+
+
+def _suggest_watch(moving: list[str]) -> None:
+    others = f", as are {len(moving) - 1} others" if len(moving) > 1 else ""
+    print(
+        f"mien: {moving[0]} is animated{others}: the first picture was read. For all of them: mien watch {moving[0]}",
+        file=sys.stderr,
+    )
 
 
 def _suggest_whole(count: int) -> None:
