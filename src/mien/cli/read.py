@@ -64,6 +64,7 @@ def read(
     if explain and not (annotate or report):
         raise typer.BadParameter("it draws into pictures: add --annotate DIR or --report FILE", param_hint="--explain")
     cv2.setNumThreads(threads)
+    say_if_haar(detector, offer=not json_)
     recognizer = Recognizer(
         model or DEFAULT_MODEL,
         detector=detector,
@@ -74,7 +75,6 @@ def read(
         search_size=search_size,
         max_pixels=max_pixels,
     )
-    say_if_haar(detector, recognizer.detector)
     mapper = ActivationMapper(recognizer.models[0]) if explain else None
     pictures = SourcePictures(max_pixels=max_pixels, mapper=mapper)
     sinks = _sinks(recognizer, json_=json_, csv=csv, annotate=annotate, report=report, explain=explain)

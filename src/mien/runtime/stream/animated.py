@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -65,7 +66,7 @@ class Animation:
             frames = animation.frames if whole else ()
             for frame, milliseconds in zip(frames, np.ravel(animation.durations), strict=False):
                 seconds = float(milliseconds) / 1000
-                yield rgb_of(frame), seconds if seconds > _SHORTEST else _INSTEAD
+                yield rgb_of(cast(Image, frame)), seconds if seconds > _SHORTEST else _INSTEAD
             start += len(frames)
             if not whole:
                 self._say(f"{self.name}: damaged after {start} pictures, it was read as far as it goes")
