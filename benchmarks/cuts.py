@@ -15,6 +15,7 @@ import io
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -61,12 +62,13 @@ class Shot:
         zoom = 1 + 0.25 * np.sin(seconds) ** 2 if self._camera == "zoom" else 1.0
         x, y = self._corner + shake
         move = np.array([[zoom, 0, -x * zoom], [0, zoom, -y * zoom]])
-        picture = cv2.warpAffine(self._scene, move, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
+        warped = cv2.warpAffine(self._scene, move, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
+        picture = cast(Picture, warped)
         for number, (person, place) in enumerate(zip(self._people, self._places, strict=True)):
             phase, side = self._phase + 1.7 * seconds + number, self._side * zoom
             head = cv2.resize(person, (int(0.8 * side), int(side)), interpolation=cv2.INTER_AREA)
             centre = (place + 12 * np.sin(phase) - shake[0], HEIGHT / 2 + 8 * np.cos(phase) - shake[1])
-            _paste(picture, head, centre)
+            _paste(picture, cast(Picture, head), centre)
         noisy = picture + self._rng.normal(0, 4, picture.shape)
         return np.asarray(np.clip(noisy, 0, 255), dtype=np.uint8)
 
@@ -132,7 +134,7 @@ def _hazardous(hazard: str, shot: Shot, after: Shot, fps: int, rng: np.random.Ge
         for step in range(2 * steps):
             share = abs(1 - step / steps) if hazard == "fade" else max(1 - step / (2 * steps), 0)
             other = np.zeros((HEIGHT, WIDTH, 3), np.uint8) if hazard == "fade" else after.frame()
-            yield cv2.addWeighted(shot.frame(), share, other, 1 - share, 0)
+            yield cast(Picture, cv2.addWeighted(shot.frame(), share, other, 1 - share, 0))
         shot = shot if hazard == "fade" else after
     if hazard == "hand":
         length = int(rng.uniform(0.3, 1.0) * fps)
@@ -155,7 +157,7 @@ def _portraits(path: Path | None) -> Callable[[np.random.Generator], Picture]:
     if path is None:
         from skimage.data import astronaut
 
-        whole = astronaut()[:250, 120:330]
+        whole = astronaut()[:250, 120:330]  # type: ignore[no-untyped-call]
         return lambda rng: np.asarray(np.clip(whole * rng.uniform(0.5, 1.2, 3), 0, 255), dtype=np.uint8)
     archive = tarfile.open(path)  # noqa: SIM115  # read for as long as the program runs
     names = [member for member in archive.getmembers() if member.isfile()]
@@ -163,7 +165,7 @@ def _portraits(path: Path | None) -> Callable[[np.random.Generator], Picture]:
     def read(rng: np.random.Generator) -> Picture:
         file = archive.extractfile(names[rng.integers(len(names))])
         data = np.frombuffer(io.BytesIO(file.read() if file else b"").getvalue(), dtype=np.uint8)
-        return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+        return np.ascontiguousarray(cast(Picture, cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1])
 
     return read
 
@@ -178,7 +180,7 @@ def _paste(picture: Picture, head: Picture, centre: tuple[float, float]) -> None
 
 
 def _scaled(picture: Picture, gain: float) -> Picture:
-    return cv2.convertScaleAbs(picture, alpha=gain)
+    return cast(Picture, cv2.convertScaleAbs(picture, alpha=gain))
 
 
 if __name__ == "__main__":
