@@ -106,6 +106,12 @@ def setting() -> dict[str, Any]:
     }
 
 
+def resident_mb(process: int | None = None) -> float:
+    """Memory of a process now, of this one where none is named, in MB of 10^6 bytes as Linux tells it."""
+    pages = int(Path(f"/proc/{process or 'self'}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def write(name: str, measured: dict[str, Any], *, folder: Path = RESULTS) -> None:
     """Write ``folder/NAME.json``: the setting, then what was measured; print it too."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,6 @@ python benchmarks/video_memory.py [--frames N] [--cache FOLDER]
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Generator
@@ -104,14 +103,8 @@ def _watch(source: RepeatedSource, recognizer: Recognizer, frames: int) -> list[
         for count, (frame, picture) in enumerate(islice(pairs, frames), 1):
             sink.write(frame, partial(getattr, picture, "rgb"))
             if count % step == 0:
-                megabytes.append(_resident_mb())
+                megabytes.append(harness.resident_mb())
     return megabytes
-
-
-def _resident_mb() -> float:
-    """Of this process now, as Linux tells it."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 if __name__ == "__main__":

@@ -410,3 +410,16 @@ def test_a_pipe_without_an_end_is_refused(mien, pictures):
     endless.wait()
     assert ended.returncode == 1
     assert "standard input: is still not at its end after 3 MB" in ended.stderr.decode()
+
+
+def test_of_an_animation_the_first_picture_is_read_and_that_is_said(pictures, mien):
+    portrait = cv2.imread(str(pictures / "a.png"))
+    still, moving = pictures / "still.gif", pictures / "moving.gif"
+    for path, count in ((still, 1), (moving, 3)):
+        animation = cv2.Animation()
+        animation.frames = [portrait, portrait // 2, portrait // 4][:count]
+        animation.durations = [100] * count
+        assert cv2.imwriteanimation(str(path), animation)
+    said = "is animated: the first picture was read. For all of them: mien watch"
+    assert f"mien: {moving} {said} {moving}" in mien(moving).stderr
+    assert "animated" not in mien(still, pictures / "a.png").stderr

@@ -6,6 +6,8 @@ import sys
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,14 +18,41 @@ if TYPE_CHECKING:
 _TOLD = 500
 
 
-def say_if_haar(wanted: str, detector: Detector) -> None:
-    """Say once that a fresh install finds fewer faces than it could, and how that is mended."""
-    if wanted == "auto" and detector.name == "haar":
-        print(
-            "mien: OpenCV's Haar cascade finds the faces. YuNet finds more of them, and their landmarks: "
-            "mien models pull yunet",
-            file=sys.stderr,
-        )
+def say_if_haar(wanted: str, *, offer: bool = False) -> None:
+    """Say that a fresh install finds fewer faces than it could, and how that is mended; before a detector is made.
+
+    Args:
+        wanted: the name of the detector that the user asked for.
+        offer: pull YuNet at once where somebody at a terminal says yes. A no is remembered: it is not asked again.
+    """
+    from mien.runtime.inference.library import PULLABLE, is_pulled
+
+    if wanted != "auto" or is_pulled("yunet"):
+        return
+    print(
+        "mien: OpenCV's Haar cascade finds the faces. YuNet finds more of them, and their landmarks: "
+        "mien models pull yunet",
+        file=sys.stderr,
+    )
+    refused = PULLABLE["yunet"].path.with_suffix(".refused")
+    if not offer or refused.exists() or not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        return
+    if typer.confirm(f"Pull it now ({PULLABLE['yunet'].bytes / 1e3:.0f} kB)?", default=True, err=True):
+        _pull_yunet()
+    else:
+        refused.parent.mkdir(parents=True, exist_ok=True)
+        refused.touch()
+
+
+def _pull_yunet() -> None:
+    """Pull it, and go on with the Haar cascade where that fails."""
+    from mien.core.errors import MienError
+    from mien.runtime.inference.pull import pull
+
+    try:
+        pull("yunet")
+    except (MienError, OSError) as error:
+        print(f"mien: {error}. The Haar cascade is used", file=sys.stderr)
 
 
 def face_crops(path: Path, spec: InputSpec, *, detector: str, crop: bool) -> Image:

@@ -75,6 +75,7 @@ def read(
     import cv2
 
     from mien.core.picture_files import say_left_out
+    from mien.core.pictures import animation_format
     from mien.runtime.inference.activation import ActivationMapper
     from mien.runtime.inference.library import DEFAULT_MODEL
     from mien.runtime.output.annotated import AnnotateSink, SourcePictures
@@ -85,6 +86,7 @@ def read(
     outputs = _Outputs(json_=json_, jsonl=jsonl, csv=csv, annotate=annotate, report=report, overwrite=overwrite)
     outputs.refuse(paths)
     cv2.setNumThreads(threads)
+    say_if_haar(detector, offer=not json_ and "-" not in [*paths, str(csv), str(jsonl)])
     recognizer = Recognizer(
         model or DEFAULT_MODEL,
         detector=detector,
@@ -95,13 +97,13 @@ def read(
         search_size=search_size,
         max_pixels=max_pixels,
     )
-    say_if_haar(detector, recognizer.detector)
     mapper = ActivationMapper(recognizer.models[0]) if explain else None
     pictures = SourcePictures(max_pixels=max_pixels, mapper=mapper)
     annotator = AnnotateSink(annotate, inputs=paths, overwrite=overwrite) if annotate else None
     sinks = outputs.open(recognizer, explain=explain, annotated=annotator.last if annotator else None)
     failed = False
     small = 0
+    moving: list[str] = []
 
     def fail(source: str, error: PictureError) -> None:
         nonlocal failed
@@ -126,15 +128,27 @@ def read(
                 sink.write(frame, picture)
             if not frame.faces and max(frame.width, frame.height) < _CUT_OUT:
                 small += 1
+            if frame.source and Path(frame.source).is_file() and animation_format(Path(frame.source)):
+                moving.append(frame.source)
     finally:
         for sink in sinks:
             sink.close()
     if given.left_out:
         say(f"mien: {say_left_out(given.left_out)}")
+    if moving:
+        _suggest_watch(moving)
     if small:
         _suggest_whole(small)
     if failed:
         raise typer.Exit(1)
+
+
+def _suggest_watch(moving: list[str]) -> None:
+    others = f", as are {len(moving) - 1} others" if len(moving) > 1 else ""
+    print(
+        f"mien: {moving[0]} is animated{others}: the first picture was read. For all of them: mien watch {moving[0]}",
+        file=sys.stderr,
+    )
 
 
 def _suggest_whole(count: int) -> None:

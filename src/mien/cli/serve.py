@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.cli.detector import say_if_haar
 from mien.core.errors import MienError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def serve(
     from mien.runtime.recognizer import Recognizer
 
     cv2.setNumThreads(1)
+    say_if_haar(detector)
     recognizer = Recognizer(model or DEFAULT_MODEL, detector=detector)
     with _listen(host, port) as listening, Store() as store:
         access = Access(host=host, port=listening.getsockname()[1], secure=tls_cert is not None)

@@ -93,6 +93,7 @@ def watch(
     outputs = _Outputs(csv=csv, jsonl=jsonl, parquet=parquet, video=video, overwrite=overwrite, threads=threads)
     outputs.refuse(source)
     cv2.setNumThreads(threads)
+    say_if_haar(detector, offer=True)
     recognizer = Recognizer(
         model or DEFAULT_MODEL,
         detector=detector,
@@ -102,7 +103,6 @@ def watch(
         min_size=min_size,
         search_size=search_size,
     )
-    say_if_haar(detector, recognizer.detector)
     console = Console(highlight=False, markup=False)
     audio = Path(source) if Path(source).is_file() else None
 

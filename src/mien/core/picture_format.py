@@ -114,6 +114,20 @@ def orientation(data: bytes, kind: Format) -> int:
     return 1
 
 
+def is_animated(data: bytes, kind: Format) -> bool:
+    """Whether a GIF, PNG, WebP or AVIF file holds several pictures in time; of a GIF alone all bytes are needed."""
+    match kind:
+        case Format.GIF:
+            return _has_two_pictures(data)
+        case Format.PNG:
+            return any(name == b"acTL" for name, _, _ in _png_chunks(data))
+        case Format.WEBP:
+            return data[12:16] == b"VP8X" and bool(data[20] & 0x02)
+        case Format.AVIF:
+            return data[8:12] == b"avis"
+    return False
+
+
 def white_level(data: bytes, kind: Format) -> int | None:
     """The value that stands for white where a file says it: PNM and JPEG 2000 may have any number of bits."""
     if kind is Format.PNM:
@@ -183,6 +197,30 @@ def _webp_chunks(data: bytes) -> Iterator[Part]:
         size = int.from_bytes(data[at + 4 : at + 8], "little")
         yield data[at : at + 4], at + 8, at + 8 + size
         at += 8 + size + size % 2
+
+
+def _has_two_pictures(data: bytes) -> bool:
+    """Walk over the blocks of a GIF: extensions (0x21) and pictures (0x2C), each followed by its sub-blocks."""
+    at, pictures = 13 + _colour_table(data[10:11]), 0
+    while at < len(data):
+        if data[at] == 0x2C:
+            pictures += 1
+            if pictures == 2:
+                return True
+            at += 11 + _colour_table(data[at + 9 : at + 10])
+        elif data[at] == 0x21:
+            at += 2
+        else:
+            return False
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        at += 1
+    return False
+
+
+def _colour_table(flags: bytes) -> int:
+    """Bytes of the table of colours that the flags of a GIF's header or picture announce."""
+    return 3 << (flags[0] & 0x07) + 1 if flags and flags[0] & 0x80 else 0
 
 
 def _box_damage(data: bytes) -> str | None:

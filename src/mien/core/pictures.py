@@ -24,6 +24,7 @@ from mien.core.picture_format import (
     damage,
     drops_transparency,
     format_of,
+    is_animated,
     is_film,
     orientation,
     transparent_grey,
@@ -39,6 +40,9 @@ MAX_PIXELS = 100_000_000
 _HEAD = 64
 _MOST_BYTES = 9
 """More bytes than any format that mien reads takes for one pixel, its header included."""
+_CHUNKS = 1 << 16
+"""Bytes at the start of a PNG within which it says that it is animated."""
+
 _WHITE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65_535}
 
 _REMEDIES = {
@@ -100,6 +104,22 @@ def read_stream(file: BinaryIO, name: str, *, max_pixels: int = MAX_PIXELS) -> I
     return _read(file, printable(name), max_pixels)
 
 
+def animation_format(path: Path) -> Format | None:
+    """The format of a file that holds several pictures in time, of which :func:`read_picture` gives the first.
+
+    None for every other file, also for one that cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+            kind = format_of(head)
+            if kind in (Format.GIF, Format.PNG):
+                head += file.read(-1 if kind is Format.GIF else _CHUNKS)
+    except OSError:
+        return None
+    return kind if kind is not None and is_animated(head, kind) else None
+
+
 def as_picture(array: NDArray[Any]) -> Image:
     """An array as a picture: RGB uint8 ``(height, width, 3)``; grey ``(height, width)`` is repeated.
 
@@ -154,7 +174,7 @@ def _read(file: BinaryIO, name: str, max_pixels: int) -> Image:
         return np.ascontiguousarray(picture) if picture.shape[2] == 3 else over_white(picture)
     decoded = _decode(data, name, kind)
     multiplied = kind is Format.TIFF and decoded.dtype == np.uint8  # by libtiff, which leaves 16 bits alone
-    rgb = _to_rgb(_eight_bits(decoded, name, white_level(data, kind)), multiplied=multiplied)
+    rgb = rgb_of(_eight_bits(decoded, name, white_level(data, kind)), multiplied=multiplied)
     return _upright(rgb, orientation(data, kind))
 
 
@@ -213,8 +233,8 @@ def _eight_bits(decoded: NDArray[Any], name: str, white: int | None) -> Image:
     return cast(Image, cv2.convertScaleAbs(decoded, alpha=255 / white))
 
 
-def _to_rgb(decoded: Image, *, multiplied: bool) -> Image:
-    """RGB of grey, BGR or BGRA; ``multiplied`` if the colours have been multiplied with their alpha already."""
+def rgb_of(decoded: Image, *, multiplied: bool = False) -> Image:
+    """RGB of the grey, BGR or BGRA that OpenCV gives; ``multiplied`` if its colours are already times their alpha."""
     channels = 1 if decoded.ndim == 2 else decoded.shape[2]
     if channels == 4:
         decoded = over_white(decoded, multiplied=multiplied)

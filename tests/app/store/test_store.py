@@ -20,8 +20,8 @@ from mien.app.law.consent import State, show
 from mien.app.law.terms import DAY, Scope
 from mien.app.store.aggregate import Second
 from mien.app.store.database import HEAD, Database
+from mien.app.store.database_tables import METADATA
 from mien.app.store.facade import Store, default_path
-from mien.app.store.tables import METADATA
 from mien.app.store.values import Settings, local_time
 from mien.core.errors import ConsentError, NoRecordingError, NotStoredError, PolicyError, StoreError
 from mien.core.expression import Expression

@@ -16,6 +16,7 @@ from mien.app.law.consent import State
 from mien.app.store.aggregate import Second
 from mien.core.expression import Expression
 from mien.core.policy import Feature, Place, Purpose, decide
+from mien.runtime.inference.library import PULLABLE
 
 NEGATIVE = {Expression.NEUTRAL: 4.0, Expression.SAD: 4.0, Expression.ANGRY: 2.0, None: 1.0}
 
@@ -72,6 +73,15 @@ def test_the_first_start_asks_what_for_and_where(client, served):
     answer = client.post("/purpose", data={"purpose": "self-reflection", "place": "unset"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/consent")
     assert served.store.settings.purpose is Purpose.SELF_REFLECTION
+
+
+def test_the_overview_says_that_yunet_was_never_pulled(client, tmp_path, monkeypatch):
+    client.post("/purpose", data={"purpose": "self-reflection", "place": "unset"})
+    monkeypatch.setenv("MIEN_HOME", str(tmp_path))
+    assert "mien models pull yunet" in client.get("/").text
+    PULLABLE["yunet"].path.parent.mkdir()
+    PULLABLE["yunet"].path.touch()
+    assert "mien models pull yunet" not in client.get("/").text
 
 
 @pytest.mark.parametrize("purpose", list(Purpose))

@@ -110,7 +110,7 @@ def test_words_in_a_video_that_are_no_utf_8_do_no_harm(tmp_path):
 @pytest.mark.parametrize("stamp", [float("nan"), float("inf"), None])
 def test_a_time_that_is_no_number_is_a_usual_interval_after_the_last(stamp):
     frames = [SimpleNamespace(time=time, is_corrupt=False) for time in (0.0, 1 / 30, stamp, 0.1)]
-    container = SimpleNamespace(demux=lambda _: iter([None]))
+    container = SimpleNamespace(demux=lambda _: iter([av.Packet(b"")]))
     decoding = Decoding(container, SimpleNamespace(decode=lambda _: frames, average_rate=30))
     assert [decoding.time for _ in decoding] == pytest.approx([0, 1 / 30, 2 / 30, 0.1])
 
@@ -282,6 +282,47 @@ def test_a_name_that_looks_like_a_protocol_is_a_file(clip, tmp_path, monkeypatch
     assert next(open_source("a:b.mp4").pictures()).time == 0
 
 
+def write_animation(path: Path, pictures: list[np.ndarray], durations: list[int]) -> Path:
+    animation = cv2.Animation()
+    animation.frames = [picture[..., ::-1].copy() for picture in pictures]
+    animation.durations = durations
+    assert cv2.imwriteanimation(str(path), animation)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["webp", "gif", "png"])
+def test_an_animation_is_a_stream_with_its_own_times(tmp_path, said, ending):
+    """FFmpeg opens an animated WebP and decodes nothing: it was "never finished"."""
+    pictures = gradients(6)
+    path = write_animation(tmp_path / f"a.{ending}", pictures, [100, 40, 200, 40, 500, 40])
+    shots = list(open_source(path, say=said.append).pictures())
+    assert ([shot.index for shot in shots], said) == (list(range(6)), [])
+    assert [shot.time for shot in shots] == pytest.approx([0, 0.1, 0.14, 0.34, 0.38, 0.88], abs=2e-3)
+    for shot, original in zip(shots, pictures, strict=True):
+        assert np.abs(shot.rgb.astype(int) - original).mean() < (20 if ending == "gif" else 8)  # GIF has 256 colours
+
+
+def test_a_long_animation_is_decoded_in_parts(tmp_path, monkeypatch):
+    path = write_animation(tmp_path / "a.webp", gradients(7), [100] * 7)
+    whole = [(shot.time, shot.rgb) for shot in open_source(path).pictures()]
+    monkeypatch.setattr("mien.runtime.stream.animated.AT_ONCE", 3 * 4 * 320 * 240)
+    parts = [(shot.time, shot.rgb) for shot in open_source(path).pictures()]
+    assert [time for time, _ in parts] == [time for time, _ in whole]
+    assert all((a == b).all() for (_, a), (_, b) in zip(parts, whole, strict=True))
+
+
+def test_pictures_that_stand_for_no_time_are_shown_as_browsers_show_them(tmp_path):
+    path = write_animation(tmp_path / "a.webp", gradients(3), [0, 10, 0])
+    assert [shot.time for shot in open_source(path).pictures()] == pytest.approx([0, 0.1, 0.2])
+
+
+def test_an_animation_that_is_cut_short(tmp_path):
+    path = write_animation(tmp_path / "a.webp", gradients(3), [100] * 3)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(VideoError, match=r"a\.webp: the file is damaged or cut short, 50 of its"):
+        open_source(path)
+
+
 def test_a_folder_of_frames(tmp_path, said):
     pictures = gradients(12)
     for index, picture in enumerate(pictures):
@@ -431,20 +472,20 @@ def serve():
     thread.join()
 
 
-def transport_stream(frames: int) -> bytes:
+def transport_stream(frames: int, *, brighter: int = 0) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format="mpegts") as output:
         stream = output.add_stream("libx264", rate=30)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         for picture in gradients(frames):
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            lit = cv2.add(picture, (brighter,) * 3)
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(lit, format="rgb24")))
         output.mux(stream.encode())
     return file.getvalue()
 
 
 def test_a_stream_that_breaks_off_is_tried_again(serve, said):
-    body = transport_stream(8)
-    url = serve(body, body)
+    url = serve(transport_stream(8), transport_stream(8, brighter=20))
     stream = NetworkStream(url, open_container(url, url), say=said.append, retry=0.5, first_delay=0.05)
     assert stream.live
     shots = []
@@ -452,6 +493,14 @@ def test_a_stream_that_breaks_off_is_tried_again(serve, said):
         shots.extend(iter_until_error(stream.pictures(), shots))
     assert [shot.index for shot in shots] == list(range(16))
     assert f"{url}: back" in said
+
+
+def test_a_file_that_states_neither_length_nor_duration_is_read_once(serve, said):
+    body = transport_stream(8)
+    url = serve(body, body, body)
+    stream = NetworkStream(url, open_container(url, url), say=said.append, retry=5, first_delay=0.05)
+    assert [shot.index for shot in stream.pictures()] == list(range(8))
+    assert said[-1] == f"{url}: is a file that states neither length nor duration; it was read once"
 
 
 def iter_until_error(shots, into):

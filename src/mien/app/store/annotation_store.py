@@ -7,7 +7,7 @@ from typing import Any, Literal
 from sqlalchemy import delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from mien.app.store import tables as t
+from mien.app.store import database_tables as t
 from mien.app.store.base import StoreBase, recording_row
 from mien.app.store.values import Correction, Feedback, Note, RecordingId
 from mien.core.errors import NotStoredError

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy import Connection, Row, insert, select
 
 from mien.app.law.audit import Action, AuditEntry, check_details
-from mien.app.store import tables as t
+from mien.app.store import database_tables as t
 from mien.app.store.database import Database
 from mien.app.store.values import RecordingId
 from mien.core.errors import NoRecordingError

@@ -13,7 +13,7 @@ from mien.app.law.audit import Action, AuditEntry
 from mien.app.law.consent import Consent, State
 from mien.app.law.permission import TAKEN_BACK, Participant
 from mien.app.law.terms import DAY, Scope, Terms
-from mien.app.store import tables as t
+from mien.app.store import database_tables as t
 from mien.app.store.base import StoreBase
 from mien.app.store.values import Settings
 from mien.core.errors import ConsentError

@@ -11,7 +11,7 @@ from mien.app.law.audit import Action
 from mien.app.law.consent import Consent, State
 from mien.app.law.permission import may_read, may_store
 from mien.app.law.terms import DAY
-from mien.app.store import tables as t
+from mien.app.store import database_tables as t
 from mien.app.store.aggregate import Second
 from mien.app.store.base import recording_row
 from mien.app.store.consent_store import ConsentStore, read_consent

@@ -144,7 +144,9 @@ class Camera(LiveSource):
 
 
 class NetworkStream(LiveSource):
-    """A stream without an end at a URL.
+    """A stream at a URL whose end nobody told.
+
+    Where it ends and the address then gives the very same from the beginning, it was a file, and that ends it too.
 
     Raises:
         VideoError: there is no video in it.
@@ -156,6 +158,7 @@ class NetworkStream(LiveSource):
         """Take the container that was opened at the URL."""
         super().__init__(public_address(url), say=say, retry=retry, first_delay=first_delay)
         self._url = url
+        self._ended: object = None
         self._begin(container)
 
     def _begin(self, container: InputContainer) -> None:
@@ -172,7 +175,15 @@ class NetworkStream(LiveSource):
         self._container.close()
 
     def _taken(self) -> Iterator[Any]:
-        return iter(self._decoding)
+        for frame in self._decoding:
+            if self._ended is not None and self._decoding.beginning == self._ended:
+                self._say(f"{self.name}: is a file that states neither length nor duration; it was read once")
+                self.close()
+                return
+            self._ended = None
+            yield frame
+        # Over RTSP a camera that starts anew may well begin with the same black picture at the same time.
+        self._ended = self._decoding.beginning if self._url.lower().startswith("http") else None
 
     def _picture_of(self, taken: Any, index: int, at: float) -> StreamPicture:
         return DecodedPicture(taken, index=index, time=at, turns=0, converter=self._converter)

@@ -34,6 +34,7 @@ class Decoding:
         time: seconds of the frame at hand, from the first one on.
         damaged: packets and frames that could not be decoded so far.
         broken: why the container could not be read to its end, where that is so.
+        beginning: the first packet's time and content, None before it was read.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
@@ -41,6 +42,7 @@ class Decoding:
         self.time = 0.0
         self.damaged = 0
         self.broken: str | None = None
+        self.beginning: tuple[int | None, bytes] | None = None
         self._container = container
         self._stream = stream
         self._first: float | None = None
@@ -114,6 +116,8 @@ class Decoding:
                 self.broken = error.strerror
                 yield None
                 return
+            if self.beginning is None:
+                self.beginning = packet.pts, bytes(packet)
             yield packet
 
     def _stamp(self, frame: VideoFrame) -> None:

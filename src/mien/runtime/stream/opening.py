@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from mien.core.picture_format import Format
+from mien.core.pictures import animation_format
+from mien.runtime.stream.animated import Animation
 from mien.runtime.stream.camera import Camera, NetworkStream
 from mien.runtime.stream.decode import has_an_end, open_container, open_file, public_address
 from mien.runtime.stream.recorded import FPS, PictureFolder, VideoFile
@@ -19,8 +22,8 @@ def open_source(
     """Open a stream.
 
     Args:
-        source: a video file; a folder of pictures; a camera's number; or a URL that FFmpeg can open (``rtsp://``,
-            ``http://`` …).
+        source: a video file or an animated picture; a folder of pictures; a camera's number; or a URL that FFmpeg can
+            open (``rtsp://``, ``http://`` …).
         say: told what was skipped, lost or found again.
         fps: pictures per second of a folder.
         retry: seconds for which a camera or stream that was lost is tried again.
@@ -40,4 +43,6 @@ def open_source(
         return VideoFile(name, container, say=say, threads=threads)
     if Path(text).is_dir():
         return PictureFolder(Path(text), say=say, fps=fps)
+    if animation_format(Path(text)) is Format.WEBP:
+        return Animation(Path(text), say=say)
     return VideoFile(text, open_file(Path(text)), say=say, threads=threads)

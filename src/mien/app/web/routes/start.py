@@ -10,6 +10,7 @@ from starlette.responses import Response
 from mien.app.web.context import context_of
 from mien.app.web.routes import go, page
 from mien.core.policy import Feature, Place, Purpose, decide
+from mien.runtime.inference.library import is_pulled
 
 router = APIRouter()
 
@@ -42,6 +43,7 @@ def overview(request: Request) -> Response:
         decision=decision,
         consent=context.permission(Feature.LIVE).ask().consent,
         recordings=recordings,
+        yunet_missing=context.engine.recognizer.detector.name == "haar" and not is_pulled("yunet"),
         here="/",
     )
 
