@@ -26,7 +26,7 @@ from mien.core.pictures import read_picture
 from mien.core.preprocess import Image, crop_face
 from mien.data.load import load_dataset
 from mien.data.portraits import Portrait, ask_teacher, portraits, read_folder, splits
-from mien.runtime.inference.detect import Detector, make_detector
+from mien.runtime.inference.detect import Detector, OwnDetector, make_detector
 from mien.runtime.inference.face_gate import bundled_gate
 from mien.runtime.inference.library import detector_path, open_model
 
@@ -61,7 +61,12 @@ def main() -> None:
     parser.add_argument("jaffe", type=Path, help="folder of JAFFE's pictures")
     parser.add_argument("--faces", type=int, default=300, help="faces of each size, angle and condition")
     parser.add_argument("--crops", type=int, default=2000, help="parts of backgrounds that are searched in vain")
-    parser.add_argument("--detectors", nargs="+", default=["mien-face", "yunet", "haar"])
+    parser.add_argument(
+        "--detectors",
+        nargs="+",
+        default=["mien-face", "yunet", "haar"],
+        help="names, or exported manifests",
+    )
     parser.add_argument("--out", type=Path, default=harness.RESULTS, help="folder for face_detectors.json")
     options = parser.parse_args()
     heads = _held_out(read_folder(options.portraits))
@@ -70,23 +75,26 @@ def main() -> None:
     grounds = [picture for picture in grounds if min(picture.shape[:2]) >= 200]
     counts = ask_teacher(grounds, detector_path("yunet"), long_side=1280).counts
     grounds = [picture for picture, count in zip(grounds, counts, strict=True) if count == 0]
-    detectors = {name: make_detector(name) for name in options.detectors}
+    detectors = _made(options.detectors)
     measured = {
         "threads": 1,
         "portraits": len(people),
         "backgrounds": len(grounds),
-        "recall": _recall(
-            {name: make_detector(name, search_size=WIDTH, min_size=8) for name in detectors},
-            people,
-            grounds,
-            options.faces,
-        ),
+        "recall": _recall(_made(options.detectors, search_size=WIDTH, min_size=8), people, grounds, options.faces),
         "alone": {name: _alone(one, people) for name, one in detectors.items()},
         "nothing": _nothing(detectors, grounds, options.crops),
         "jaffe": {name: _jaffe(one, options.jaffe) for name, one in detectors.items()},
-        "milliseconds": _times(detectors, people, grounds),
+        "milliseconds": _times(options.detectors, people, grounds),
     }
     harness.write("face_detectors", measured, folder=options.out)
+
+
+def _made(names: Sequence[str], **options: Any) -> dict[str, Detector]:
+    """The detectors of those names, or of manifests, by what they are called."""
+    made = [
+        OwnDetector(name, **options) if name.endswith(".json") else make_detector(name, **options) for name in names
+    ]
+    return {one.name: one for one in made}
 
 
 def _held_out(pictures: list[Image]) -> list[Image]:
@@ -249,23 +257,21 @@ def _jaffe(detector: Detector, folder: Path) -> dict[str, float]:
     return {"pictures": len(files), "one_face": int(sum(one)), "read": len(rows), "right": int(right.sum())}
 
 
-def _times(
-    detectors: dict[str, Detector], people: Sequence[Portrait], grounds: Sequence[Image]
-) -> dict[str, dict[str, float]]:
+def _times(names: Sequence[str], people: Sequence[Portrait], grounds: Sequence[Image]) -> dict[str, dict[str, float]]:
     """Processor milliseconds of one search at 320 and 640 pixels: medians, the detectors by turns."""
     picture, _ = _scenes(people, grounds, Kind("timed", 64), 8, np.random.default_rng(0))[0]
-    found: dict[str, dict[str, float]] = {name: {} for name in detectors}
+    found: dict[str, dict[str, float]] = {}
     for side in (320, 640):
         copy = cast(Image, cv2.resize(picture, (side, side * 3 // 4), interpolation=cv2.INTER_AREA))
-        taken: dict[str, list[float]] = {name: [] for name in detectors}
-        searching = {name: make_detector(name, search_size=side) for name in detectors}
+        searching = _made(names, search_size=side)
+        taken: dict[str, list[float]] = {name: [] for name in searching}
         for _ in range(30):
             for name, one in searching.items():
                 start = time.thread_time()
                 one.detect(copy)
                 taken[name].append(1000 * (time.thread_time() - start))
         for name, values in taken.items():
-            found[name][str(side)] = round(float(np.median(values)), 2)
+            found.setdefault(name, {})[str(side)] = round(float(np.median(values)), 2)
     return found
 
 

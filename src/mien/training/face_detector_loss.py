@@ -10,7 +10,7 @@ from torch.nn import functional
 from mien.core.anchors import STRIDES, anchors
 from mien.data.face_scenes import Scene, assign
 
-BOX, POINTS = 2.0, 3.0
+BOX, POINTS = 2.0, 6.0
 """Weights of the boxes and the landmarks beside the scores."""
 
 _SLACK = 0.02
