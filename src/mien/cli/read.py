@@ -74,8 +74,6 @@ def read(
     """
     import cv2
 
-    from mien.core.picture_files import say_left_out
-    from mien.core.pictures import animation_format
     from mien.runtime.inference.activation import ActivationMapper
     from mien.runtime.inference.library import DEFAULT_MODEL
     from mien.runtime.output.annotated import AnnotateSink, SourcePictures
@@ -101,9 +99,7 @@ def read(
     pictures = SourcePictures(max_pixels=max_pixels, mapper=mapper)
     annotator = AnnotateSink(annotate, inputs=paths, overwrite=overwrite) if annotate else None
     sinks = outputs.open(recognizer, explain=explain, annotated=annotator.last if annotator else None)
-    failed = False
-    small = 0
-    moving: list[str] = []
+    failed, hints = False, _Hints()
 
     def fail(source: str, error: PictureError) -> None:
         nonlocal failed
@@ -126,39 +122,45 @@ def read(
                     say(f"mien: {error}")
             for sink in sinks:
                 sink.write(frame, picture)
-            if not frame.faces and max(frame.width, frame.height) < _CUT_OUT:
-                small += 1
-            if frame.source and Path(frame.source).is_file() and animation_format(Path(frame.source)):
-                moving.append(frame.source)
+            hints.take(frame)
     finally:
         for sink in sinks:
             sink.close()
-    if given.left_out:
-        say(f"mien: {say_left_out(given.left_out)}")
-    if moving:
-        _suggest_watch(moving)
-    if small:
-        _suggest_whole(small)
+    hints.tell(given.left_out)
     if failed:
         raise typer.Exit(1)
 
 
-def _suggest_watch(moving: list[str]) -> None:
-    others = f", as are {len(moving) - 1} others" if len(moving) > 1 else ""
-    print(
-        f"mien: {moving[0]} is animated{others}: the first picture was read. For all of them: mien watch {moving[0]}",
-        file=sys.stderr,
-    )
+class _Hints:
+    """What the user may have meant otherwise, told after the last picture."""
 
+    def __init__(self) -> None:
+        self._small = 0
+        self._animated: list[str] = []
 
-def _suggest_whole(count: int) -> None:
-    from mien.runtime.output.terminal import counted
+    def take(self, frame: Frame) -> None:
+        from mien.core.pictures import animation_format
 
-    print(
-        f"mien: no face was found in {counted(count, 'picture')} of less than {_CUT_OUT} pixels. Where a picture is a "
-        "face that was cut out already, read it with --detector whole",
-        file=sys.stderr,
-    )
+        self._small += not frame.faces and max(frame.width, frame.height) < _CUT_OUT
+        path = Path(frame.source or "")
+        if frame.source and path.is_file() and animation_format(path):
+            self._animated.append(frame.source)
+
+    def tell(self, left_out: Counter[str]) -> None:
+        from mien.core.picture_files import say_left_out
+        from mien.runtime.output.terminal import counted
+
+        if left_out:
+            say(f"mien: {say_left_out(left_out)}")
+        if self._animated:
+            first, *others = self._animated
+            more = f", as are {len(others)} others" if others else ""
+            say(f"mien: {first} is animated{more}: the first picture was read. For all of them: mien watch {first}")
+        if self._small:
+            say(
+                f"mien: no face was found in {counted(self._small, 'picture')} of less than {_CUT_OUT} pixels. Where a "
+                "picture is a face that was cut out already, read it with --detector whole"
+            )
 
 
 class _Inputs:
