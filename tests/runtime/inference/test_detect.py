@@ -119,5 +119,5 @@ def test_no_network_no_detector(tmp_path: Path, capfd):
 
 
 def test_an_unknown_detector_is_refused():
-    with pytest.raises(ModelError, match="auto, mien-face, haar, yunet"):
+    with pytest.raises(ModelError, match="auto, haar, yunet"):
         make_detector("retinaface")  # type: ignore[arg-type]

@@ -441,7 +441,7 @@ def test_detectors_of_other_packages_are_found_by_their_entry_point(monkeypatch)
     monkeypatch.setattr(detect, "entry_points", lambda group: [Point()] if group == detect.ENTRY_POINTS else [])
     assert make_detector("theirs", min_score=0.3).name == "theirs"
     assert made == {"min_score": 0.3}
-    with pytest.raises(ModelError, match=r"did you mean 'theirs'\? Valid: auto, mien-face, haar, yunet, whole, theirs"):
+    with pytest.raises(ModelError, match=r"did you mean 'theirs'\? Valid: auto, haar, yunet, whole, theirs"):
         make_detector("their")
 
 

@@ -30,9 +30,6 @@ ENTRY_POINTS = "mien.detectors"
 """Group of entry points by which other packages bring detectors: a name, and a callable that takes the keywords
 ``min_score``, ``min_size`` and ``search_size`` where they are given and returns a :class:`Detector`."""
 
-DETECTORS = ("auto", FACE_DETECTOR_NAME, "haar", "yunet", "whole")
-"""Names of the detectors that mien brings."""
-
 REGION_SIDE = 128
 """Regions around an expected face are searched at this size. At 96, YuNet misses three times as many partly covered
 faces; at more, it finds no more."""
@@ -309,13 +306,13 @@ def make_detector(
         return WholePicture()
     if name == "haar" or (name == "auto" and not is_pulled("yunet")):
         return HaarDetector(**options)
-    if name == FACE_DETECTOR_NAME:
+    if name == FACE_DETECTOR_NAME and FACE_DETECTOR.is_file():  # no weights of it come with mien yet
         return OwnDetector(**options)
     if name in ("auto", "yunet"):
         return YuNetDetector(detector_path("yunet"), **options)
     brought = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if name not in brought:
-        raise ModelError(f"unknown detector '{name}': {nearest(name, [*DETECTORS, *brought])}")
+        raise ModelError(f"unknown detector '{name}': {nearest(name, ['auto', 'haar', 'yunet', 'whole', *brought])}")
     try:
         return cast(Detector, brought[name].load()(**options))
     except Exception as error:  # it is another package's code, and fails in its own ways
