@@ -39,7 +39,7 @@ class ReadingJson(BaseModel):
     probabilities: dict[str, float]
     candidates: list[str] = Field(description="What it may well be, most probable first.")
     coverage: float = Field(description="Of the faces that show an expression, the share whose candidates hold it.")
-    polarity: str
+    polarity: str = Field(description="Of the expression; mixed where another polarity is more probable in all.")
     polarities: dict[str, float]
     energy: float = Field(description="Low where the crop looks unlike a face.")
 
@@ -60,8 +60,8 @@ class FaceJson(BaseModel):
     box: list[float] = Field(description="x, y, width, height in pixels.")
     score: float
     landmarks: list[list[float]] | None
-    readings: list[ReadingJson] = Field(description="Empty where the face is not measurable.")
-    unmeasurable: str | None = Field(description="Why the face was not read.")
+    readings: list[ReadingJson] = Field(description="Of a video empty where the face is not measurable; of a picture given all the same.")
+    unmeasurable: str | None = Field(description="Why no reading of the face can be trusted; null where one can.")
     track: TrackJson | None
     turned: int = Field(description="Degrees by which the picture has to be turned clockwise for it to be upright.")
 

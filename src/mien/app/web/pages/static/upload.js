@@ -64,7 +64,7 @@ function mark(context, face, index, scale, numbered) {
 }
 
 function card(face, index, all) {
-  const made = $("face").content.cloneNode(true), reading = face.readings[0];
+  const made = $("face").content.cloneNode(true), reading = face.unmeasurable ? undefined : face.readings[0];
   made.querySelector("h2").textContent = all.length > 1 ? `Face ${index + 1}` : "The face";
   made.querySelector(".reading").textContent = reading ? expressionLike(reading.expression, reading.confidence) : notMeasurable(face.unmeasurable);
   made.querySelector(".could-be").textContent = couldBe(reading);
