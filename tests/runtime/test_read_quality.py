@@ -86,3 +86,13 @@ def test_the_polarity_is_that_of_the_word_or_mixed(recognizer, portrait):
     for reading in (recognizer.read(portrait).faces[0].reading, recognizer.read(portrait[:, ::-1]).faces[0].reading):
         most = max(reading.polarities, key=reading.polarities.__getitem__)
         assert reading.polarity == (most if most is reading.expression.polarity else "mixed")
+
+
+def test_a_page_gives_each_model_its_own_figures(tmp_path):
+    manifests = [model.manifest for model in Recognizer(["tiny", "small"], detector="haar").models]
+    page = tmp_path / "page.html"
+    ReportSink(page, detector="haar", models=manifests).close()
+    content = " ".join(page.read_text().split())
+    for manifest in manifests:
+        metric = manifest.metrics[0]
+        assert f"It was right on {100 * metric.accuracy:.1f} % of {metric.n} faces" in content
