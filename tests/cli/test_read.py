@@ -423,3 +423,11 @@ def test_of_an_animation_the_first_picture_is_read_and_that_is_said(pictures, mi
     said = "is animated: the first picture was read. For all of them: mien watch"
     assert f"mien: {moving} {said} {moving}" in mien(moving).stderr
     assert "animated" not in mien(still, pictures / "a.png").stderr
+
+
+def test_quiet_prints_nothing_but_errors(mien, pictures, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    result = mien(pictures, tmp_path / "broken.png", "--quiet", "--csv", tmp_path / "f.csv")
+    assert result.stdout == ""
+    assert [line for line in result.stderr.splitlines() if "broken.png" not in line] == []
+    assert (tmp_path / "f.csv").read_text(encoding="utf-8").count("\n") > 2

@@ -55,6 +55,7 @@ DropUnknown = Annotated[
     bool, typer.Option("--drop-unknown", help="Leave out rows whose expression a model cannot give.")
 ]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Models = Annotated[
     list[str] | None,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.cli.detector import say_if_haar
-from mien.cli.options import FaceDetector, MinScore, MinSize, Models, SearchSize
+from mien.cli.options import FaceDetector, MinScore, MinSize, Models, Quiet, SearchSize
 from mien.cli.progress import say
 from mien.core.errors import MienError, PictureError
 
@@ -66,6 +66,7 @@ def read(
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Refuse larger pictures before they are decoded.")
     ] = 100_000_000,
+    quiet: Quiet = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first picture that cannot be read.")] = False,
 ) -> None:
     """Read the expressions of all faces in pictures.
@@ -81,10 +82,13 @@ def read(
 
     if explain and not (annotate or report):
         raise typer.BadParameter("it draws into pictures: add --annotate DIR or --report FILE", param_hint="--explain")
-    outputs = _Outputs(json_=json_, jsonl=jsonl, csv=csv, annotate=annotate, report=report, overwrite=overwrite)
+    outputs = _Outputs(
+        json_=json_, jsonl=jsonl, csv=csv, annotate=annotate, report=report, overwrite=overwrite, quiet=quiet
+    )
     outputs.refuse(paths)
     cv2.setNumThreads(threads)
-    say_if_haar(detector, offer=not json_ and "-" not in [*paths, str(csv), str(jsonl)])
+    if not quiet:
+        say_if_haar(detector, offer=not json_ and "-" not in [*paths, str(csv), str(jsonl)])
     recognizer = Recognizer(
         model or DEFAULT_MODEL,
         detector=detector,
@@ -126,7 +130,8 @@ def read(
     finally:
         for sink in sinks:
             sink.close()
-    hints.tell(given.left_out)
+    if not quiet:
+        hints.tell(given.left_out)
     if failed:
         raise typer.Exit(1)
 
@@ -233,6 +238,7 @@ class _Outputs:
     annotate: Path | None
     report: Path | None
     overwrite: bool
+    quiet: bool
 
     def refuse(self, inputs: list[str]) -> None:
         """Refuse what contradicts itself, before a model is loaded or anything is read."""
@@ -270,7 +276,7 @@ class _Outputs:
             )
         if self.json_:
             sinks.append(JsonSink(sys.stdout, annotated=last))
-        elif _DASH not in self._lines().values():
+        elif not self.quiet and _DASH not in self._lines().values():
             from rich.console import Console
 
             sinks.append(TableSink(Console(), detector=detector, models=[model.name for model in models]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.cli.detector import say_if_haar
-from mien.cli.options import FaceDetector, MinScore, MinSize, Models, SearchSize, parse_seconds
+from mien.cli.options import FaceDetector, MinScore, MinSize, Models, Quiet, SearchSize, parse_seconds
 from mien.cli.progress import say
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def watch(
     ] = 0.0,
     fps: Annotated[float, typer.Option(min=0.001, help="Frames per second of a folder.")] = 25.0,
     retry: Annotated[float, typer.Option(min=0, help="Try a lost camera or stream again for so many seconds.")] = 60.0,
+    quiet: Quiet = False,
     provider: Annotated[str, typer.Option(help="ONNX Runtime execution provider.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Threads for decoding, reading and encoding, each.")] = 1,
 ) -> None:
@@ -93,7 +94,8 @@ def watch(
     outputs = _Outputs(csv=csv, jsonl=jsonl, parquet=parquet, video=video, overwrite=overwrite, threads=threads)
     outputs.refuse(source)
     cv2.setNumThreads(threads)
-    say_if_haar(detector, offer=True)
+    if not quiet:
+        say_if_haar(detector, offer=True)
     recognizer = Recognizer(
         model or DEFAULT_MODEL,
         detector=detector,
@@ -120,14 +122,16 @@ def watch(
         )
         stack.enter_context(closing(pairs))
         always: list[Sink] = [_serve(stack, console)] if show else []
-        terminal = StreamTerminal(console)
-        stack.callback(terminal.close)
+        if not quiet:
+            terminal = StreamTerminal(console)
+            stack.callback(terminal.close)
+            always.append(terminal)
         began, sinks = time.monotonic(), None
         for frame, picture in pairs:
             if seconds is not None and picture.time >= seconds:
                 break
             if sinks is None:  # not before there is a frame: a source that fails leaves no empty files
-                sinks = [*outputs.open(stack, audio), *always, terminal]
+                sinks = [*outputs.open(stack, audio), *always]
             for sink in sinks:
                 sink.write(frame, partial(_rgb, picture))
             if show and not opened.live:  # a file is shown at its own pace

@@ -60,7 +60,9 @@ class FaceJson(BaseModel):
     box: list[float] = Field(description="x, y, width, height in pixels.")
     score: float
     landmarks: list[list[float]] | None
-    readings: list[ReadingJson] = Field(description="Of a video empty where the face is not measurable; of a picture given all the same.")
+    readings: list[ReadingJson] = Field(
+        description="Of a video empty where the face is not measurable; of a picture given all the same."
+    )
     unmeasurable: str | None = Field(description="Why no reading of the face can be trusted; null where one can.")
     track: TrackJson | None
     turned: int = Field(description="Degrees by which the picture has to be turned clockwise for it to be upright.")
