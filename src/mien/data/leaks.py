@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,13 +14,15 @@ from mien.core.errors import DatasetError, nearest
 from mien.core.preprocess import Image
 from mien.data.dataset import Dataset
 
+_ORDER = ("train", "validation", "public", "test", "private")
+
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Rows of one split whose pixels stand in another as well.
+    """Rows of one split whose pixels stand in another as well; each pair of splits has one.
 
     Attributes:
-        split: where the rows are.
+        split: where the rows are: the later of the two, which the copies make look easier.
         against: where their copies are.
         rows: their positions in the owner's file.
     """
@@ -92,10 +95,9 @@ def find_leaks(dataset: Dataset) -> Leaks:
     order = np.argsort(groups, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(order) else []
     duplicates = [rows for rows in members if len(rows) > 1]
-    names = list(dict.fromkeys(dataset.splits.tolist()))
-    pairs = [(split, other) for split in names for other in names if split != other]
+    names = sorted(dict.fromkeys(dataset.splits.tolist()), key=_place)
     crossings = []
-    for split, other in pairs:
+    for other, split in itertools.combinations(names, 2):
         here = (dataset.splits == split) & np.isin(groups, groups[dataset.splits == other])
         if here.any():
             crossings.append(Crossing(split, other, _rows(dataset, np.flatnonzero(here))))
@@ -107,6 +109,11 @@ def find_leaks(dataset: Dataset) -> Leaks:
         conflicts=tuple(_rows(dataset, rows) for rows in duplicates if len(set(dataset.indices[rows].tolist())) > 1),
         crossings=tuple(crossings),
     )
+
+
+def _place(split: str) -> int:
+    """A split's place: what is fitted comes before what it is chosen on, and that before what is reported."""
+    return _ORDER.index(split) if split in _ORDER else len(_ORDER)
 
 
 def _rows(dataset: Dataset, positions: NDArray[np.int64]) -> tuple[int, ...]:
