@@ -48,11 +48,16 @@ def test_the_public_names_are_these():
         "Frame",
         "Manifest",
         "MienError",
+        "PictureFrame",
         "Polarity",
         "Reading",
         "Recognizer",
         "Track",
         "__version__",
+        "annotate",
+        "open_recording",
+        "to_pandas",
+        "to_polars",
     ]
     assert mien.__all__ == sorted(mien.__all__)
     assert dir(mien) == mien.__all__

@@ -126,7 +126,7 @@ def translate_votes(dataset: Dataset, train: str, table: NDArray[np.int64]) -> D
         from sklearn.linear_model import LogisticRegression
     except ModuleNotFoundError:
         raise MissingExtraError("scikit-learn", "stats", "votes as labels") from None
-    if pictures_of(dataset.name) != "fer2013":
+    if dataset.name != "fer2013":
         raise TrainingError(f"votes_as 'labels' is for FER+'s votes on fer2013, not for {dataset.name}: leave it out")
     fitted = dataset.split(train)
     absent = [label for label, count in fitted.counts.items() if not count]

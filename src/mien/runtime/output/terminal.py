@@ -158,7 +158,15 @@ def clock(seconds: float) -> str:
 
 
 def _tail(path: str, width: int) -> str:
-    return path if len(path) <= width else "…" + path[-(width - 1) :]
+    """The end of a path that fits in so many columns; East Asian letters take two."""
+    from rich.cells import cell_len
+
+    if cell_len(path) <= width:
+        return path
+    path = path[-(width - 1) :]
+    while cell_len(path) > width - 1:
+        path = path[1:]
+    return f"…{path}"
 
 
 def counted(n: int, noun: str) -> str:
