@@ -9,7 +9,8 @@ import pytest
 from mien.core.expression import FER2013, FERPLUS, SIX, Expression
 from mien.core.face import Box, Face, Frame, Reading
 from mien.core.predictor import candidate_set
-from mien.runtime.output.canvas import COLOURS
+from mien.runtime.output import draw
+from mien.runtime.output.canvas import COLOURS, Area
 from mien.runtime.output.draw import annotate, headline
 
 
@@ -85,6 +86,52 @@ def test_no_panel_covers_another_face():
     for box in boxes:
         x, y = int(box.x), int(box.y)
         assert not drawn[y + 20 : y + 160, x + 20 : x + 160].any()
+
+
+def crowd(pitch: int, *, models: int = 1) -> tuple[np.ndarray, Frame]:
+    """24 faces of 60 pixels in four rows, and their readings."""
+    rng = np.random.default_rng(pitch)
+    boxes = [Box(20 + i % 6 * pitch, 40 + i // 6 * pitch, 60, 60) for i in range(24)]
+    faces = tuple(
+        Face(box, 0.9, None, tuple(reading(*rng.dirichlet([0.5] * 7), model=f"model{k}") for k in range(models)))
+        for box in boxes
+    )
+    frame = Frame(6 * pitch + 120, 4 * pitch + 60, faces, "haar", tuple(f"model{k}" for k in range(models)))
+    return np.full((frame.height, frame.width, 3), 90, np.uint8), frame
+
+
+@pytest.mark.parametrize("pitch", [66, 80, 110, 200])
+@pytest.mark.parametrize("models", [1, 3])
+def test_no_label_of_a_crowd_covers_another_face_or_label(pitch, models, monkeypatch):
+    pasted: list[Area] = []
+    paste = draw.paste
+    monkeypatch.setattr(draw, "paste", lambda *args: pasted.append(paste(*args)) or pasted[-1])
+    picture, frame = crowd(pitch, models=models)
+    drawn = changed(picture, annotate(picture, frame, show="words"))
+    assert len(pasted) == len(frame.faces)
+    faces = [Area.of(face.box, 1) for face in frame.faces]
+    for index, spot in enumerate(pasted):
+        assert spot.is_inside(picture)
+        assert not any(spot.overlaps(other) for other in [*faces[:index], *faces[index + 1 :], *pasted[:index]])
+    for face in faces:
+        assert not drawn[face.top + 25 : face.bottom - 8, face.left + 8 : face.right - 8].any(), "its mouth and eyes"
+
+
+def test_a_crowd_with_room_for_words_has_them():
+    picture, frame = crowd(200)
+    drawn = changed(picture, annotate(picture, frame, show="words"))
+    assert drawn[: 40 - 4].any(axis=0).sum() > 6 * 80
+
+
+def test_bars_of_three_models_take_free_space_away_from_their_faces():
+    picture = np.full((900, 1600, 3), 60, np.uint8)
+    three = tuple(reading(0.01, 0.01, 0.01, 0.9, 0.02, 0.02, 0.03, model=f"model{k}") for k in range(3))
+    boxes = [Box(100 + 480 * i, 120, 160, 160) for i in range(3)]
+    drawn = annotate(picture, frame_of(picture, *boxes, readings=three))
+    words = annotate(picture, frame_of(picture, *boxes, readings=three), show="words")
+    count, _, stats, _ = cv2.connectedComponentsWithStats(changed(words, drawn).astype(np.uint8), connectivity=8)
+    assert count - 1 == 3
+    assert (stats[1:, cv2.CC_STAT_WIDTH] > 300).all()
 
 
 @pytest.mark.parametrize("labels", [SIX, FERPLUS])

@@ -122,7 +122,14 @@ def label(lines: Sequence[tuple[str, Colour]], unit: int) -> Image:
     return patch
 
 
-def bars(readings: Sequence[Reading], unit: int, *, titles: bool = False, held: Expression | None = None) -> Image:
+def bars(
+    readings: Sequence[Reading],
+    unit: int,
+    *,
+    titles: bool = False,
+    held: Expression | None = None,
+    number: int | None = None,
+) -> Image:
     """Bars of all expressions: one row for each, one column for each model; candidates are bright, the rest dim.
 
     Args:
@@ -130,6 +137,7 @@ def bars(readings: Sequence[Reading], unit: int, *, titles: bool = False, held: 
         unit: height of a line of text, pixels.
         titles: name the models above their columns.
         held: an expression to mark.
+        number: that of the face, where a picture has several.
     """
     size = unit * 4 // 5
     labels = [e for e in Expression if any(e in reading.labels for reading in readings)]
@@ -142,8 +150,12 @@ def bars(readings: Sequence[Reading], unit: int, *, titles: bool = False, held: 
     column_width = bar_width + number_width
     left = 2 * pad + max(name.shape[1] for name in names.values()) + size // 2
     width = left + (column_width + pad) * len(readings)
-    panel = np.full((row * (len(labels) + titles) + pad, width, 3), _PANEL, dtype=np.uint8)
-    for index, (expression, name) in enumerate(names.items(), start=titles):
+    headed = titles or number is not None
+    panel = np.full((row * (len(labels) + headed) + pad, width, 3), _PANEL, dtype=np.uint8)
+    if number is not None:
+        whose = _text(str(number), size, _BRIGHT)[:, : left - 2 * pad]
+        panel[pad // 2 : pad // 2 + row, 2 * pad : 2 * pad + whose.shape[1]] = whose
+    for index, (expression, name) in enumerate(names.items(), start=headed):
         top = pad // 2 + row * index
         panel[top : top + row, 2 * pad : 2 * pad + name.shape[1]] = name
         if expression is held:
@@ -163,7 +175,7 @@ def bars(readings: Sequence[Reading], unit: int, *, titles: bool = False, held: 
 def places(patch: Image, face: Area, canvas: Image, unit: int, *, alone: bool) -> list[Area | None]:
     """Where a panel could stand: beside the face, below, above; None where there is no room.
 
-    In a corner of the picture only where the face is alone: among several nobody could tell whose panel it is.
+    In a corner of the picture only where the face is alone.
     """
     height, width = patch.shape[:2]
     gap = max(unit // 2, 4)
@@ -180,11 +192,68 @@ def places(patch: Image, face: Area, canvas: Image, unit: int, *, alone: bool) -
     return [spot if spot.is_inside(canvas) else None for spot in spots]
 
 
-def paste_label(canvas: Image, patch: Image, face: Area, unit: int) -> Area:
-    """Lay a label above a face, or below where there is no room above."""
-    above, below = face.top - patch.shape[0] - unit // 4, face.bottom + unit // 4
-    fits = above >= 0 or below + patch.shape[0] > canvas.shape[0]
-    return paste(canvas, patch, face.left, above if fits else below)
+def nearest_free(patch: Image, face: Area, canvas: Image, unit: int, occupied: Sequence[Area]) -> Area | None:
+    """The place nearest to a face at which a patch covers nothing that is occupied; None where there is none."""
+    height, width = patch.shape[:2]
+    gap = max(unit // 2, 4)
+    tops = np.arange(gap, canvas.shape[0] - height - gap + 1, gap)[:, None]
+    lefts = np.arange(gap, canvas.shape[1] - width - gap + 1, gap)[None, :]
+    free = np.ones((tops.size, lefts.size), dtype=bool)
+    for other in occupied:
+        beside = (lefts >= other.right) | (lefts + width <= other.left)
+        free &= beside | (tops >= other.bottom) | (tops + height <= other.top)
+    if not free.any():
+        return None
+    down = tops + height / 2 - face.top - face.height / 2
+    across = lefts + width / 2 - face.left - face.width / 2
+    row, column = divmod(int(np.argmin(np.where(free, np.hypot(down, across), np.inf))), lefts.size)
+    return Area(int(lefts[0, column]), int(tops[row, 0]), width, height)
+
+
+def lay_labels(
+    labels: Sequence[Sequence[Image]], faces: Sequence[Area], canvas: Image, unit: int
+) -> list[tuple[Image, Area]]:
+    """Which form of each label is drawn where, so that none covers another label or another face.
+
+    All begin with their shortest form, and grow in turn while there is room, so that no long label takes its
+    neighbours' place. Where faces lie over one another a label may lie over them too.
+
+    Args:
+        labels: of each face the label and its shorter forms, the longest first.
+        faces: whose labels they are.
+        canvas: what will be drawn into.
+        unit: height of a line of text, pixels.
+    """
+    laid = [(forms[-1], Area(face.left, face.top, 0, 0)) for forms, face in zip(labels, faces, strict=True)]
+    for length in range(max(map(len, labels), default=0)):
+        for index, (forms, face) in enumerate(zip(labels, faces, strict=True)):
+            if length >= len(forms):
+                continue
+            patch = forms[-1 - length]
+            others = [*faces[:index], *faces[index + 1 :], *(spot for _, spot in laid[:index] + laid[index + 1 :])]
+            for spot in _label_spots(patch, face, canvas, unit):
+                if spot.is_inside(canvas) and not any(spot.overlaps(other) for other in others):
+                    laid[index] = patch, spot
+                    break
+            else:
+                if length == 0:
+                    laid[index] = patch, Area(face.left, face.top, patch.shape[1], patch.shape[0])
+    return laid
+
+
+def _label_spots(patch: Image, face: Area, canvas: Image, unit: int) -> list[Area]:
+    """Above the face, below it, and on its forehead where the label is small or has no other room.
+
+    It begins at the face's left edge: one that reached back to the left would seem to be the neighbour's.
+    """
+    height, width = patch.shape[:2]
+    above, below = face.top - height - unit // 4, face.bottom + unit // 4
+    left = max(min(face.left, canvas.shape[1] - width), 0)
+    tops = [above, below]
+    outside = above < 0 and below + height > canvas.shape[0]
+    if outside or (width <= face.width and height <= face.height // 3):
+        tops.append(max(face.top, 0))
+    return [Area(left, top, width, height) for top in tops]
 
 
 def paste(canvas: Image, patch: Image, left: int, top: int) -> Area:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from mien.core.face import Face, Frame, Reading
@@ -14,22 +15,29 @@ from mien.runtime.output.canvas import (
     draw_corners,
     enlarged,
     label,
+    lay_labels,
+    nearest_free,
     paste,
-    paste_label,
     places,
     text_height,
 )
 
 _NO_EXPRESSION: Colour = (205, 209, 214)
 _REMEMBERED = 64
+_CROWD = 7
+"""From so many faces on, panels stand beside their faces only: elsewhere they would hide the picture."""
+
+Lines = list[tuple[str, Colour]]
 
 
 def annotate(picture: Image, frame: Frame, *, show: Literal["bars", "words"] = "bars") -> Image:
     """The picture with its results drawn in, RGB uint8.
 
     Each face gets corners, its number where there are several, and, for each model, the expression in words; what is
-    ambiguous says so ("neutral, sad or angry"). A panel with the bars of all expressions, side by side for several
-    models, stands where it covers no other face; where there is no such place it is left out, and the words remain.
+    ambiguous says so ("neutral, sad or angry"). No label covers another label or another face, as long as the faces
+    themselves lie apart: where there is too little room the words become shorter ("neutral?"), and at last the number
+    stands alone. A panel with the bars of all expressions, side by side for several models, carries the same number and
+    stands where it covers no other face; where there is no such place it is left out, and the words remain.
 
     Sizes follow the picture's. One with a longer side below 480 pixels is enlarged by a whole factor, as text could not
     be read in it.
@@ -45,22 +53,25 @@ def annotate(picture: Image, frame: Frame, *, show: Literal["bars", "words"] = "
     canvas, factor = enlarged(picture, frame)
     areas = [Area.of(face.box, factor) for face in frame.faces]
     units = [_fitting(text_height(canvas), area) for area in areas]
-    alone = len(areas) == 1
-    taken: list[Area] = []
+    numbers = _numbers(frame)
     for face, area, unit in zip(frame.faces, areas, units, strict=True):
         draw_corners(canvas, area, COLOURS[face.reading.expression], unit)
-    for number, (face, area, unit) in enumerate(zip(frame.faces, areas, units, strict=True), start=1):
-        several = len(face.readings) > 1
-        lines = [
-            ("" if alone else f"{number}  ") + (f"{r.model}: " if several else "") + headline(r) for r in face.readings
-        ]
-        colours = [COLOURS[reading.expression] for reading in face.readings]
-        taken.append(paste_label(canvas, label(list(zip(lines, colours, strict=True)), unit), area, unit))
+    words = [
+        _label_forms([_headlines(face.readings), _expressions(face.readings)], number, unit)
+        for face, number, unit in zip(frame.faces, numbers, units, strict=True)
+    ]
+    taken = [
+        paste(canvas, patch, at.left, at.top) for patch, at in lay_labels(words, areas, canvas, text_height(canvas))
+    ]
     for index, (face, area, unit) in enumerate(zip(frame.faces, areas, units, strict=True)) if show == "bars" else ():
-        panel = bars(face.readings, unit, titles=len(frame.models) > 1)
         occupied = [*areas[:index], area.features(), *areas[index + 1 :], *taken]
-        for place in places(panel, area, canvas, unit, alone=alone):
-            if place and not any(place.overlaps(other) for other in occupied):
+        for size in (unit, max(unit * 2 // 3, 13)):
+            panel = bars(face.readings, size, titles=len(frame.models) > 1, number=numbers[index])
+            spots = [spot for spot in places(panel, area, canvas, unit, alone=len(areas) == 1) if spot]
+            place = next((spot for spot in spots if not any(spot.overlaps(other) for other in occupied)), None)
+            if place is None and len(areas) < _CROWD:
+                place = nearest_free(panel, area, canvas, unit, [*areas, *taken])
+            if place:
                 taken.append(paste(canvas, panel, place.left, place.top))
                 break
     return canvas
@@ -99,20 +110,24 @@ class StreamDrawer:
         canvas, factor = enlarged(picture, frame)
         unit = text_height(canvas)
         areas = [Area.of(face.box, factor) for face in frame.faces]
-        alone = len(areas) == 1
-        taken: list[Area] = []
+        units = [unit if area.width >= 5 * unit else max(unit // 2, 13) for area in areas]
+        several = len(areas) > 1
+        numbers = [face.track.id if several and face.track else None for face in frame.faces]
         for face, area in zip(frame.faces, areas, strict=True):
             draw_corners(canvas, area, _colour(face), unit)
-        for face, area in zip(frame.faces, areas, strict=True):
-            number = f"{face.track.id}  " if not alone and face.track else ""
-            patch = label([(number + state_in_words(face), _colour(face))], unit)
-            taken.append(paste_label(canvas, patch, area, unit))
+        words = [
+            _label_forms(
+                [[(state_in_words(face), _colour(face))], [(_state_in_short(face), _colour(face))]], number, size
+            )
+            for face, number, size in zip(frame.faces, numbers, units, strict=True)
+        ]
+        taken = [paste(canvas, patch, at.left, at.top) for patch, at in lay_labels(words, areas, canvas, unit)]
         for index, (face, area) in enumerate(zip(frame.faces, areas, strict=True)):
             if face.track is None or face.track.smoothed is None or face.unmeasurable:
                 continue
-            panel = bars([face.track.smoothed], unit, held=face.track.held)
+            panel = bars([face.track.smoothed], unit, held=face.track.held, number=numbers[index])
             occupied = [*areas[:index], area.features(), *areas[index + 1 :], *taken]
-            place = self._choose(face.track.id, places(panel, area, canvas, unit, alone=alone), occupied)
+            place = self._choose(face.track.id, places(panel, area, canvas, unit, alone=not several), occupied)
             if place:
                 taken.append(paste(canvas, panel, place.left, place.top))
         return canvas
@@ -143,6 +158,33 @@ def state_in_words(face: Face) -> str:
         return f"not measurable: {face.unmeasurable}"
     held = face.track.held if face.track else None
     return str(held) if held else "uncertain"
+
+
+def _state_in_short(face: Face) -> str:
+    return "not measurable" if face.unmeasurable else state_in_words(face)
+
+
+def _headlines(readings: Sequence[Reading]) -> Lines:
+    several = len(readings) > 1
+    return [((f"{r.model}: " if several else "") + headline(r), COLOURS[r.expression]) for r in readings]
+
+
+def _expressions(readings: Sequence[Reading]) -> Lines:
+    """What each model read, without its name: the order of models is the panel's."""
+    return [(f"{r.expression}{'?' if r.is_ambiguous else ''}", COLOURS[r.expression]) for r in readings]
+
+
+def _label_forms(forms: Sequence[Lines], number: int | None, unit: int) -> list[Image]:
+    """A label in each form, the face's number before it, and last the number alone where there is one."""
+    if number is None:
+        return [label(form, unit) for form in forms]
+    numbered = [[(f"{number}  {words}", colour) for words, colour in form] for form in forms]
+    return [label(form, unit) for form in [*numbered, [(str(number), forms[-1][0][1])]]]
+
+
+def _numbers(frame: Frame) -> list[int | None]:
+    """What each face is called in drawings: its place among several, nothing alone."""
+    return [number if len(frame.faces) > 1 else None for number in range(1, len(frame.faces) + 1)]
 
 
 def _colour(face: Face) -> Colour:
