@@ -43,10 +43,7 @@ def test_find_leaks(toy):
     assert found.conflicts == ((0, 3, 4),)
     assert found.blank == ()
     assert found.crossings == (
-        Crossing("train", "public", (0,)),
-        Crossing("train", "private", (0, 1)),
         Crossing("public", "train", (3,)),
-        Crossing("public", "private", (3,)),
         Crossing("private", "train", (4, 5)),
         Crossing("private", "public", (4,)),
     )

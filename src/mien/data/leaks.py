@@ -39,7 +39,7 @@ class Leaks:
         blank: rows that show one single colour.
         duplicates: the rows of each picture that stands there more than once.
         conflicts: those of the duplicates whose rows carry different labels.
-        crossings: both ways between any two splits that share a picture.
+        crossings: of any two splits that share a picture, the rows of the one that is used later.
     """
 
     pictures: int
@@ -92,8 +92,8 @@ def find_leaks(dataset: Dataset) -> Leaks:
     order = np.argsort(groups, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(order) else []
     duplicates = [rows for rows in members if len(rows) > 1]
-    names = list(dict.fromkeys(dataset.splits.tolist()))
-    pairs = [(split, other) for split in names for other in names if split != other]
+    names = dataset.split_names
+    pairs = [(split, other) for later, split in enumerate(names) for other in names[:later]]
     crossings = []
     for split, other in pairs:
         here = (dataset.splits == split) & np.isin(groups, groups[dataset.splits == other])

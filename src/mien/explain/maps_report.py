@@ -179,7 +179,7 @@ def sanity_figure(results: Sequence[Sanity]) -> Drawing:
         for axis, title in zip(axes[0], ("rank correlation", "structural similarity"), strict=True):
             axis.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
             axis.axhline(0, color="#999999", linewidth=0.6)
-            axis.set(title=title, ylim=(-0.6, 1.05))
+            axis.set(title=title)
         axes[0, 0].set_ylabel("with the trained network's map")
         figure.supxlabel("fresh weights from the logits down to …", fontsize=8)
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)

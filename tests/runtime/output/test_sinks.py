@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import tracemalloc
+from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +20,8 @@ from mien import Manifest, Recognizer
 from mien.core.errors import MienError, MissingExtraError, UnreadablePictureError
 from mien.core.expression import FER2013, Expression
 from mien.core.face import Frame
+from mien.core.fitted import Fitted
+from mien.core.manifest import Metric
 from mien.core.pictures import read_picture
 from mien.runtime.inference.detect import HaarDetector
 from mien.runtime.output.annotated import AnnotateSink, SourcePictures
@@ -155,6 +158,32 @@ def write_report(frames: list[Frame], path: Path, manifests: list[Manifest]) -> 
     sink.fail("x.jpg", ERROR)
     sink.close()
     return path.read_text(encoding="utf-8")
+
+
+def measured(manifest: Manifest, **accuracies: float) -> Manifest:
+    metrics = tuple(
+        Metric("fer2013", split, "single crop", 100, accuracy, (0.0, 1.0), None, 0.5, 1.0, 0.1)
+        for split, accuracy in accuracies.items()
+    )
+    fitted = Fitted("fer2013", splits=("train", "public"), chose=("public",))
+    return replace(manifest, metrics=metrics, fitted=fitted, fitted_before=())
+
+
+def test_the_report_names_each_models_own_test(frames, toy, tmp_path):
+    plain = Manifest.read(toy)
+    manifests = [
+        measured(plain, public=0.11, private=0.22),
+        measured(plain, public=0.33, private=0.44),
+        measured(plain, public=0.55),
+    ]
+    page = Page()
+    page.feed(write_report(frames, tmp_path / "r.html", manifests))
+    text = " ".join(page.text.split())
+    for said in ("22.0 % of 100 faces of fer2013 (private)", "44.0 % of 100 faces of fer2013 (private)"):
+        assert f"{said}, which neither fitted it nor chose it." in text
+    assert "11.0 %" not in text
+    assert "33.0 %" not in text
+    assert text.index("55.0 % of 100 faces of fer2013 (public).") < text.index("so that this is no test")
 
 
 def test_the_report_is_one_whole_page(frames, toy, tmp_path):
