@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -10,11 +11,27 @@ from mien.core.errors import MienError
 
 app = typer.Typer(
     name="mien",
-    help="Recognise facial expressions, fast and offline, and say how sure.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from mien import __version__
+
+        print(f"mien {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Recognise facial expressions, fast and offline, and say how sure."""
 
 
 def run() -> None:

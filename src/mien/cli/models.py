@@ -36,10 +36,33 @@ def list_models(json_: AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "kind", "state", "size", "licence", "what it is", box=None, pad_edge=False)
-    for entry in found:
-        table.add_row(entry.name, entry.kind, entry.state, _size(entry.bytes), entry.licence, entry.summary)
-    Console().print(table)
+    from mien.runtime.output.terminal import columns_that_fit
+
+    rows = [
+        {
+            "name": entry.name,
+            "kind": entry.kind,
+            "state": entry.state,
+            "size": _size(entry.bytes),
+            "licence": entry.licence,
+            "what it is": entry.summary,
+        }
+        for entry in found
+    ]
+    console = Console()
+    widths = {head: max(len(row[head]) for row in rows) for head in rows[0]} | {"licence": 22, "what it is": 24}
+    order = ["name", "state", "size", "what it is", "kind", "licence"]
+    shown = columns_that_fit(widths, order, console.width) or ["name"]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in rows[0]:
+        if head in shown:
+            folds = head in ("licence", "what it is")
+            table.add_column(head, no_wrap=not folds, min_width=widths[head] if folds else None)
+    for row in rows:
+        table.add_row(*(row[head] for head in rows[0] if head in shown))
+    console.print(table)
+    if len(shown) < len(order):
+        print("more of each, in the width of any terminal: mien models show NAME")
 
 
 @group.command()

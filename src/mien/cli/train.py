@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,7 +12,8 @@ import typer
 
 from mien.cli.detector import LazyDetector
 from mien.cli.options import DataRoot, DetectorName, RecipeFile
-from mien.core.errors import ConfigError, MissingExtraError
+from mien.core.errors import ConfigError, MissingExtraError, TrainingError
+from mien.core.model_reference import RUN_RECORD, no_run
 
 if TYPE_CHECKING:
     from mien.training.recipe import Recipe
@@ -49,7 +51,6 @@ def train(
     """Train a network by a recipe. The same command again goes on with a run that was interrupted."""
     need_torch("training")
     from mien.data.load import find_faces
-    from mien.training.fit import train as fit
     from mien.training.recipe import Recipe
     from mien.training.workers import Workers, is_first
 
@@ -61,6 +62,8 @@ def train(
     chosen = chosen.override(settings) if settings else chosen
     find_faces(chosen.data.dataset, LazyDetector(detector), root=data)
     folder = out or Path("runs") / f"{chosen.name}-{chosen.seed}"
+    from mien.training.fit import train as fit  # torch takes seconds to load: mistakes above are told before
+
     try:
         run = fit(chosen, folder, root=data, threads=threads, workers=workers)
     except KeyboardInterrupt:
@@ -86,6 +89,8 @@ def export(
 ) -> None:
     """Export a run to ONNX with its manifest, calibrated on the validation split and checked against torch."""
     need_torch("exporting")
+    if not (run / RUN_RECORD).is_file():
+        raise TrainingError(no_run(run))
     from mien.training.run_as_model import export_run
 
     folder = out or run
@@ -208,13 +213,7 @@ def settings_of(change: list[str] | None) -> dict[str, Any]:
 
 
 def need_torch(purpose: str) -> None:
-    """Refuse with the install command where what training needs is missing."""
-    try:
-        from mien.training.workers import lightning_module
-
-        lightning = lightning_module("lightning")
-        import torch
-        import yaml  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "torch", "train", purpose) from None
-    _ = (lightning, torch)
+    """Refuse with the install command where what training needs is missing; nothing is imported yet."""
+    for package in ("torch", "lightning", "yaml"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "train", purpose)

@@ -42,6 +42,7 @@ _STARTS = {
     b"BM": Format.BMP,
     _JP2: Format.JPEG_2000,
 }
+_VIDEO_STARTS = (b"\x1aE\xdf\xa3", b"FLV\x01", b"\0\0\x01\xba", b"\0\0\x01\xb3", b"OggS")
 _AVIF, _HEIC = {b"avif", b"avis"}, {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _PNM_START = re.compile(rb"P[1-6][\s#]")
 _PNM = re.compile(rb"P([1-6])(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:(?:\s|#[^\n]*\n)+(\d+))?")
@@ -64,6 +65,13 @@ def format_of(data: bytes) -> Format | None:
             return Format.AVIF
         return Format.HEIC if brands[0] in _HEIC else None
     return Format.PNM if _PNM_START.match(data) else None
+
+
+def is_video(data: bytes) -> bool:
+    """Whether a file that is no picture begins like a video: MP4 and its kin, Matroska, AVI, FLV, MPEG."""
+    if data.startswith(b"RIFF"):
+        return data[8:12] == b"AVI "
+    return data[4:8] in (b"ftyp", b"moov", b"mdat") or data.startswith(_VIDEO_STARTS)
 
 
 def damage(data: bytes, kind: Format) -> str | None:

@@ -25,6 +25,7 @@ from mien.core.picture_format import (
     damage,
     drops_transparency,
     format_of,
+    is_video,
     orientation,
     transparent_grey,
     white_level,
@@ -152,6 +153,10 @@ def _read(file: BinaryIO, name: str, max_pixels: int) -> Image:
         raise UnreadablePictureError(f"{name}: the file is empty (0 bytes)")
     kind = format_of(head)
     if kind is None:
+        if is_video(head):
+            raise UnreadablePictureError(
+                f"{name}: a video, not a picture: read it with mien watch (mien.runtime.Watcher in Python)"
+            )
         known = ", ".join(Format)
         raise UnreadablePictureError(f"{name}: not a picture that mien knows; it reads {known}")
     file.seek(0)

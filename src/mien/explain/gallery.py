@@ -68,7 +68,7 @@ class Gallery:
     probabilities: NDArray[np.float32]
     rows: NDArray[np.int64]
     expression: Expression | None = None
-    files: NDArray[np.str_] | None = None
+    files: NDArray[np.generic] | None = None
 
     def __len__(self) -> int:
         """Number of faces."""

@@ -126,6 +126,24 @@ def test_the_table_names_everything(frames):
     assert max(map(len, text.splitlines())) <= 110
 
 
+@pytest.mark.parametrize("width", [20, 30, 40, 60, 80, 120, 200])
+@pytest.mark.parametrize("models", [1, 2])
+def test_tables_of_any_width_keep_the_expression(frames, width, models):
+    file = io.StringIO()
+    face = replace(frames[0].faces[0], readings=frames[0].faces[0].readings[:models])
+    frame = replace(
+        frames[0], faces=(face, face), models=frames[0].models[:models], source="/a/long/way/" * 9 + "a.png"
+    )
+    sink = TableSink(Console(file=file, width=width), detector="haar", models=frame.models)
+    write(sink, [replace(frame, source=name) for name in (frame.source, frame.source.replace("a.png", "b.png"))])
+    rows = file.getvalue().splitlines()
+    assert max(map(len, rows)) <= width
+    for reading in face.readings:
+        said = sum(f"{reading.expression} " in f"{row} ".replace("?", " ") for row in rows)
+        assert said >= 4, "two faces of two pictures"
+    assert sum(".png" in row for row in rows) == 2, "each path once, with its end"
+
+
 class Page(HTMLParser):
     """Tags that are open, alternative texts, and the text outside of style."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mien.core.errors import MienError
@@ -24,33 +24,51 @@ class TableSink(Sink):
         self._console = console
         self._named = f"detector {detector} · {'models' if len(models) > 1 else 'model'} {', '.join(models)}"
         self._several = len(models) > 1
-        widths = {"face": 4, "expression": 10, "": 5, "polarity": 8}
+        widths = {"picture": 16, "face": 4, "expression": 10, "": 5, "polarity": 8, "could be": 18}
+        order = ["expression", "face", "", "picture", "could be", "polarity"]
         if self._several:
             widths["model"] = min(max(5, *map(len, models)), 18)
-        rest = max(console.width - sum(widths.values()) - 2 * (len(widths) + 1), 36)
-        self._widths = {"picture": rest // 2, **widths, "could be": rest - rest // 2}
+            order.insert(1, "model")
+        shown = columns_that_fit(widths, order, console.width)
+        self._widths = {name: widths[name] for name in (*list(widths)[:5], "model", "could be") if name in shown}
+        self._under_names, self._bare = "picture" not in shown, "could be" not in shown
+        spare = console.width - sum(self._widths.values()) - 2 * (len(self._widths) - 1)
+        wide = [name for name in ("picture", "could be") if name in shown]
+        for name in wide:
+            self._widths[name] += spare // len(wide)
         self._pictures = self._faces = self._without = self._turned = self._rejected = self._failed = 0
         self._coverage = 0.0
 
     def write(self, frame: Frame, picture: Picture) -> None:  # noqa: ARG002
         """Print a row for each face and model, or one that says there is none."""
         if self._pictures == 0:
-            self._print(list(self._widths), style="bold")
+            self._print({name: name for name in self._widths}, style="bold")
         self._pictures += 1
         self._faces += len(frame)
         self._rejected += frame.rejected
         self._without += len(frame) == 0
         self._turned += any(face.turned for face in frame.faces)
-        name = _tail(frame.source or "picture", self._widths["picture"])
+        name = frame.source or "picture"
+        if self._under_names:
+            self._console.print(_cut(name, self._console.width), highlight=False, markup=False, no_wrap=True)
         if not frame.faces:
-            self._print([name, "–", "no face"], style="dim")
+            self._print({"picture": name, "face": "–", "expression": "no face"}, style="dim")
         for number, face in enumerate(frame.faces, start=1):
             for reading in face.readings:
                 self._coverage = reading.coverage
                 percent = f"{reading.confidence * 100:.0f} %"
-                model = [reading.model] if self._several else []
-                row = [str(number), reading.expression, percent, reading.polarity, *model, reading.describe()]
-                self._print([name, *row])
+                self._print(
+                    {
+                        "picture": name,
+                        "face": str(number),
+                        "expression": reading.expression + ("?" if self._bare and reading.is_ambiguous else ""),
+                        "": percent,
+                        "polarity": reading.polarity,
+                        "model": reading.model,
+                        "could be": reading.describe(),
+                    }
+                )
+                name = ""
 
     def fail(self, source: str, error: MienError) -> None:  # noqa: ARG002
         """Count the failure; the command prints it."""
@@ -64,17 +82,21 @@ class TableSink(Sink):
         counts += [counted(self._rejected, "find") + " rejected as no face"] if self._rejected else []
         counts += [f"{self._failed} could not be read"] if self._failed else []
         self._console.print(f"\n{' · '.join(counts)}", highlight=False, markup=False)
-        meaning = f" · 'could be' holds the truth for {self._coverage * 100:.0f} % of faces" if self._coverage else ""
+        told = self._coverage and not self._bare
+        meaning = f" · 'could be' holds the truth for {self._coverage * 100:.0f} % of faces" if told else ""
         self._console.print(self._named + meaning, style="dim", highlight=False, markup=False)
 
-    def _print(self, cells: Sequence[str], style: str = "") -> None:
+    def _print(self, cells: Mapping[str, str], style: str = "") -> None:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table.grid(padding=(0, 2, 0, 0))
+        table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
         for width in self._widths.values():
             table.add_column(width=width)
-        table.add_row(*(Text(cell) for cell in cells), style=style)
+        shown = [cells.get(name, "") for name in self._widths]
+        if "picture" in self._widths:
+            shown[0] = _cut(shown[0], self._widths["picture"])
+        table.add_row(*(Text(cell) for cell in shown), style=style)
         self._console.print(table)
 
 
@@ -142,8 +164,22 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
-def _tail(path: str, width: int) -> str:
-    return path if len(path) <= width else "…" + path[-(width - 1) :]
+def columns_that_fit(widths: Mapping[str, int], order: Sequence[str], width: int) -> list[str]:
+    """The columns, by what matters most, that a terminal of ``width`` has room for with two spaces between them."""
+    shown: list[str] = []
+    for name in order:
+        if sum(widths[other] + 2 for other in (*shown, name)) - 2 > width:
+            break
+        shown.append(name)
+    return shown
+
+
+def _cut(path: str, width: int) -> str:
+    """A path with its middle left out where it is too long: the end, which tells files apart, keeps more."""
+    if len(path) <= width:
+        return path
+    begin = (width - 1) // 3
+    return path[:begin] + "…" + path[len(path) - (width - 1 - begin) :]
 
 
 def counted(n: int, noun: str) -> str:
