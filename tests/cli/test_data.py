@@ -47,9 +47,7 @@ def test_show_as_json(mine):
         "duplicate_groups": 1,
         "conflicting_groups": 1,
         "conflicting_pictures": 2,
-        "leaks": [
-            {"split": "test", "against": "train", "pictures": 1},
-        ],
+        "leaks": [{"split": "test", "against": "train", "pictures": 1}],
     }
 
 
@@ -60,6 +58,9 @@ def test_show_as_table(mine):
     assert "licence: not stated" in result.stdout
     assert "3 of 4 pictures are distinct" in result.stdout
     assert "pictures of test that also stand in train: 1" in result.stdout
+    assert "pictures of train that also" not in result.stdout
+    head = next(line for line in result.stdout.splitlines() if "expression" in line)
+    assert head.index("train") < head.index("test"), "in the order of their use"
 
 
 def test_leaks(mine):

@@ -23,6 +23,21 @@ def test_the_version_is_told():
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "missing.yaml"), "no recipe at missing.yaml"),
+        (("export", "missing"), "no run in missing: there is no run.json"),
+    ],
+)
+def test_mistakes_are_told_before_torch_is_loaded(arguments, message):
+    command = [sys.executable, "-X", "importtime", "-m", "mien", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "| torch\n" not in result.stderr
+
+
+@pytest.mark.parametrize(
     "head",
     [
         b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41",

@@ -55,13 +55,21 @@ def test_a_gallery_holds_what_the_model_read():
     np.testing.assert_allclose(shown.probabilities, probabilities[at], atol=1e-6)
     assert np.array_equal(shown.crops, private.images[at])
     assert shown.shortage is None
+    assert table(shown).heads[0] == "file"
     row = table(shown).rows[0]
     top = probabilities[at[0]].argsort()[::-1][:3]
     assert row == (
-        str(shown.rows[0]),
+        f"{shown.rows[0]}.png",
         str(data.labels[private.indices[at[0]]]),
         ", ".join(f"{data.labels[k]} {probabilities[at[0], k]:.2f}" for k in top),
     )
+
+
+def test_rows_are_named_where_there_are_no_files():
+    shown = gallery(BrightMouth(), three(), split="private", count=5)
+    sheet = table(shown)
+    assert sheet.heads[0] == "row in the dataset"
+    assert [row[0] for row in sheet.rows] == [str(row) for row in shown.rows]
 
 
 def test_one_expression_alone():

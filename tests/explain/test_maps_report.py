@@ -98,10 +98,18 @@ def test_cascades_are_drawn_and_their_ends_told(checks):
     np.testing.assert_allclose(left.lines[0].get_ydata(), [1, 0.5, -0.25])
     np.testing.assert_allclose(right.lines[1].get_ydata(), [1, -0.125, 0.25])
     assert [label.get_text() for label in left.get_xticklabels()] == ["trained", "b", "a"]
+    low, high = left.get_ylim()
+    assert low < -0.35, "the interval's end"
+    assert high > 1
     assert "Grad-CAM -0.25, Occlusion sensitivity 0.50" in drawing.alt
     table = sanity_table(checks)
     assert table.rows[0] == ("Grad-CAM", "-0.250 (-0.350 to -0.150)", "-0.125 (0.000 to 0.500)")
     assert "8 faces, seed 3" in table.caption
+
+
+def test_a_cascade_that_ends_far_below_zero_is_drawn_whole():
+    drawing = sanity_figure([Sanity("Grad-CAM", 8, 3, (CascadeStep("a", -0.9, (-1.0, -0.8), 0.1, (0.0, 0.2)),))])
+    assert drawing.figure.axes[0].get_ylim()[0] < -1
 
 
 def test_the_page_holds_everything_and_escapes_it(checks, tmp_path):

@@ -93,6 +93,17 @@ def test_the_open_face_comes_first():
         replace(result, covered=result.covered[1:])
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_every_point_of_the_accuracy_figure_is_in_view(count):
+    result = measure(BrightMouth(), faces(), split="private", regions=list(REGIONS.values())[:count])
+    (axes,) = occlusion_report.accuracy_figure(result).figure.axes
+    bottom, top = axes.get_ylim()
+    drawn = [y for line in axes.lines[1:] for y in line.get_ydata()]
+    assert len(drawn) >= 2 * count
+    assert top + 0.2 < min(drawn)
+    assert max(drawn) < bottom - 0.2
+
+
 def test_a_report_holds_every_number(tmp_path):
     result = measure(BrightMouth(name="a<b"), faces(), split="private", regions=list(REGIONS.values())[:4])
     files = {path.name for path in occlusion_report.write(result, tmp_path / "new")}

@@ -48,7 +48,7 @@ def show(
 ) -> None:
     """Print the pictures of each split and class, the licence, and how many are blank, doubled or leaked."""
     rows, found = _load(dataset, data, detector, counts, classes)
-    splits = {name: rows.split(name).counts for name in dict.fromkeys(rows.splits.tolist())}
+    splits = {name: rows.split(name).counts for name in rows.split_names}
     persons = len(set(rows.metadata["subject"].tolist())) if "subject" in rows.metadata else None
     if png is not None:
         from mien.data.dataset_figure import draw

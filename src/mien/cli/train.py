@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,7 +12,8 @@ import typer
 
 from mien.cli.detector import LazyDetector
 from mien.cli.options import DataRoot, DetectorName, RecipeFile
-from mien.core.errors import ConfigError, MissingExtraError
+from mien.core.errors import ConfigError, MissingExtraError, TrainingError
+from mien.core.model_reference import RUN_RECORD, no_run
 
 if TYPE_CHECKING:
     from mien.training.recipe import Recipe
@@ -58,7 +60,6 @@ def train(
         _train_face_detector(recipe, out, settings_of(change) | ({} if seed is None else {"seed": seed}), data, threads)
         return
     from mien.data.load import find_faces
-    from mien.training.fit import train as fit
     from mien.training.recipe import Recipe
     from mien.training.workers import Workers, is_first
 
@@ -70,6 +71,8 @@ def train(
     chosen = chosen.override(settings) if settings else chosen
     find_faces(chosen.data.dataset, LazyDetector(detector), root=data, classes=chosen.data.classes)
     folder = out or Path("runs") / f"{chosen.name}-{chosen.seed}"
+    from mien.training.fit import train as fit  # torch takes seconds to load: mistakes above are told before
+
     try:
         run = fit(chosen, folder, root=data, threads=threads, workers=workers)
     except KeyboardInterrupt:
@@ -97,11 +100,15 @@ def export(
     need_torch("exporting")
     from mien.core.manifest import FaceDetectorManifest, Manifest
     from mien.training.face_detector_recipe import RECIPE_FILE, FaceDetectorRecipe
+
+    detects = (run / RECIPE_FILE).is_file() and FaceDetectorRecipe.describes(run / RECIPE_FILE)
+    if not detects and not (run / RUN_RECORD).is_file():
+        raise TrainingError(no_run(run))
     from mien.training.run_as_model import export_run
 
     folder = out or run
     manifest: FaceDetectorManifest | Manifest
-    if (run / RECIPE_FILE).is_file() and FaceDetectorRecipe.describes(run / RECIPE_FILE):
+    if detects:
         if int8:
             raise ConfigError(f"{run} is a face detector: its weights are stored in 16 bits, leave --int8 out")
         from mien.runtime.inference.library import detector_path
@@ -253,13 +260,7 @@ def settings_of(change: list[str] | None) -> dict[str, Any]:
 
 
 def need_torch(purpose: str) -> None:
-    """Refuse with the install command where what training needs is missing."""
-    try:
-        from mien.training.workers import lightning_module
-
-        lightning = lightning_module("lightning")
-        import torch
-        import yaml  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(error.name or "torch", "train", purpose) from None
-    _ = (lightning, torch)
+    """Refuse with the install command where what training needs is missing; nothing is imported yet."""
+    for package in ("torch", "lightning", "yaml"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "train", purpose)

@@ -249,6 +249,14 @@ class Manifest(OnnxManifest):
             raise ValueError("neutral_profile: one probability for each label, each above 0 and below 1")
 
     @property
+    def tested(self) -> Metric | None:
+        """The last measurement on rows that neither fitted it nor chose its epoch; None where there is none."""
+        used = {(rows.dataset, split) for rows in self.seen for split in rows.splits}
+        unknown = {rows.dataset for rows in self.seen if not rows.splits}
+        tests = [m for m in self.metrics if (m.dataset, m.split) not in used and m.dataset not in unknown]
+        return tests[-1] if tests else None
+
+    @property
     def seen(self) -> tuple[Fitted, ...]:
         """The rows that fitted it and what it learnt from; an older manifest says the dataset alone."""
         own = self.fitted or Fitted(self.trained_on.partition(": fitted on ")[0])

@@ -19,6 +19,11 @@ IMAGENET = "imagenet"
 Kind = Literal["run", "exported", "ensemble", "imagenet", "url", "file", "unknown"]
 
 
+def no_run(folder: Path) -> str:
+    """That a folder holds no run, in words."""
+    return f"no run in {folder}: there is no {RUN_RECORD}; 'mien train RECIPE' makes one"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelReference:
     """A text that names a model, and what it means.

@@ -14,6 +14,9 @@ from mien.core.expression import LabelMap, Labels
 from mien.core.fitted import Folds
 from mien.core.preprocess import Image
 
+STAGES = (("train", "training"), ("public", "val", "valid", "validation"), ("private", "test"))
+"""Names of splits in the order of their use: fitting, choosing, reporting. A row leaks from an earlier stage."""
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -89,6 +92,13 @@ class Dataset:
             votes=None if self.votes is None else self.votes[which],
             metadata={name: column[which] for name, column in self.metadata.items()},
         )
+
+    @property
+    def split_names(self) -> list[str]:
+        """The splits in the order of their use, those of other names last, in the rows' order."""
+        order = [name for names in STAGES for name in names]
+        found = dict.fromkeys(self.splits.tolist())
+        return sorted(found, key=lambda name: order.index(name) if name in order else len(order))
 
     def split(self, name: str) -> Dataset:
         """The rows of one split.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,15 +13,13 @@ from mien.core.errors import DatasetError, nearest
 from mien.core.preprocess import Image
 from mien.data.dataset import Dataset
 
-_ORDER = ("train", "validation", "public", "test", "private")
-
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Rows of one split whose pixels stand in another as well; each pair of splits has one.
+    """Rows of one split whose pixels stand in another as well.
 
     Attributes:
-        split: where the rows are: the later of the two, which the copies make look easier.
+        split: where the rows are.
         against: where their copies are.
         rows: their positions in the owner's file.
     """
@@ -42,7 +39,7 @@ class Leaks:
         blank: rows that show one single colour.
         duplicates: the rows of each picture that stands there more than once.
         conflicts: those of the duplicates whose rows carry different labels.
-        crossings: both ways between any two splits that share a picture.
+        crossings: of any two splits that share a picture, the rows of the one that is used later.
     """
 
     pictures: int
@@ -95,9 +92,10 @@ def find_leaks(dataset: Dataset) -> Leaks:
     order = np.argsort(groups, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(order) else []
     duplicates = [rows for rows in members if len(rows) > 1]
-    names = sorted(dict.fromkeys(dataset.splits.tolist()), key=_place)
+    names = dataset.split_names
+    pairs = [(split, other) for later, split in enumerate(names) for other in names[:later]]
     crossings = []
-    for other, split in itertools.combinations(names, 2):
+    for split, other in pairs:
         here = (dataset.splits == split) & np.isin(groups, groups[dataset.splits == other])
         if here.any():
             crossings.append(Crossing(split, other, _rows(dataset, np.flatnonzero(here))))
@@ -109,11 +107,6 @@ def find_leaks(dataset: Dataset) -> Leaks:
         conflicts=tuple(_rows(dataset, rows) for rows in duplicates if len(set(dataset.indices[rows].tolist())) > 1),
         crossings=tuple(crossings),
     )
-
-
-def _place(split: str) -> int:
-    """A split's place: what is fitted comes before what it is chosen on, and that before what is reported."""
-    return _ORDER.index(split) if split in _ORDER else len(_ORDER)
 
 
 def _rows(dataset: Dataset, positions: NDArray[np.int64]) -> tuple[int, ...]:

@@ -22,16 +22,13 @@ from mien.core.predictor import (
     members_of,
     softmax,
 )
-from mien.data.dataset import Dataset
+from mien.data.dataset import STAGES, Dataset
 from mien.data.leaks import leaked_rows
 from mien.evaluation import metrics
 from mien.evaluation.calibration import set_quality
 from mien.evaluation.evaluation_result import Evaluation, ReliabilityBin, class_results, defined
 from mien.evaluation.fitted_rows import check_unseen, seen_rows
 from mien.evaluation.slices import require_columns, slice_accuracy
-
-STAGES = (("train", "training"), ("public", "val", "valid", "validation"), ("private", "test"))
-"""Names of splits in the order of their use: fitting, choosing, reporting. A row leaks from an earlier stage."""
 
 
 def reported_split(dataset: Dataset) -> str:

@@ -53,6 +53,7 @@ class Gallery:
         probabilities: ``(n, K)`` calibrated.
         rows: ``(n,)`` positions in the owner's file.
         expression: whose faces alone were chosen from; None for all.
+        files: ``(n,)`` the file of each, where each row is one.
     """
 
     model: str
@@ -67,6 +68,7 @@ class Gallery:
     probabilities: NDArray[np.float32]
     rows: NDArray[np.int64]
     expression: Expression | None = None
+    files: NDArray[np.generic] | None = None
 
     def __len__(self) -> int:
         """Number of faces."""
@@ -167,6 +169,7 @@ def gallery(
         probabilities=probabilities[chosen],
         rows=rows.rows[chosen],
         expression=None if wanted is None else predictor.labels[wanted],
+        files=rows.metadata["file"][chosen] if "file" in rows.metadata else None,
     )
 
 
@@ -204,9 +207,10 @@ def write(shown: Gallery, folder: Path) -> list[Path]:
 
 
 def table(shown: Gallery) -> Table:
-    """Row, truth and reading of each face."""
+    """Row or file, truth and reading of each face, in the figure's order."""
+    which = shown.rows if shown.files is None else shown.files
     rows = (
-        (str(shown.rows[index]), str(shown.labels[shown.truth[index]]), shown.reading(index))
-        for index in range(len(shown))
+        (str(which[index]), str(shown.labels[shown.truth[index]]), shown.reading(index)) for index in range(len(shown))
     )
-    return Table("Truth and reading", ("row in the dataset", "truth", "reading"), tuple(rows), words=(0, 1, 2))
+    first = "row in the dataset" if shown.files is None else "file"
+    return Table("Truth and reading", (first, "truth", "reading"), tuple(rows), words=(0, 1, 2))

@@ -175,13 +175,11 @@ def sanity_figure(results: Sequence[Sanity]) -> Drawing:
                 at = np.array([0, *places])
                 axis.fill_between(at, bounds[:, 0], bounds[:, 1], color=colour, alpha=0.15, linewidth=0)
                 axis.plot(at, values, color=colour, marker=marker, markersize=3, linewidth=1, label=result.method)
-        steps = [step for result in results for step in result.steps]
-        lowest = min((s for step in steps for s in (*step.rank_interval, *step.similarity_interval)), default=0.0)
         names = ["trained", *(step.layer for step in results[0].steps)]
         for axis, title in zip(axes[0], ("rank correlation", "structural similarity"), strict=True):
             axis.set_xticks(range(len(names)), names, rotation=60, ha="right", rotation_mode="anchor")
             axis.axhline(0, color="#999999", linewidth=0.6)
-            axis.set(title=title, ylim=(min(-0.05, lowest - 0.05), 1.05))
+            axis.set(title=title)
         axes[0, 0].set_ylabel("with the trained network's map")
         figure.supxlabel("fresh weights from the logits down to …", fontsize=8)
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)

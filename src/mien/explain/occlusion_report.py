@@ -75,7 +75,7 @@ def accuracy_figure(result: Occlusion) -> Drawing:
     """Accuracy under each cover with its interval, the least harm first, beside that of the open face."""
     names, fills = _by_loss(result), _fills(result)
     with style():
-        figure, grid = canvas(1, 1, height=0.7 + 0.26 * len(names), width=0.75 * WIDTH)
+        figure, grid = canvas(1, 1, height=1.0 + 0.26 * len(names), width=0.75 * WIDTH)
         axes = grid[0, 0]
         low, high = result.open.accuracy_interval
         axes.axvspan(100 * low, 100 * high, color=GREY, alpha=0.2, linewidth=0)
@@ -85,7 +85,7 @@ def accuracy_figure(result: Occlusion) -> Drawing:
             at = np.arange(len(names)) + (place - (len(fills) - 1) / 2) * 0.3
             draw_intervals(axes, found, at, mark=MARKS[fill], label=f"covered with {fill}", sideways=True)
         axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
+        axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlabel("accuracy, %")
         axes.set_title(f"{result.model}, {result.dataset}/{result.split}, n = {result.n:,}")
         axes.grid(axis="x")

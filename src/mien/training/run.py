@@ -10,7 +10,7 @@ from mien.core.errors import TrainingError
 from mien.core.expression import Expression
 from mien.core.files import read_record, write_json, write_whole
 from mien.core.fitted import Fitted
-from mien.core.model_reference import RUN_RECORD
+from mien.core.model_reference import RUN_RECORD, no_run
 from mien.core.preprocess import InputSpec
 from mien.data.load import name_of
 from mien.models.weights import Loaded
@@ -119,7 +119,7 @@ class Run:
             ConfigError: a key or value of it is wrong.
         """
         path = folder / RECORD
-        missing = TrainingError(f"no run in {folder}: there is no {RECORD}; 'mien train RECIPE' makes one")
+        missing = TrainingError(no_run(folder))
         remedy = "train again into another folder"
         return read_record(cls, path, missing=missing, remedy=remedy, damaged=TrainingError)
 
