@@ -357,3 +357,10 @@ def test_augmentation_and_order_differ_between_epochs(recipe, tmp_path):
     still = replace(recipe, epochs=2, optimiser=Optimiser(rate=1e-12), averaging=None)
     first, second = train(still, tmp_path / "run").history
     assert first.train_loss != second.train_loss
+
+
+def test_a_whole_run_whose_record_says_that_it_goes_on_ends_with_its_next_epoch(recipe, tmp_path):
+    recipe = replace(recipe, epochs=1)
+    train(recipe, tmp_path / "run")
+    replace(Run.read(tmp_path / "run"), status="running").write(tmp_path / "run")
+    assert train(recipe, tmp_path / "run").status == "finished"

@@ -138,7 +138,7 @@ class Run:
         run = replace(self, history=(*self.history, epoch))
         patience = self.recipe.patience
         stale = patience is not None and epoch.epoch - run.best.epoch >= patience
-        return replace(run, status="finished" if stale or epoch.epoch == self.recipe.epochs else "running")
+        return replace(run, status="finished" if stale or epoch.epoch >= self.recipe.epochs else "running")
 
 
 def draw_curves(run: Run, path: Path) -> None:
