@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +16,7 @@ from mien.core.errors import ModelError
 from mien.core.preprocess import Image
 
 
-class AnchorNetwork:
+class AnchorNetwork(ABC):
     """The network and what turns its outputs into boxes and landmarks. Safe to call from several threads at once.
 
     A network of this kind says what its file is called and how it is mended, names its outputs, prepares a picture, and
@@ -55,13 +56,13 @@ class AnchorNetwork:
         outputs = self._session.run(list(self.OUTPUTS), {self._input: prepared})
         return detections(*self._split(outputs), grid, min_score)
 
+    @abstractmethod
     def _prepared(self, picture: Image, size: tuple[int, int]) -> NDArray[Any]:
         """The network's input: the picture, with black on the right and below up to ``size`` (rows, columns)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _split(self, outputs: list[Floats]) -> tuple[Floats, Floats, Floats]:
         """Scores ``(n,)``, boxes ``(n, 4)`` and landmarks ``(n, 10)`` of all anchors."""
-        raise NotImplementedError
 
 
 def padded(picture: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
